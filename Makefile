@@ -1,0 +1,45 @@
+# The commands of daily work. `make test` is what CI runs after `make style`.
+
+SHELL := /bin/bash
+BINARY = $(shell swift build -c release --show-bin-path)/qala
+# The backtracer of a crashing test can hang for minutes; the crash itself is enough.
+export SWIFT_BACKTRACE = enable=no
+
+.PHONY: help setup release demo test test-long bench bench-data style format clean
+
+help: ## Shows this list.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## Installs what building and testing needs; quiet when nothing is missing.
+	@scripts/setup
+
+release: setup ## Builds the command as it ships.
+	swift build -c release --product qala
+
+demo: release ## Archives, searches, verifies and restores real trees of this machine.
+	QALA_BINARY=$(BINARY) scripts/demo
+
+test: release ## Builds everything and runs all tests, those of the real binary with the release build.
+	scripts/python Benchmarks/test-harness
+	swift build --build-tests
+	QALA_BINARY=$(BINARY) swift test --skip-build --disable-xctest
+
+test-long: release ## The same with the longer slices of the fault tests.
+	swift build --build-tests
+	QALA_TEST_LONG=1 QALA_BINARY=$(BINARY) swift test --skip-build --disable-xctest
+
+bench: release ## Measures qala beside restic and Borg; OPTIONS="--sets src --rounds 1" narrows it.
+	scripts/setup --bench
+	QALA_BINARY=$(BINARY) Benchmarks/run $(OPTIONS)
+
+bench-data: ## Builds the data sets of the benchmark under BENCH_DIR (default ./bench-data).
+	Benchmarks/make-data
+
+style: ## Checks formatting and scripts without changing anything.
+	scripts/style
+
+format: ## Formats the Swift sources.
+	swift format format -i -r -p Package.swift Sources Tests
+
+clean: ## Removes what was built, not the data of the benchmark.
+	rm -rf .build

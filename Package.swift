@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+// The map of the house: every target names what it stands on, from the ground up. `TidyTests` hold the import table.
+
+import PackageDescription
+
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// One floor of the house: a library target with its own tests.
+func room(_ name: String, on dependencies: [Target.Dependency]) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies, swiftSettings: house),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.target(name: name), "TestSupport"] + dependencies,
+            swiftSettings: house),
+    ]
+}
+
+let package = Package(
+    name: "qala",
+    products: [.executable(name: "qala", targets: ["qala"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C: system libraries and thin shims.
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "CBlake3", cSettings: [.unsafeFlags(["-O3"])]),
+    ]
+        // F0
+        + room("Domain", on: [])
+        // F1
+        + room("Vault", on: ["Domain", "CZstd", "COpenSSL", "CLinux", "CBlake3", "CQREncode", crypto])
+        + room("Catalog", on: ["Domain", "CLinux", "CZstd"])
+        + room("Collectors", on: ["Domain", "CLinux"])
+        + room("Documents", on: ["Domain", yams])
+        // F2
+        + room("Operations", on: ["Domain", "Vault", "Catalog", "Collectors", "Documents"])
+        // F3
+        + [.target(name: "API", dependencies: ["Domain", "Operations"], swiftSettings: house)]
+        // F4
+        + room("Commands", on: ["Domain", "Operations", "API", "Documents", argumentParser])
+        // F5
+        + [.executableTarget(name: "qala", dependencies: ["Commands"], swiftSettings: house)]
+        // Tests
+        + [
+            .target(name: "TestSupport", dependencies: ["Domain", "Vault", "CLinux"], path: "Sources/TestSupport", swiftSettings: house),
+            .testTarget(name: "TidyTests", swiftSettings: house),
+        ]
+)

@@ -1,0 +1,208 @@
+package import Domain
+import Glibc
+
+// The catalog of names of one vault on one host.
+//
+// Per archive two files: `ID.names` holds the blocks of the pages that this archive was the first to have, `ID.archive` the
+// list of all its pages, and is written last: an archive without it is not in the catalog. Pages that archives share are
+// stored and searched once, so that a run that changed little adds little.
+//
+// It is a cache: damage shows as a missing archive, and the answer to that is to rebuild it from the vault.
+
+/// What the catalog knows of an archive besides its names.
+package struct CatalogArchive: Sendable, Equatable {
+    package var id: Digest
+    /// Number of its commit record: the order of archives.
+    package var number: UInt64
+    /// Seconds since 1970.
+    package var time: UInt64
+    /// The archive's header as JSON, as the vault seals it.
+    package var header: [UInt8]
+    package var pages: [Digest]
+
+    package init(id: Digest, number: UInt64, time: UInt64, header: [UInt8], pages: [Digest]) {
+        self.id = id
+        self.number = number
+        self.time = time
+        self.header = header
+        self.pages = pages
+    }
+}
+
+/// One version of a name, and which archives hold it.
+package struct NameVersion: Sendable, Equatable {
+    package var row: NameRow
+    package var newest: Digest
+    package var oldest: Digest
+    package var archives: Int
+}
+
+package final class NameCatalog {
+    private static let namesMagic = Array("QALANAM1".utf8)
+    private static let archiveMagic = Array("QALAARC1".utf8)
+    private let directory: String
+    /// By number, oldest first.
+    package private(set) var archives: [CatalogArchive] = []
+    private var blocks: [Digest: Block] = [:]
+    private var files: [MappedFile] = []
+
+    private struct Block {
+        var file: Int
+        var range: Range<Int>
+    }
+
+    package init(directory: String) throws(CatalogError) {
+        self.directory = directory
+        for name in try CatalogFile.list(directory) where name.hasSuffix(".archive") {
+            guard let id = Digest(hex: name.dropLast(".archive".count)),
+                let archive = readArchive("\(directory)/\(name)", id)
+            else { continue }
+            archives.append(archive)
+        }
+        archives.sort { $0.number < $1.number }
+        for archive in archives { try openNames(of: archive.id) }
+        // An archive whose pages are not all there is not known.
+        archives.removeAll { archive in archive.pages.contains { blocks[$0] == nil } }
+    }
+
+    package func contains(page: Digest) -> Bool { blocks[page] != nil }
+
+    private func readArchive(_ path: String, _ id: Digest) -> CatalogArchive? {
+        guard let file = MappedFile(path: path), file.bytes.count >= 8 + 8 + 8 + 8 + 8,
+            file.bytes.prefix(8).elementsEqual(Self.archiveMagic)
+        else { return nil }
+        func field(_ index: Int) -> UInt64 {
+            UInt64(littleEndian: file.bytes.loadUnaligned(fromByteOffset: 8 + 8 * index, as: UInt64.self))
+        }
+        let headerCount = field(2)
+        let pageCount = field(3)
+        guard headerCount <= 1 << 20, pageCount <= 1 << 32,
+            file.bytes.count == 40 + Int(headerCount) + 32 * Int(pageCount)
+        else { return nil }
+        var pages: [Digest] = []
+        pages.reserveCapacity(Int(pageCount))
+        for index in 0..<Int(pageCount) {
+            let at = 40 + Int(headerCount) + 32 * index
+            if let page = Digest(UnsafeRawBufferPointer(rebasing: file.bytes[at...])) { pages.append(page) }
+        }
+        return CatalogArchive(
+            id: id, number: field(0), time: field(1), header: Array(file.bytes[40..<40 + Int(headerCount)]),
+            pages: pages)
+    }
+
+    private func openNames(of id: Digest) throws(CatalogError) {
+        guard let file = MappedFile(path: "\(directory)/\(id.hex).names"), file.bytes.count >= 8,
+            file.bytes.prefix(8).elementsEqual(Self.namesMagic)
+        else { return }
+        var at = 8
+        while at + 40 <= file.bytes.count, let page = Digest(UnsafeRawBufferPointer(rebasing: file.bytes[at...])) {
+            let count = UInt64(littleEndian: file.bytes.loadUnaligned(fromByteOffset: at + 32, as: UInt64.self))
+            guard count <= UInt64(file.bytes.count - at - 40) else { break }
+            let start = at + 40
+            blocks[page] = Block(file: files.count, range: start..<start + Int(count))
+            at = start + Int(count)
+        }
+        files.append(file)
+    }
+
+    /// Every version of every matching name, newest archive first, then by path.
+    package func find(_ query: NameQuery, limit: Int = .max) -> [NameVersion] {
+        var hits: [Digest: [NameRow]] = [:]
+        var found: [NameRow: Int] = [:]
+        var versions: [NameVersion] = []
+        for archive in archives.reversed() {
+            for page in archive.pages {
+                if hits[page] == nil { hits[page] = scan(page, query) }
+                for row in hits[page] ?? [] {
+                    if let at = found[row] {
+                        if versions[at].oldest != archive.id { versions[at].archives += 1 }
+                        versions[at].oldest = archive.id
+                    } else if versions.count < limit {
+                        found[row] = versions.count
+                        versions.append(NameVersion(row: row, newest: archive.id, oldest: archive.id, archives: 1))
+                    }
+                }
+            }
+        }
+        return versions
+    }
+
+    private func scan(_ page: Digest, _ query: NameQuery) -> [NameRow] {
+        guard let block = blocks[page] else { return [] }
+        var rows: [NameRow] = []
+        var reader = NameBlockReader(UnsafeRawBufferPointer(rebasing: files[block.file].bytes[block.range]))
+        while reader.next() {
+            guard query.matches(reader.path) else { continue }
+            rows.append(
+                NameRow(path: reader.path, kind: reader.kind, size: reader.size, modified: reader.modified))
+        }
+        return rows
+    }
+
+    /// Every version of exactly this path.
+    package func history(of path: [UInt8]) -> [NameVersion] {
+        var versions: [NameVersion] = []
+        for archive in archives.reversed() {
+            for page in archive.pages {
+                guard let block = blocks[page] else { continue }
+                var reader = NameBlockReader(UnsafeRawBufferPointer(rebasing: files[block.file].bytes[block.range]))
+                while reader.next() {
+                    guard reader.path == path else { continue }
+                    let row = NameRow(
+                        path: reader.path, kind: reader.kind, size: reader.size, modified: reader.modified)
+                    if versions.last?.row == row {
+                        versions[versions.count - 1].oldest = archive.id
+                        versions[versions.count - 1].archives += 1
+                    } else {
+                        versions.append(NameVersion(row: row, newest: archive.id, oldest: archive.id, archives: 1))
+                    }
+                }
+            }
+        }
+        return versions
+    }
+
+    /// Adds one archive: pages in order, then the archive itself.
+    package final class Writer {
+        private let directory: String
+        private let id: Digest
+        private let names: CatalogFile
+        private var pages: [Digest] = []
+        private var written: Set<Digest> = []
+
+        package init(directory: String, id: Digest) throws(CatalogError) {
+            self.directory = directory
+            self.id = id
+            names = try CatalogFile(path: "\(directory)/\(id.hex).names")
+            try names.append(NameCatalog.namesMagic)
+        }
+
+        /// A page that an earlier archive of the catalog holds.
+        package func addKnown(_ page: Digest) { pages.append(page) }
+
+        package func add(_ page: Digest, _ block: [UInt8]) throws(CatalogError) {
+            pages.append(page)
+            guard written.insert(page).inserted else { return }
+            try names.append(page.bytes)
+            try names.append(withUnsafeBytes(of: UInt64(block.count).littleEndian) { Array($0) })
+            try names.append(block)
+        }
+
+        package func commit(number: UInt64, time: UInt64, header: [UInt8]) throws(CatalogError) {
+            try names.publish()
+            let file = try CatalogFile(path: "\(directory)/\(id.hex).archive")
+            try file.append(NameCatalog.archiveMagic)
+            for field in [number, time, UInt64(header.count), UInt64(pages.count)] {
+                try file.append(withUnsafeBytes(of: field.littleEndian) { Array($0) })
+            }
+            try file.append(header)
+            for page in pages { try file.append(page.bytes) }
+            try file.publish()
+        }
+    }
+
+    /// Forgets everything, so that it can be rebuilt.
+    package static func clear(_ directory: String) throws(CatalogError) {
+        for name in try CatalogFile.list(directory) { unlink("\(directory)/\(name)") }
+    }
+}

@@ -1,0 +1,447 @@
+import CLinux
+package import Domain
+import Glibc
+
+/// Writes entries into a target directory.
+///
+/// Invariants:
+/// - nothing outside the target is created, changed or removed: every name is used relative to the descriptor of its
+///   directory, every directory is opened name by name from the target and never through a link, paths are refused
+///   unless they are well formed, and new objects are made exclusively;
+/// - an existing file is never opened for writing, so neither its other names nor what a link points to can change;
+/// - directories belong to the restoring account alone until ``finishDirectories()``;
+/// - what cannot be restored fully is a problem, never silence; what makes going on pointless or unsafe throws.
+///
+/// ``begin(_:as:)``, ``linkIfKnown(_:as:)`` and ``finishDirectories()`` are for one thread, with entries in
+/// ``PathOrder``; the files that `begin` hands out are filled and finished by any.
+package final class FileTreeRestorer {
+    package let problems = ProblemLog()
+    /// Entries left alone because something existed in their place, under ``ConflictPolicy/skip``.
+    package internal(set) var skippedCount = 0
+    /// Entries that got a new name, under ``ConflictPolicy/keepBoth``.
+    package internal(set) var renamedCount = 0
+
+    let options: RestoreOptions
+    let metadata: MetadataWriter
+    private let target: DirectoryHandle
+    private let account = geteuid()
+    private var owners: OwnerNumbers
+    private var records = RestoredDirectories()
+    private var stack: DirectoryStack
+    private var frames: [Frame]
+    /// The archived path of the current directory.
+    private var currentPath: [UInt8] = []
+    /// The current directory, and the name of the entry at hand in it.
+    var directory: DirectoryHandle
+    /// A directory that could not be made or was skipped: what is in it cannot be restored either.
+    private var blocked: (path: [UInt8], isProblem: Bool)?
+    private var sources: [FileIdentity: Source] = [:]
+    var temporaryCount = 0
+
+    private struct Frame {
+        var pathCount: Int
+        /// Index in ``records``.
+        var record: Int
+        /// Made by this restore and closed to everybody else.
+        var isPrivate: Bool
+        /// New objects in it may inherit an ACL.
+        var hasDefaultACL: Bool
+    }
+
+    /// A restored file that other names of the archive may share.
+    private struct Source {
+        var record: Int
+        var name: CName
+        var identity: FileIdentity
+        /// Names in the archive that may still come.
+        var remaining: UInt32
+    }
+
+    /// Opens the target, which is made when it is missing, and its parents with it.
+    package init(_ options: RestoreOptions) throws(CollectorError) {
+        guard !options.target.isEmpty, !options.target.contains(0) else {
+            throw CollectorError(.invalidInput, "the target is not a path", hint: "Name a directory to restore into.")
+        }
+        self.options = options
+        let isNew = try Self.makeTarget(options.target)
+        let number = CName(options.target).withPointer { tree_open(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
+        guard number >= 0 else { throw CollectorError.system(-number, "cannot open the target", options.target) }
+        target = DirectoryHandle(Descriptor(number))
+        directory = target
+        stack = DirectoryStack(root: target)
+        owners = OwnerNumbers(goesByName: options.ownersByName)
+        metadata = MetadataWriter(restoresOwnership: options.restoresOwnership, problems: problems)
+        frames = [
+            Frame(pathCount: 0, record: 0, isPrivate: isNew, hasDefaultACL: Self.hasDefaultACL(target.number))
+        ]
+    }
+
+    /// Whether the last component was made; it is then closed to others.
+    private static func makeTarget(_ path: [UInt8]) throws(CollectorError) -> Bool {
+        var isNew = false
+        for end in path.indices.dropFirst() where path[end] == 0x2F && path[end - 1] != 0x2F {
+            _ = try make(path[..<end], 0o755)
+        }
+        if path.last != 0x2F { isNew = try make(path[...], 0o700) }
+        return isNew
+    }
+
+    private static func make(_ path: ArraySlice<UInt8>, _ mode: mode_t) throws(CollectorError) -> Bool {
+        if CName(path).withPointer({ mkdir($0, mode) }) == 0 { return true }
+        let number = errno
+        // Other errors than these may come before EEXIST although the directory is there: opening it decides.
+        guard number == EEXIST || number == EROFS || number == EACCES else {
+            throw CollectorError.system(number, "cannot make the target", Array(path))
+        }
+        return false
+    }
+
+    /// Starts to restore `entry` under `path`, relative to the target. A file with content is handed out to be filled;
+    /// everything else is done (or skipped, or a problem) when this returns nil.
+    ///
+    /// Throws `.conflict` under ``ConflictPolicy/refuse``, `.unsafePath` for a path that could leave the target, and
+    /// for errors that concern the whole restore, such as a full disk.
+    package func begin(_ entry: Entry, as path: [UInt8]) throws(CollectorError) -> RestoringFile? {
+        guard let name = try enterParent(of: path) else { return nil }
+        let wanted = MetadataWriter.Wanted(entry, owners: &owners)
+        switch entry.kind {
+        case .directory:
+            try beginDirectory(name, path, wanted)
+            return nil
+        case .file: return try beginFile(entry, name, path, wanted)
+        case .symlink, .fifo, .socket, .characterDevice, .blockDevice:
+            try restoreNode(entry, name, path, wanted)
+            return nil
+        }
+    }
+
+    /// Restores `entry` as one more name of a file restored before, which may still be in the making. False when the
+    /// first of its names is yet to come, or cannot be linked to (a problem): then ``begin(_:as:)`` makes a new file.
+    package func linkIfKnown(_ entry: Entry, as path: [UInt8]) throws(CollectorError) -> Bool {
+        let key = FileIdentity(device: entry.device, inode: entry.inode)
+        guard entry.linkCount > 1, entry.kind != .directory, let source = sources[key] else { return false }
+        guard let name = try enterParent(of: path) else { return true }
+        sources[key]?.remaining -= 1
+        if source.remaining <= 1 { sources[key] = nil }
+        let opened = open(source)
+        let outcome: Outcome
+        switch consume opened {
+        case .failure(let error): outcome = .failed(error.number)
+        case .success(let descriptor):
+            outcome = try create(name, path, unlinksFirst: false) { [directory] name in
+                -name.withPointer { tree_link(descriptor.number, directory.number, $0) }
+            }
+        }
+        switch outcome {
+        case .made(let naming): complete(naming, path)
+        case .left: break
+        case .failed(let number):
+            sources[key] = nil
+            report(.hardLinkNotKept, number, path)
+            return false
+        }
+        return true
+    }
+
+    /// Gives all directories their metadata, deepest first; to be called once, when every file is finished.
+    package func finishDirectories() throws(CollectorError) {
+        while frames.count > 1 { leaveDirectory() }
+        directory = target
+        currentPath = []
+        records.finish(target: target, metadata)
+    }
+
+    /// Waits until the file system of the target has everything on storage.
+    package func sync() throws(CollectorError) {
+        let code = tree_sync(target.number)
+        if code < 0 { throw CollectorError.system(-code, "cannot sync the file system of", options.target) }
+    }
+
+    func report(_ what: FileProblem.What, _ number: Int32, _ path: [UInt8]) {
+        problems.add(FileProblem(path: path, what: what, systemError: number))
+    }
+}
+
+extension FileTreeRestorer {
+    // MARK: Directories
+
+    /// Makes the directory of `path` the current one. Nil, and accounted for, when it lies in one that is not there.
+    ///
+    /// Parents that never came as entries are opened, or made with access for this account alone.
+    private func enterParent(of path: [UInt8]) throws(CollectorError) -> CName? {
+        guard PathOrder.isWellFormed(path) else {
+            throw CollectorError(
+                .unsafePath, "the archive holds a path that could lead out of the target: \(CollectorError.displayPath(path))",
+                hint: "The archive was tampered with or made by another program; do not trust it.")
+        }
+        if let blocked {
+            if PathOrder.isInside(path, blocked.path) {
+                if blocked.isProblem { report(.insideNotCreated, 0, path) } else { skippedCount += 1 }
+                return nil
+            }
+            self.blocked = nil
+        }
+        let oldCount = frames.count
+        while !currentPath.isEmpty, path.count == currentPath.count || !PathOrder.isInside(path, currentPath) {
+            leaveDirectory()
+        }
+        if frames.count < oldCount { try reopen(path) }
+        var start = currentPath.isEmpty ? 0 : currentPath.count + 1
+        while let slash = path[start...].firstIndex(of: 0x2F) {
+            try enterUnannounced(CName(path[start..<slash]), Array(path[..<slash]))
+            start = slash + 1
+        }
+        return CName(path[start...])
+    }
+
+    private func leaveDirectory() {
+        frames.removeLast()
+        stack.pop()
+        currentPath.removeSubrange((frames.last?.pathCount ?? 0)...)
+    }
+
+    private func reopen(_ path: [UInt8]) throws(CollectorError) {
+        switch stack.top() {
+        case .success(let handle): directory = handle
+        case .failure(let error): throw CollectorError.system(error.number, "cannot go back to the directory of", path)
+        }
+    }
+
+    private func enterUnannounced(_ name: CName, _ path: [UInt8]) throws(CollectorError) {
+        switch openDirectory(name) {
+        case .success(let (handle, status)):
+            enter(handle, status, name, path, wanted: nil, isNew: false)
+        case .failure(let error) where error.number == ENOENT:
+            let code = name.withPointer { mkdirat(directory.number, $0, 0o700) }
+            guard code == 0 else { throw CollectorError.system(errno, "cannot make", path) }
+            try enterNew(name, path, wanted: nil)
+        case .failure(let error):
+            if error.number == ELOOP || error.number == ENOTDIR { throw Self.leadsAway(path) }
+            throw CollectorError.system(error.number, "cannot open", path)
+        }
+    }
+
+    private static func leadsAway(_ path: [UInt8]) -> CollectorError {
+        CollectorError(
+            .unsafePath, "\(CollectorError.displayPath(path)) is not a directory, but the archive has entries in it",
+            hint: "Restore into an empty directory. If this happens there, do not trust the archive.")
+    }
+
+    private func openDirectory(_ name: CName) -> Result<(DirectoryHandle, FileStatus), SystemError> {
+        var number = name.withPointer { tree_open(directory.number, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0) }
+        if number == -EACCES {
+            number = name.withPointer { tree_open(directory.number, $0, tree_path_only | O_DIRECTORY | O_NOFOLLOW, 0) }
+        }
+        guard number >= 0 else { return .failure(SystemError(number: -number)) }
+        let handle = DirectoryHandle(Descriptor(number))
+        return FileStatus.of(handle.number).map { (handle, $0) }
+    }
+
+    private func enter(
+        _ handle: DirectoryHandle, _ status: FileStatus, _ name: CName, _ path: [UInt8],
+        wanted: MetadataWriter.Wanted?, isNew: Bool
+    ) {
+        let top = frames[frames.count - 1]
+        let record = records.add(
+            in: top.record, name: name, identity: status.identity, wanted: wanted, isNew: isNew,
+            mayHaveInheritedACL: isNew && top.hasDefaultACL)
+        stack.push(handle, name: name, identity: status.identity)
+        directory = handle
+        currentPath = path
+        frames.append(
+            Frame(
+                pathCount: path.count, record: record, isPrivate: isNew,
+                hasDefaultACL: isNew ? false : Self.hasDefaultACL(handle.number)))
+    }
+
+    /// Enters a directory that was made just now and makes sure that it is still the one: in a directory open to
+    /// others the name may already stand for theirs.
+    private func enterNew(_ name: CName, _ path: [UInt8], wanted: MetadataWriter.Wanted?) throws(CollectorError) {
+        let handle: DirectoryHandle
+        let status: FileStatus
+        switch openDirectory(name) {
+        case .failure(let error):
+            if error.number == ELOOP || error.number == ENOTDIR { throw Self.leadsAway(path) }
+            throw CollectorError.system(error.number, "cannot open", path)
+        case .success(let opened): (handle, status) = opened
+        }
+        let top = frames[frames.count - 1]
+        guard top.isPrivate || status.userID == account, status.permissions & 0o077 == 0 else {
+            throw CollectorError(
+                .unsafePath, "\(CollectorError.displayPath(path)) was replaced while it was restored",
+                hint: "Restore into a directory that only this account can write to.")
+        }
+        if top.hasDefaultACL {
+            for acl in [MetadataWriter.accessACL, MetadataWriter.defaultACL] {
+                let code = CName(acl.utf8).withPointer { tree_remove_attribute(handle.number, $0) }
+                if code < 0, code != -ENODATA { throw CollectorError.system(-code, "cannot remove the ACL of", path) }
+            }
+        }
+        enter(handle, status, name, path, wanted: wanted, isNew: true)
+    }
+
+    /// True also where that cannot be found out.
+    private static func hasDefaultACL(_ number: Int32) -> Bool {
+        let code = CName(MetadataWriter.defaultACL.utf8).withPointer { tree_attribute(number, $0, nil, 0) }
+        return code != -Int(ENODATA) && code != -Int(ENOTSUP)
+    }
+
+    private func beginDirectory(
+        _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
+    ) throws(CollectorError) {
+        if options.inPlace || options.conflict != .refuse, case .success(let (handle, status)) = openDirectory(name) {
+            let takesOver = options.conflict == .overwrite
+            return enter(handle, status, name, path, wanted: takesOver ? wanted : nil, isNew: false)
+        }
+        let outcome = try create(name, path, unlinksFirst: true) { [directory] name in
+            name.withPointer { mkdirat(directory.number, $0, 0o700) } == 0 ? 0 : errno
+        }
+        switch outcome {
+        case .made(.direct(let made)), .made(.replacing(_, let made)): try enterNew(made, path, wanted: wanted)
+        case .left: blocked = (path, options.conflict != .skip)
+        case .failed(let number):
+            report(.notCreated, number, path)
+            blocked = (path, true)
+        }
+    }
+
+    // MARK: Files
+
+    private func beginFile(
+        _ entry: Entry, _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
+    ) throws(CollectorError) -> RestoringFile? {
+        let top = frames[frames.count - 1]
+        let mode = top.isPrivate ? UInt32(entry.permissions & 0o777) : 0o600
+        var number: Int32 = -1
+        let outcome = try create(name, path, unlinksFirst: entry.linkCount > 1) { [directory] name in
+            number = name.withPointer {
+                tree_open(directory.number, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
+            }
+            return number < 0 ? -number : 0
+        }
+        let naming: RestoringFile.Naming
+        switch outcome {
+        case .made(let made): naming = made
+        case .left: return nil
+        case .failed(let number):
+            report(.notCreated, number, path)
+            return nil
+        }
+        let status: FileStatus
+        switch FileStatus.of(number) {
+        case .success(let found): status = found
+        case .failure(let error):
+            _ = close(number)
+            throw CollectorError.system(error.number, "cannot examine", path)
+        }
+        let object = MetadataWriter.Object(
+            descriptor: number, isPath: false, status: status, isNew: true, mayHaveInheritedACL: top.hasDefaultACL)
+        let file = RestoringFile(
+            path: path, size: entry.size, descriptor: number, parent: directory, naming: naming, object: object,
+            wanted: wanted, metadata: metadata)
+        remember(entry, naming, status)
+        guard entry.size > 0 else {
+            try file.finish()
+            return nil
+        }
+        // Without holes where the file system can reserve room; where it cannot, holes remain and read the same.
+        if !options.sparse, tree_allocate(number, entry.size) == -ENOSPC {
+            throw CollectorError.system(ENOSPC, "cannot reserve room for", path)
+        }
+        return file
+    }
+
+    // MARK: Links and nodes
+
+    private func restoreNode(
+        _ entry: Entry, _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
+    ) throws(CollectorError) {
+        if entry.kind == .symlink, entry.linkTarget.isEmpty || entry.linkTarget.contains(0) {
+            return report(.notCreated, EINVAL, path)
+        }
+        let outcome = try create(name, path, unlinksFirst: false) { [directory] name in
+            Self.makeNode(entry, name, in: directory.number)
+        }
+        switch outcome {
+        case .left: return
+        case .failed(let number): return report(.notCreated, number, path)
+        case .made(let naming):
+            let made =
+                switch naming {
+                case .direct(let name): name
+                case .replacing(let temporary, _): temporary
+                }
+            switch made.withPointer({ Descriptor.open($0, in: directory.number, tree_path_only) }) {
+            case .failure(let error): return report(.changed, error.number, path)
+            case .success(let descriptor):
+                // One name only: otherwise somebody put a link to a file of theirs, or of others, in its place.
+                guard case .success(let status) = FileStatus.of(descriptor.number), status.kind == entry.kind,
+                    status.linkCount == 1
+                else { return report(.changed, 0, path) }
+                let object = MetadataWriter.Object(
+                    descriptor: descriptor.number, isPath: true, status: status, isNew: true,
+                    mayHaveInheritedACL: false)
+                metadata.apply(wanted, to: object, path: path)
+                if complete(naming, path) { remember(entry, naming, status) }
+            }
+        }
+    }
+
+    private static func makeNode(_ entry: Entry, _ name: CName, in directory: Int32) -> Int32 {
+        let type: mode_t
+        switch entry.kind {
+        case .symlink:
+            let target = CName(entry.linkTarget)
+            let code = target.withPointer { target in name.withPointer { symlinkat(target, directory, $0) } }
+            return code == 0 ? 0 : errno
+        case .fifo: type = S_IFIFO
+        case .socket: type = S_IFSOCK
+        case .characterDevice: type = S_IFCHR
+        case .blockDevice: type = S_IFBLK
+        case .file, .directory: return EINVAL
+        }
+        let code = name.withPointer { mknodat(directory, $0, type | 0o600, dev_t(entry.deviceNumber)) }
+        return code == 0 ? 0 : errno
+    }
+
+    // MARK: Hard links
+
+    private func remember(_ entry: Entry, _ naming: RestoringFile.Naming, _ status: FileStatus) {
+        guard entry.linkCount > 1 else { return }
+        let name =
+            switch naming {
+            case .direct(let name), .replacing(_, let name): name
+            }
+        sources[FileIdentity(device: entry.device, inode: entry.inode)] = Source(
+            record: frames[frames.count - 1].record, name: name, identity: status.identity,
+            remaining: entry.linkCount - 1)
+    }
+
+    /// Opens a restored file anew from the target on; ESTALE when its name now stands for another.
+    private func open(_ source: Source) -> Result<Descriptor, SystemError> {
+        var path = records.path(of: source.record)
+        if !path.isEmpty { path.append(0x2F) }
+        path += source.name.bytes
+        let flags = tree_path_only | O_NOFOLLOW
+        var number: Int32 = CName(path).withPointer { tree_open_beneath(target.number, $0, flags) }
+        if number == -ENAMETOOLONG || number == -ENOSYS {
+            var parent = target
+            for name in path[..<(path.lastIndex(of: 0x2F) ?? 0)].split(separator: 0x2F) {
+                let next = CName(name).withPointer {
+                    tree_open(parent.number, $0, tree_path_only | O_DIRECTORY | O_NOFOLLOW, 0)
+                }
+                guard next >= 0 else { return .failure(SystemError(number: -next)) }
+                parent = DirectoryHandle(Descriptor(next))
+            }
+            number = source.name.withPointer { tree_open(parent.number, $0, flags, 0) }
+        }
+        guard number >= 0 else { return .failure(SystemError(number: -number)) }
+        let descriptor = Descriptor(number)
+        switch FileStatus.of(number) {
+        case .failure(let error): return .failure(error)
+        case .success(let status):
+            guard status.identity == source.identity else { return .failure(SystemError(number: ESTALE)) }
+            return .success(descriptor)
+        }
+    }
+}

@@ -1,0 +1,438 @@
+import CLinux
+package import Domain
+import Glibc
+
+/// Walks the trees of a source, one entry for each call, in ``PathOrder``.
+///
+/// Invariants:
+/// - links are never followed; what is opened is compared with what was examined (device, inode, kind);
+/// - memory is bounded by the names of the directories on the current branch, descriptors by
+///   ``DirectoryStack/openLimit``, whatever the size, depth or width of the tree;
+/// - everything under a root is either handed out, reported as excluded, or a problem;
+/// - a problem with one entry never stops the walk; only what concerns all of it throws.
+///
+/// The directories above the roots are handed out too, so that every entry has its parents before it.
+/// For use by one thread at a time.
+package final class FileTreeWalker {
+    /// The current entry. What `stat` tells is there; links, attributes and names of owners come with
+    /// ``loadDetails()``.
+    package private(set) var entry: Entry
+    /// Blocks of 512 bytes that the current entry occupies: less than its size says that there are holes.
+    package private(set) var blocks: UInt64 = 0
+    /// The roots in use: resolved and merged, relative to `/`.
+    package let roots: [[UInt8]]
+    package let problems = ProblemLog()
+
+    private struct Frame {
+        var next: Int
+        var end: Int
+        var mark: NameArena.Mark
+        /// Length of the path of this directory; 0 for `/`.
+        var pathCount: Int
+        /// Where paths relative to the source's root begin; nil above the roots.
+        var relativeStart: Int?
+        /// Above the roots: those that lie in here.
+        var roots: Range<Int>
+    }
+
+    private let options: WalkOptions
+    private let walkRoots: WalkRoots
+    private let names = NameArena()
+    private let attributes: AttributeReader
+    private var owners = OwnerNames()
+    private var frames: [Frame] = []
+    private var directories: DirectoryStack
+    /// Keeps the directory of the current entry open; its number is ``directory``.
+    private var handle: DirectoryHandle
+    private var directory: Int32
+    private var current = 0
+    private var descends = false
+    private var hasStarted = false
+    private var linkBuffer: [UInt8] = []
+    private var seek = Seek()
+
+    /// The way to the path after which a resumed walk begins.
+    private struct Seek {
+        var components: [[UInt8]] = []
+        /// How many of them lead to the current directory; nil once the walk is past the path.
+        var depth: Int?
+        /// The name that leads on; it was handed out before.
+        var passed: Int?
+    }
+
+    /// A root that does not exist or cannot be examined fails here, before anything is read.
+    package convenience init(_ options: WalkOptions) throws(CollectorError) {
+        try self.init(options, usesAttributeCalls: tree_has_attribute_calls() == 1)
+    }
+
+    /// `usesAttributeCalls` false reads attributes as on kernels before 6.13.
+    init(_ options: WalkOptions, usesAttributeCalls: Bool) throws(CollectorError) {
+        walkRoots = try WalkRoots(options.roots)
+        switch CName("/".utf8).withPointer({ Descriptor.open($0, in: AT_FDCWD, tree_path_only | O_DIRECTORY) }) {
+        case .failure(let error): throw CollectorError.system(error.number, "cannot open", [])
+        case .success(let descriptor): handle = DirectoryHandle(descriptor)
+        }
+        self.options = options
+        roots = walkRoots.all.map(\.path)
+        attributes = AttributeReader(usesCalls: usesAttributeCalls)
+        directory = handle.number
+        directories = DirectoryStack(root: handle)
+        entry = Entry(
+            path: [], kind: .directory, permissions: 0, userID: 0, groupID: 0, size: 0, modified: .init(seconds: 0),
+            changed: .init(seconds: 0), device: 0, inode: 0, linkCount: 0)
+    }
+
+    /// Begins after `path` (relative to `/`) instead of at the beginning: nothing up to and including it is handed
+    /// out, and of what is before it only the directories that lead to it are read. To be called before the first
+    /// ``next()``; exclusions before it are not reported again.
+    package func seek(after path: [UInt8]) {
+        precondition(!hasStarted, "a walk that has begun cannot seek")
+        seek = Seek(components: path.split(separator: 0x2F).map { Array($0) }, depth: path.isEmpty ? nil : 0)
+    }
+
+    /// Advances to the next entry; false after the last.
+    package func next() throws(CollectorError) -> Bool {
+        if !hasStarted {
+            hasStarted = true
+            enterRoot()
+        }
+        if descends {
+            descends = false
+            try descend()
+        }
+        while let top = frames.indices.last {
+            let index = frames[top].next
+            if index == frames[top].end {
+                try leave()
+                continue
+            }
+            frames[top].next = index + 1
+            if try examine(index, in: top) { return true }
+        }
+        return false
+    }
+
+    // MARK: Names to entries
+
+    /// Whether the name became the current entry.
+    private func examine(_ index: Int, in top: Int) throws(CollectorError) -> Bool {
+        let wasPassed = seek.passed == index
+        if !wasPassed { seek.depth = nil }
+        seek.passed = nil
+        current = index
+        let name = names.name(index)
+        entry.path.removeSubrange(frames[top].pathCount...)
+        guard frames[top].pathCount + 1 + name.count <= Entry.maximumPathBytes else {
+            seek.depth = nil
+            entry.path.append(contentsOf: "/".utf8)
+            entry.path.append(contentsOf: name)
+            report(.pathTooLong)
+            return false
+        }
+        if frames[top].pathCount > 0 { entry.path.append(0x2F) }
+        entry.path.append(contentsOf: name)
+
+        let hint = names.isDirectory(index)
+        if let hint, isExcluded(isDirectory: hint, in: top) { return false }
+        var raw = tree_stat()
+        let code = names.withPointer(index) { tree_stat_at(directory, $0, &raw) }
+        guard code == 0 else {
+            seek.depth = nil
+            try reportUnlessFatal(-code, what: -code == ENOENT ? .vanished : .unreadable)
+            return false
+        }
+        guard take(FileStatus(raw)) else {
+            seek.depth = nil
+            report(.unknownKind)
+            return false
+        }
+        if hint == nil, isExcluded(isDirectory: entry.kind == .directory, in: top) { return false }
+        descends = entry.kind == .directory && isDescended(in: top)
+        guard wasPassed else { return true }
+        if let depth = seek.depth { seek.depth = depth + 1 == seek.components.count ? nil : depth + 1 }
+        if !descends { seek.depth = nil }
+        if descends {
+            descends = false
+            try descend()
+        }
+        return false
+    }
+
+    private func isExcluded(isDirectory: Bool, in top: Int) -> Bool {
+        guard let start = frames[top].relativeStart, !options.excludes.isEmpty else { return false }
+        let excluded = entry.path.withUnsafeBytes {
+            options.excludes.isExcluded(
+                relativePath: UnsafeRawBufferPointer(rebasing: $0[start...]), isDirectory: isDirectory)
+        }
+        if excluded {
+            seek.depth = nil
+            options.onExcluded?(entry.path, .pattern)
+        }
+        return excluded
+    }
+
+    /// False for a kind that cannot be archived.
+    @inline(__always)
+    private func take(_ status: FileStatus) -> Bool {
+        guard let kind = status.kind else { return false }
+        entry.kind = kind
+        entry.permissions = status.permissions
+        entry.userID = status.userID
+        entry.groupID = status.groupID
+        entry.size = kind == .file || kind == .symlink ? status.size : 0
+        entry.modified = status.modified
+        entry.changed = status.changed
+        entry.device = status.identity.device
+        entry.inode = status.identity.inode
+        entry.linkCount = status.linkCount
+        entry.deviceNumber = kind == .characterDevice || kind == .blockDevice ? status.deviceNumber : 0
+        blocks = status.blocks
+        if !entry.userName.isEmpty { entry.userName = [] }
+        if !entry.groupName.isEmpty { entry.groupName = [] }
+        if !entry.linkTarget.isEmpty { entry.linkTarget = [] }
+        if !entry.attributes.isEmpty { entry.attributes = [] }
+        return true
+    }
+
+    private func isDescended(in top: Int) -> Bool {
+        if frames[top].relativeStart == nil, rootHere(in: top) == nil { return true }
+        if options.excludedTrees.contains(FileIdentity(device: entry.device, inode: entry.inode)) {
+            options.onExcluded?(entry.path, .excludedTree)
+            return false
+        }
+        if options.oneFileSystem, !walkRoots.devices.contains(entry.device) {
+            options.onExcluded?(entry.path, .otherFileSystem)
+            return false
+        }
+        return true
+    }
+
+    /// Above the roots: the root that the current path is, nil when it is an ancestor of one.
+    private func rootHere(in top: Int) -> WalkRoots.Root? {
+        for index in frames[top].roots where walkRoots.all[index].path == entry.path { return walkRoots.all[index] }
+        return nil
+    }
+
+    // MARK: Directories
+
+    private func enterRoot() {
+        let all = walkRoots.all
+        let mark = names.mark
+        if all.first?.path.isEmpty == true {
+            switch CName("/".utf8).withPointer({ Descriptor.openUntraced($0, in: AT_FDCWD, O_DIRECTORY) }) {
+            case .failure(let error): report(.unreadable, error.number)
+            case .success(let descriptor): list(descriptor.number)
+            }
+            enter(Frame(next: 0, end: 0, mark: mark, pathCount: 0, relativeStart: 0, roots: 0..<0))
+        } else {
+            enterAncestor(mark: mark, pathCount: 0, roots: all.indices, depth: 0)
+        }
+    }
+
+    /// Opens the current entry, a directory, and makes its names the next to come.
+    private func descend() throws(CollectorError) {
+        let top = frames.count - 1
+        let name = CName(names.name(current))
+        let identity = FileIdentity(device: entry.device, inode: entry.inode)
+        let parent = frames[top]
+        let isAncestor = parent.relativeStart == nil && rootHere(in: top) == nil
+        let opened = name.withPointer {
+            isAncestor
+                ? Descriptor.open($0, in: directory, tree_path_only | O_DIRECTORY)
+                : Descriptor.openUntraced($0, in: directory, O_DIRECTORY)
+        }
+        let opening: DirectoryHandle
+        switch consume opened {
+        case .failure(let error):
+            seek.depth = nil
+            let isOther = error.number == ELOOP || error.number == ENOTDIR
+            return try reportUnlessFatal(
+                error.number, what: isOther ? .changed : error.number == ENOENT ? .vanished : .unreadable)
+        case .success(let descriptor): opening = DirectoryHandle(descriptor)
+        }
+        guard case .success(let status) = FileStatus.of(opening.number), status.identity == identity else {
+            seek.depth = nil
+            return report(.changed)
+        }
+        handle = opening
+        directory = handle.number
+        directories.push(handle, name: name, identity: identity)
+        let mark = names.mark
+        let pathCount = entry.path.count
+        if isAncestor {
+            let inside = parent.roots.filter { PathOrder.isInside(walkRoots.all[$0].path, entry.path) }
+            let range = (inside.first ?? 0)..<((inside.last ?? -1) + 1)
+            enterAncestor(mark: mark, pathCount: pathCount, roots: range, depth: directories.depth)
+        } else {
+            list(directory)
+            enter(
+                Frame(
+                    next: 0, end: 0, mark: mark, pathCount: pathCount,
+                    relativeStart: parent.relativeStart ?? pathCount + 1, roots: 0..<0))
+        }
+    }
+
+    private func list(_ directory: Int32) {
+        if let error = names.list(directory) { report(.unreadable, error.number) }
+    }
+
+    /// The names in a directory above the roots are those that lead to one.
+    private func enterAncestor(mark: NameArena.Mark, pathCount: Int, roots: Range<Int>, depth: Int) {
+        var last: [UInt8]?
+        for index in roots {
+            let component = walkRoots.all[index].components[depth]
+            if component == last { continue }
+            component.withUnsafeBytes { names.append($0, kind: 0) }
+            last = component
+        }
+        enter(Frame(next: 0, end: 0, mark: mark, pathCount: pathCount, relativeStart: nil, roots: roots))
+    }
+
+    /// Makes the names added since `frame.mark` the content of the current directory.
+    private func enter(_ frame: Frame) {
+        var frame = frame
+        let first = frames.last?.end ?? 0
+        names.sort(from: first)
+        if options.excludeCaches, frame.relativeStart != nil, let tag = cacheTag(from: first) {
+            names.keepOnly(tag, from: first)
+            options.onExcluded?(entry.path, .cacheDirectory)
+        }
+        frame.next = first
+        frame.end = names.count
+        if let depth = seek.depth {
+            let wanted = seek.components[depth]
+            frame.next = names.lowerBound(wanted, in: frame.next..<frame.end)
+            let isThere = frame.next < frame.end && names.name(frame.next).elementsEqual(wanted)
+            seek.passed = isThere ? frame.next : nil
+            if !isThere { seek.depth = nil }
+        }
+        frames.append(frame)
+    }
+
+    private func leave() throws(CollectorError) {
+        guard let done = frames.popLast() else { return }
+        names.release(to: done.mark)
+        guard let parent = frames.last else { return }
+        directories.pop()
+        switch directories.top() {
+        case .success(let open):
+            handle = open
+            directory = handle.number
+        case .failure(let error):
+            entry.path.removeSubrange(parent.pathCount...)
+            frames[frames.count - 1].next = parent.end
+            try reportUnlessFatal(error.number, what: .changed)
+        }
+    }
+
+    private static let cacheTagName = Array("CACHEDIR.TAG".utf8)
+    private static let cacheTagSignature = Array("Signature: 8a477f597d28d172789f06886806bc55".utf8)
+
+    /// The index of a tag with the right beginning among the sorted names from `first` on.
+    private func cacheTag(from first: Int) -> Int? {
+        let index = names.lowerBound(Self.cacheTagName, in: first..<names.count)
+        guard index < names.count, names.name(index).elementsEqual(Self.cacheTagName) else { return nil }
+        let opened = names.withPointer(index) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
+        guard case .success(let descriptor) = consume opened else { return nil }
+        guard case .success(let status) = FileStatus.of(descriptor.number), status.kind == .file else { return nil }
+        let count = Self.cacheTagSignature.count
+        return withUnsafeTemporaryAllocation(byteCount: count, alignment: 1) { buffer in
+            guard pread(descriptor.number, buffer.baseAddress, count, 0) == count else { return nil }
+            return buffer.elementsEqual(Self.cacheTagSignature) ? index : nil
+        }
+    }
+
+    // MARK: Problems
+
+    private func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
+        problems.add(FileProblem(path: entry.path, what: what, systemError: number, detail: detail))
+    }
+
+    /// A lack of descriptors or memory would repeat itself with every entry and is no property of this one.
+    private func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
+        if number == EMFILE || number == ENFILE || number == ENOMEM {
+            throw CollectorError.system(number, "cannot go on at", entry.path)
+        }
+        report(what, number)
+    }
+}
+
+extension FileTreeWalker {
+    // MARK: Details of the current entry
+
+    /// Adds what `stat` does not tell: target of a link, extended attributes, names of owner and group. What cannot be
+    /// read becomes a problem.
+    package func loadDetails() throws(CollectorError) {
+        loadOwners()
+        if entry.kind == .symlink { try loadLinkTarget() }
+        let failure = names.withPointer(current) {
+            attributes.read(.name($0, directory: directory), into: &entry.attributes)
+        }
+        if let failure { try report(failure) }
+    }
+
+    /// The same for a file that is open anyway: its attributes are read through it.
+    package func loadDetails(using file: borrowing OpenFile) throws(CollectorError) {
+        loadOwners()
+        if let failure = attributes.read(.descriptor(file.descriptor.number), into: &entry.attributes) {
+            try report(failure)
+        }
+    }
+
+    private func report(_ failure: AttributeReader.Failure) throws(CollectorError) {
+        if failure.number == ENOENT { return report(.vanished, ENOENT) }
+        if failure.number == ENOMEM { try reportUnlessFatal(ENOMEM, what: .attributesUnread) }
+        report(.attributesUnread, failure.number, detail: failure.detail)
+    }
+
+    private func loadOwners() {
+        let path = entry.path
+        let log = problems
+        let report = { (number: Int32) in log.add(FileProblem(path: path, what: .ownerNameUnknown, systemError: number)) }
+        entry.userName = owners.user(entry.userID, report: report)
+        entry.groupName = owners.group(entry.groupID, report: report)
+    }
+
+    private func loadLinkTarget() throws(CollectorError) {
+        if linkBuffer.isEmpty { linkBuffer = [UInt8](repeating: 0, count: 4096) }
+        while true {
+            let count = linkBuffer.withUnsafeMutableBytes { buffer in
+                names.withPointer(current) { tree_link_target(directory, $0, buffer.baseAddress, buffer.count) }
+            }
+            guard count >= 0 else {
+                return try reportUnlessFatal(Int32(-count), what: count == -Int(ENOENT) ? .vanished : .linkUnread)
+            }
+            if count < linkBuffer.count {
+                entry.linkTarget = Array(linkBuffer[..<count])
+                entry.size = UInt64(count)
+                return
+            }
+            guard linkBuffer.count < 1 << 20 else { return report(.linkUnread, ENAMETOOLONG) }
+            linkBuffer = [UInt8](repeating: 0, count: linkBuffer.count * 4)
+        }
+    }
+
+    /// Opens the current entry, a regular file, for reading. `.changed` when its name now stands for something else,
+    /// `.notFound` when it vanished; the caller decides whether that stops it and records the problem.
+    package func open() throws(CollectorError) -> OpenFile {
+        guard entry.kind == .file else {
+            throw CollectorError(.invalidInput, "\(entry.displayPath) is not a regular file")
+        }
+        let opened = names.withPointer(current) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
+        switch consume opened {
+        case .failure(let error): throw CollectorError.system(error.number, "cannot open", entry.path)
+        case .success(let descriptor):
+            switch FileStatus.of(descriptor.number) {
+            case .failure(let error): throw CollectorError.system(error.number, "cannot examine", entry.path)
+            case .success(let status):
+                let identity = FileIdentity(device: entry.device, inode: entry.inode)
+                guard status.identity == identity, status.kind == .file else {
+                    throw CollectorError(
+                        .changed, "\(entry.displayPath) became something else before it was opened",
+                        hint: "Try again when nothing changes the tree.")
+                }
+                return OpenFile(descriptor: descriptor, path: entry.path, status: status)
+            }
+        }
+    }
+}

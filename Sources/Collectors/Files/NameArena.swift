@@ -1,0 +1,165 @@
+import CLinux
+import Glibc
+
+/// The names of the directories on the current branch of a walk, in one block of memory.
+///
+/// Directories come and go like a stack: names are added at the end and released by falling back to a ``Mark``, so a
+/// walk allocates only while its deepest need still grows. A directory of a million names costs its names, one zero
+/// byte and 16 bytes each.
+final class NameArena {
+    struct Mark {
+        fileprivate var names: Int
+        fileprivate var bytes: Int
+    }
+
+    /// One name: where its bytes begin, how many there are and what `getdents64` said about its kind; and, for quick
+    /// comparison, the first eight bytes after what all names of the directory have in common.
+    private struct Name {
+        var key: UInt64
+        /// Offset in bits 24…63, length in bits 8…23, kind in bits 0…7.
+        var place: UInt64
+
+        var offset: Int { Int(place >> 24) }
+        var count: Int { Int(place >> 8 & 0xFFFF) }
+    }
+
+    static let listBufferSize = 128 << 10
+    private static let unknownKind: UInt8 = 0
+
+    private var bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+    private var byteCount = 0
+    private var names: [Name] = []
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: listBufferSize, alignment: 16)
+
+    deinit {
+        bytes.deallocate()
+        buffer.deallocate()
+    }
+
+    var mark: Mark { Mark(names: names.count, bytes: byteCount) }
+    var count: Int { names.count }
+
+    func release(to mark: Mark) {
+        names.removeLast(names.count - mark.names)
+        byteCount = mark.bytes
+    }
+
+    /// Keeps of the names from `first` on only the one at `kept`.
+    func keepOnly(_ kept: Int, from first: Int) {
+        names[first] = names[kept]
+        names.removeLast(names.count - first - 1)
+    }
+
+    func append(_ name: UnsafeRawBufferPointer, kind: UInt8) {
+        let needed = byteCount + name.count + 1
+        if needed > bytes.count {
+            let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: max(needed, bytes.count * 2), alignment: 16)
+            larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<byteCount]))
+            bytes.deallocate()
+            bytes = larger
+        }
+        UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyMemory(from: name)
+        bytes[byteCount + name.count] = 0
+        names.append(Name(key: 0, place: UInt64(byteCount) << 24 | UInt64(name.count) << 8 | UInt64(kind)))
+        byteCount = needed
+    }
+
+    /// Adds all names of an open directory but `.` and `..`; unsorted. Names read before a failure stay.
+    func list(_ directory: Int32) -> SystemError? {
+        while true {
+            let filled = tree_list(directory, buffer.baseAddress, buffer.count)
+            if filled < 0 { return SystemError(number: Int32(-filled)) }
+            if filled == 0 { return nil }
+            var at = 0
+            while at + 19 < filled {
+                let length = Int(buffer.loadUnaligned(fromByteOffset: at + 16, as: UInt16.self))
+                guard length > 19, at + length <= filled else { return SystemError(number: EIO) }
+                let field = UnsafeRawBufferPointer(rebasing: buffer[at + 19..<at + length])
+                let name = UnsafeRawBufferPointer(rebasing: field[..<(field.firstIndex(of: 0) ?? field.count)])
+                let isDots = name.count < 3 && name.first == 0x2E && name.last == 0x2E
+                if !isDots, name.count > 0 { append(name, kind: buffer[at + 18]) }
+                at += length
+            }
+        }
+    }
+
+    /// Puts the names from `first` on into the order of their bytes.
+    func sort(from first: Int) {
+        guard names.count - first > 1 else { return }
+        let shared = sharedPrefix(from: first)
+        for index in first..<names.count { names[index].key = key(names[index], after: shared) }
+        let base = UnsafeRawBufferPointer(bytes)
+        names.withUnsafeMutableBufferPointer { all in
+            var slice = UnsafeMutableBufferPointer(rebasing: all[first...])
+            slice.sort { a, b in
+                if a.key != b.key { return a.key < b.key }
+                return Self.compare(base, a, b, from: shared) < 0
+            }
+        }
+    }
+
+    private func sharedPrefix(from first: Int) -> Int {
+        let one = names[first]
+        var shared = one.count
+        for index in first + 1..<names.count {
+            let other = names[index]
+            shared = min(shared, other.count)
+            var same = 0
+            while same < shared, bytes[one.offset + same] == bytes[other.offset + same] { same += 1 }
+            shared = same
+            if shared == 0 { break }
+        }
+        return shared
+    }
+
+    /// A shorter name is filled up with zero bytes, which no name holds, so keys order as the bytes do.
+    private func key(_ name: Name, after shared: Int) -> UInt64 {
+        var key: UInt64 = 0
+        for at in 0..<8 {
+            key <<= 8
+            if shared + at < name.count { key |= UInt64(bytes[name.offset + shared + at]) }
+        }
+        return key
+    }
+
+    private static func compare(_ base: UnsafeRawBufferPointer, _ a: Name, _ b: Name, from shared: Int) -> Int {
+        let common = min(a.count, b.count)
+        if let start = base.baseAddress, common > shared {
+            let order = memcmp(start + a.offset + shared, start + b.offset + shared, common - shared)
+            if order != 0 { return Int(order) }
+        }
+        return a.count - b.count
+    }
+
+    /// The bytes of a name; valid until the next change of the arena.
+    @inline(__always)
+    func name(_ index: Int) -> UnsafeRawBufferPointer {
+        let name = names[index]
+        return UnsafeRawBufferPointer(rebasing: bytes[name.offset..<name.offset + name.count])
+    }
+
+    /// What `getdents64` said, as `d_type`; nil where the file system does not say.
+    @inline(__always)
+    func isDirectory(_ index: Int) -> Bool? {
+        let kind = UInt8(truncatingIfNeeded: names[index].place)
+        return kind == Self.unknownKind ? nil : kind == 4
+    }
+
+    /// The name as the system wants it.
+    @inline(__always)
+    func withPointer<R: ~Copyable>(_ index: Int, _ body: (UnsafePointer<CChar>) -> R) -> R {
+        guard let start = bytes.baseAddress else { preconditionFailure("an arena without memory") }
+        return body((start + names[index].offset).assumingMemoryBound(to: CChar.self))
+    }
+
+    /// The first of the sorted names in `range` that is not before `wanted`.
+    func lowerBound(_ wanted: [UInt8], in range: Range<Int>) -> Int {
+        var low = range.lowerBound
+        var high = range.upperBound
+        while low < high {
+            let middle = low + (high - low) / 2
+            if name(middle).lexicographicallyPrecedes(wanted) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,98 @@
+import API
+import ArgumentParser
+import Documents
+import Domain
+import Operations
+
+struct Archive: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Archive trees of files now.",
+        discussion: """
+            Fayl ağaclarını indi arxivləşdirir.
+
+            The absolute path of each PATH is what the archive stores. Patterns are
+            those of .gitignore, relative to each PATH. Paths that cannot be read make
+            the archive partial, and the exit status 3.
+
+            Examples:
+              qala archive /etc /srv/www
+              qala archive ~/work --exclude '*.o' --exclude '/build/' --one-file-system
+              qala archive /srv --dry-run
+            """)
+
+    @Argument(help: ArgumentHelp("Files and directories to archive.", valueName: "path"), completion: .file())
+    var paths: [String]
+
+    @Option(help: ArgumentHelp("Leave out what matches; may be repeated.", valueName: "pattern"))
+    var exclude: [String] = []
+
+    @Flag(help: "Do not enter other mounted file systems.")
+    var oneFileSystem = false
+
+    @Flag(help: "Leave out what is in directories marked by CACHEDIR.TAG.")
+    var excludeCaches = false
+
+    @Flag(help: "Tell what would be archived, and store nothing.")
+    var dryRun = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        try common.perform { session in
+            let request = ArchiveTrees.Request(
+                roots: paths.map(session.absolute), excludes: exclude, oneFileSystem: oneFileSystem,
+                excludeCaches: excludeCaches, dryRun: dryRun, policy: nil)
+            let report = try session.showingProgress { try ArchiveTrees.run(request, at: session.workplace()) }
+            try session.answer(PartialReport(report, partial: report.isPartial)) {
+                Rendering.archived(report, dryRun: dryRun, session.language)
+            }
+            return report.isPartial ? .partial : .done
+        }
+    }
+}
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run an archiving policy now.",
+        discussion: """
+            Arxivləşdirmə üzrə siyasət sənədini indi icra edir.
+
+            Every error of the document is listed with its line and column, and nothing
+            is archived then (exit status 78). The vault is that of --vault, else of the
+            policy, else of QALA_VAULT, else the default.
+
+            Examples:
+              qala run Policies/config.yaml
+              qala run Policies/config.yaml --dry-run --json
+            """)
+
+    @Argument(
+        help: ArgumentHelp("The policy.", valueName: "policy.yaml"), completion: .file(extensions: ["yaml", "yml"]))
+    var policy: String
+
+    @Flag(help: "Tell what would be archived, and store nothing.")
+    var dryRun = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        try common.perform { session in
+            let policy = try PolicyDocument.read(path: policy)
+            if !session.isJSON {
+                try session.lines(Rendering.policy(policy, session.language))
+                try session.out.flush()
+            }
+            // Excludes and limits differ by source: the operation takes them, and the roots, from the policy.
+            let request = ArchiveTrees.Request(
+                roots: policy.sources.map(\.path), excludes: [], oneFileSystem: false, excludeCaches: false,
+                dryRun: dryRun, policy: policy)
+            let report = try session.showingProgress {
+                try ArchiveTrees.run(request, at: session.workplace(preferred: policy.vault))
+            }
+            try session.answer(PolicyRunReport(report, of: policy)) {
+                Rendering.archived(report, dryRun: dryRun, session.language)
+            }
+            return report.isPartial ? .partial : .done
+        }
+    }
+}

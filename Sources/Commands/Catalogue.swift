@@ -1,0 +1,233 @@
+extension Text {
+    /// The texts of both languages.
+    package var both: (en: String, az: String) {
+        switch self {
+        // What is asked, and the first answers.
+        case .errorPrefix: ("error: %1", "xəta: %1")
+        case .hintPrefix: ("hint: %1", "məsləhət: %1")
+        case .warningPrefix: ("warning: %1", "xəbərdarlıq: %1")
+        case .newPassphrase: ("New passphrase for the vault: ", "Arxiv anbarı üçün yeni parol ifadəsi: ")
+        case .passphrase: ("Passphrase of the vault: ", "Arxiv anbarının parol ifadəsi: ")
+        case .passphraseAgain: ("The same passphrase again: ", "Həmin parol ifadəsi bir daha: ")
+        case .passphrasesDiffer: ("the two passphrases differ", "iki parol ifadəsi fərqlidir")
+        case .passphraseTooShort:
+            ("a passphrase needs at least %1 characters", "parol ifadəsi ən azı %1 simvol olmalıdır")
+        case .passphraseEmpty: ("the passphrase is empty", "parol ifadəsi boşdur")
+        case .noPassphraseSource:
+            (
+                "a passphrase is needed, and there is no terminal to ask for it",
+                "parol ifadəsi lazımdır, soruşmaq üçün terminal isə yoxdur"
+            )
+        case .noPassphraseSourceHint:
+            (
+                "Name a file with --passphrase-file or QALA_PASSPHRASE_FILE (a path or fd:N), or a key with --key-file.",
+                "--passphrase-file və ya QALA_PASSPHRASE_FILE ilə fayl (yol və ya fd:N), yaxud --key-file ilə açar göstərin."
+            )
+        case .noKitPlace:
+            (
+                "the recovery kit has nowhere to go: no --kit FILE and no terminal",
+                "bərpa dəstini yazmağa yer yoxdur: nə --kit FAYL verilib, nə də terminal var"
+            )
+        case .noKitPlaceHint:
+            (
+                "Name a file with --kit; print it and keep it away from this machine.",
+                "--kit ilə fayl göstərin; onu çap edib bu maşından uzaqda saxlayın."
+            )
+        case .openToOthers: ("others can read %1", "%1 faylını başqaları oxuya bilər")
+        case .openToOthersHint: ("Run `chmod 600` on it.", "Ona `chmod 600` tətbiq edin.")
+        case .fileUnreadable: ("%1 cannot be read: %2", "%1 oxuna bilmədi: %2")
+        case .fileTooLong: ("%1 is longer than %2 bytes", "%1 %2 baytdan uzundur")
+        case .badDescriptor: ("`%1` names no file descriptor", "`%1` fayl deskriptoru deyil")
+        case .badDescriptorHint: ("Write fd: and a number, such as fd:3.", "fd: və rəqəm yazın, məsələn fd:3.")
+        case .passphraseInterrupted:
+            ("interrupted while asking for the passphrase", "parol ifadəsi soruşularkən dayandırıldı")
+        case .initialized: ("The vault is ready.", "Arxiv anbarı hazırdır.")
+        case .vaultIs: ("Vault", "Arxiv anbarı")
+        case .vaultIDIs: ("Vault id", "Anbarın nömrəsi")
+        case .suiteIs: ("Suite", "Alqoritm dəsti")
+        case .kitWritten: ("Recovery kit", "Bərpa dəsti")
+        case .kitKeep:
+            (
+                "Print the recovery kit, keep it in a safe place away from this machine, then remove the file.",
+                "Bərpa dəstini çap edin, bu maşından uzaqda etibarlı yerdə saxlayın, sonra faylı silin."
+            )
+        case .writeOnlyNote:
+            (
+                "This host can archive but not read: restoring needs the recovery kit or another key.",
+                "Bu host arxivləşdirə bilər, oxuya bilməz: bərpa üçün bərpa dəsti və ya başqa açar lazımdır."
+            )
+        case .kitShown:
+            (
+                "This is the recovery kit. It is shown once; write it down or print it now:",
+                "Bu, bərpa dəstidir. Bir dəfə göstərilir; indi yazın və ya çap edin:"
+            )
+        case .kitShownEnd:
+            ("Clear the screen when you have it on paper.", "Kağıza köçürdükdən sonra ekranı təmizləyin.")
+        case .nextArchive:
+            (
+                "Next: `qala archive PATH` or `qala run POLICY.yaml`.",
+                "Növbəti addım: `qala archive YOL` və ya `qala run SİYASƏT.yaml`."
+            )
+        case .stopping:
+            ("stopping; once more to stop at once", "dayandırılır; dərhal dayandırmaq üçün bir daha basın")
+        case .interruptedResume:
+            (
+                "Run the same command again: it resumes where it stopped.",
+                "Həmin əmri yenidən icra edin: qaldığı yerdən davam edəcək."
+            )
+        case .sampleInvalid:
+            (
+                "`%1` is not a share: write a number above 0 and up to 100, such as 5%",
+                "`%1` pay deyil: 0-dan böyük, 100-ə qədər ədəd yazın, məsələn 5%"
+            )
+        case .pathNeeded: ("`%1` names no path", "`%1` yol göstərmir")
+        case .pathNeededHint:
+            ("Write ARCHIVE:/PATH, such as latest:/etc/fstab.", "ARXİV:/YOL yazın, məsələn latest:/etc/fstab.")
+        case .badArchivePath: ("`%1` does not begin with an archive", "`%1` arxivlə başlamır")
+        case .badArchivePathHint:
+            (
+                "An archive is named by the start of its id (4 digits or more), latest, latest:POLICY or a date.",
+                "Arxiv nömrəsinin əvvəli (ən azı 4 rəqəm), latest, latest:SİYASƏT və ya tarixlə göstərilir."
+            )
+        case .targetNeeded:
+            (
+                "say where to restore: either --to DIR or --in-place",
+                "hara bərpa olunacağını göstərin: ya --to QOVLUQ, ya da --in-place"
+            )
+        case .targetNeededHint:
+            (
+                "With --to, paths keep their full names below DIR.",
+                "--to ilə yollar QOVLUQ altında tam adlarını saxlayır."
+            )
+        // What was done.
+        case .policyIs: ("Policy", "Siyasət")
+        case .componentIs: ("Component", "Komponent")
+        case .responsibleIs: ("Responsible archivist", "Arxivləşdirilmə üzrə məsul şəxs")
+        case .deputyIs: ("Deputy", "Müavin")
+        case .legalBasisIs: ("Legal basis", "Hüquqi əsas")
+        case .confidentialityIs: ("Confidentiality", "Məxfilik")
+        case .archived: ("Archive %1 is complete in %2.", "%1 arxivi %2 ərzində tamamlandı.")
+        case .archivedDry: ("Dry run: nothing was archived (%1).", "Sınaq icrası: heç nə arxivləşdirilmədi (%1).")
+        case .archiveCounts: ("%1 files, %2 directories, %3 others; %4", "%1 fayl, %2 qovluq, %3 digər; %4")
+        case .archiveRead: ("read: %1 files, %2; the rest was unchanged", "oxundu: %1 fayl, %2; qalanı dəyişməyib")
+        case .archiveStored: ("new: %1; stored in the vault: %2", "yeni: %1; anbara yazıldı: %2")
+        case .archiveResumed: ("resumed an interrupted run", "yarımçıq qalmış icra davam etdirildi")
+        case .archiveExcluded: ("excluded: %1 paths", "istisna edildi: %1 yol")
+        case .changedWhileRead:
+            (
+                "Changed while they were read (archived, perhaps a mix of two states): %1",
+                "Oxunarkən dəyişənlər (arxivləşdirildi, iki vəziyyətin qarışığı ola bilər): %1"
+            )
+        case .couldNotArchive: ("Could not be archived: %1", "Arxivləşdirilə bilmədi: %1")
+        case .partialArchive:
+            ("The archive is partial: it lacks the paths above.", "Arxiv natamamdır: yuxarıdakı yollar ona düşməyib.")
+        case .moreProblems: ("and %1 more", "və daha %1")
+        case .noArchives:
+            (
+                "No archives yet: run `qala archive PATH` or `qala run POLICY.yaml`.",
+                "Hələ arxiv yoxdur: `qala archive YOL` və ya `qala run SİYASƏT.yaml` icra edin."
+            )
+        case .noArchivesOfPolicy:
+            (
+                "No archives of the policy %1 yet: run `qala run` with its file.",
+                "%1 siyasətinin hələ arxivi yoxdur: onun faylı ilə `qala run` icra edin."
+            )
+        case .noEntries: ("Nothing is there.", "Burada heç nə yoxdur.")
+        case .nothingFound: ("No name contains “%1”.", "Heç bir adda “%1” yoxdur.")
+        case .nothingFoundHint:
+            (
+                "Only the newest version of each path was searched; --all-versions looks further.",
+                "Yalnız hər yolun son versiyası axtarıldı; --all-versions hamısında axtarır."
+            )
+        case .noVersions: ("No archive holds %1.", "Heç bir arxivdə %1 yoxdur.")
+        case .noDifferences: ("The archives do not differ.", "Arxivlər arasında fərq yoxdur.")
+        case .restored: ("Restored to %1 in %2.", "%1 ünvanına %2 ərzində bərpa edildi.")
+        case .restoredDry:
+            ("Dry run: this is what a restore to %1 would do.", "Sınaq icrası: %1 ünvanına bərpa bunları edərdi.")
+        case .restoreCounts: ("%1 files, %2 directories, %3 others; %4", "%1 fayl, %2 qovluq, %3 digər; %4")
+        case .restoreVerified: ("verified after writing: %1 files", "yazıldıqdan sonra yoxlandı: %1 fayl")
+        case .restoreSkipped: ("left as they were: %1", "olduğu kimi saxlanıldı: %1")
+        case .ownershipNotSet:
+            ("Owner or group could not be set: %1 paths.", "Sahibi və ya qrupu qoyula bilmədi: %1 yol.")
+        case .ownershipHint:
+            ("Restore as root to get owners back.", "Sahiblərin də bərpası üçün root kimi icra edin.")
+        case .couldNotRestore: ("Could not be restored completely: %1", "Tam bərpa edilə bilmədi: %1")
+        case .verifiedDigests:
+            ("Digests verified without keys in %1.", "Yoxlama cəmləri açarsız, %1 ərzində yoxlandı.")
+        case .verifiedStructure: ("Structure verified in %1.", "Quruluş %1 ərzində yoxlandı.")
+        case .verifiedData:
+            (
+                "Data verified in %1: decrypted, decompressed, identified.",
+                "Məlumatlar %1 ərzində yoxlandı: deşifrə edildi, açıldı, tutuşduruldu."
+            )
+        case .verifyCounts:
+            ("%1 archives, %2 log records, %3 packs, %4 chunks", "%1 arxiv, %2 jurnal yazısı, %3 paket, %4 parça")
+        case .verifyRead: ("read: %1 chunks, %2", "oxundu: %1 parça, %2")
+        case .noDamage: ("No damage found.", "Zədə tapılmadı.")
+        case .damageFound: ("Damage found: %1 objects.", "Zədə tapıldı: %1 obyekt.")
+        case .damageAdvice:
+            (
+                "Do not delete anything. Copy the vault, then bring these objects back from a mirror or another copy and verify again.",
+                "Heç nəyi silməyin. Anbarın nüsxəsini çıxarın, sonra bu obyektləri güzgü nüsxədən və ya başqa nüsxədən qaytarıb yenidən yoxlayın."
+            )
+        case .freshnessProven:
+            ("The log continues what this host knew; head %1.", "Jurnal bu hostun bildiyinin davamıdır; son yazı %1.")
+        case .freshnessUnproven:
+            (
+                "Freshness unproven: this host knew no earlier head. Compare with your records: %1.",
+                "Təzəliyi sübut olunmayıb: bu host əvvəlki son yazını bilmirdi. Öz qeydlərinizlə tutuşdurun: %1."
+            )
+        case .keyAdded: ("Key %1 was added.", "%1 açarı əlavə edildi.")
+        case .keyRemoved: ("Key %1 was removed.", "%1 açarı çıxarıldı.")
+        case .keysRotated:
+            (
+                "The keys were rotated: archives from now on use new ones.",
+                "Açarlar dəyişdirildi: bundan sonrakı arxivlər yeni açarlardan istifadə edir."
+            )
+        case .keyOpens: ("Key %1 opens the vault.", "%1 açarı anbarı açır.")
+        case .hostEnrolled: ("This host may archive into the vault now.", "Bu host indi anbara arxivləşdirə bilər.")
+        case .noKeys: ("The vault has no reading key.", "Anbarın oxuma açarı yoxdur.")
+        case .indexRebuilt: ("The index was rebuilt: %1 segments.", "İndeks yenidən quruldu: %1 seqment.")
+        case .catalogRebuilt: ("The catalog was rebuilt: %1 archives.", "Kataloq yenidən quruldu: %1 arxiv.")
+        // Columns, marks and figures.
+        case .columnID: ("ID", "NÖMRƏ")
+        case .columnTime: ("TIME", "VAXT")
+        case .columnPolicy: ("POLICY", "SİYASƏT")
+        case .columnComponent: ("COMPONENT", "KOMPONENT")
+        case .columnFiles: ("FILES", "FAYLLAR")
+        case .columnSize: ("SIZE", "HƏCM")
+        case .columnRoots: ("SOURCES", "MƏNBƏLƏR")
+        case .columnNote: ("NOTE", "QEYD")
+        case .columnMode: ("MODE", "İCAZƏ")
+        case .columnOwner: ("OWNER", "SAHİB")
+        case .columnModified: ("MODIFIED", "DƏYİŞMƏ VAXTI")
+        case .columnPath: ("PATH", "YOL")
+        case .columnArchives: ("ARCHIVES", "ARXİVLƏR")
+        case .columnNewest: ("NEWEST", "SONUNCU")
+        case .columnSince: ("SINCE", "BAŞLANĞIC")
+        case .columnKind: ("KIND", "NÖV")
+        case .columnLabel: ("LABEL", "AD")
+        case .columnCreated: ("CREATED", "YARADILIB")
+        case .columnObject: ("OBJECT", "OBYEKT")
+        case .columnReason: ("REASON", "SƏBƏB")
+        case .columnBefore: ("BEFORE", "ƏVVƏL")
+        case .columnAfter: ("AFTER", "SONRA")
+        case .partialMark: ("partial", "natamam")
+        case .administratorMark: ("administrator", "inzibatçı")
+        case .statArchives: ("Archives", "Arxivlər")
+        case .statRecords: ("Log records", "Jurnal yazıları")
+        case .statSessions: ("Sessions", "Seanslar")
+        case .statPacks: ("Packs", "Paketlər")
+        case .statChunks: ("Chunks", "Parçalar")
+        case .statSegments: ("Index segments", "İndeks seqmentləri")
+        case .statReaders: ("Reading keys", "Oxuma açarları")
+        case .statWriters: ("Writing hosts", "Yazan hostlar")
+        case .statPlain: ("Archived data", "Arxivləşdirilmiş məlumat")
+        case .statHead: ("Head of the log", "Jurnalın son yazısı")
+        case .progressFiles: ("%1 files", "%1 fayl")
+        case .progressRatio: ("dedup %1×", "dedup %1×")
+        case .progressRemaining: ("%1 left", "%1 qalıb")
+        case .progressPreparing: ("working", "işləyir")
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import API
+import ArgumentParser
+import Domain
+import Glibc
+import Operations
+import Synchronization
+
+// The `qala` command.
+//
+// 1. A command decodes its arguments, calls one operation and encodes the result; it decides nothing itself.
+// 2. Standard output carries the result and nothing else; progress, warnings and errors go to standard error.
+// 3. The exit status comes from the one table in `API`; it is 0 only when everything asked for was done.
+// 4. No secret comes from an argument, and none is shown except a recovery kit on the terminal.
+// 5. Text of unknown origin reaches a terminal only with its control characters made visible.
+
+package enum CommandLineTool {
+    /// Runs the command line of the process and ends it.
+    package static func main() -> Never {
+        let language = Language.chosen(by: SystemText.environment)
+        Interrupts.watch(ProcessState.interrupt) {
+            let notice = "\n" + Text.stopping(language) + "\n"
+            _ = Array(notice.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+        }
+        let status = run(Array(CommandLine.arguments.dropFirst()))
+        exit(status)
+    }
+
+    static func run(_ arguments: [String]) -> Int32 {
+        do {
+            var command = try Qala.parseAsRoot(arguments)
+            try command.run()
+            return ExitStatus.done.rawValue
+        } catch let code as ExitCode {
+            return code.rawValue
+        } catch is BrokenPipe {
+            Interrupts.endByBrokenPipe()
+        } catch {
+            return answer(error, arguments)
+        }
+    }
+
+    /// Help and generated scripts go to standard output; a malformed command line is an error of usage.
+    private static func answer(_ error: any Error, _ arguments: [String]) -> Int32 {
+        let text = Qala.fullMessage(for: error)
+        let isAnswer = Qala.exitCode(for: error).isSuccess
+        let output = Output(descriptor: isAnswer ? 1 : 2)
+        do {
+            if !isAnswer, arguments.prefix(while: { $0 != "--" }).contains("--json") {
+                let body = ErrorBody(kind: .usage, message: Qala.message(for: error), hint: "Run `qala --help`.")
+                try output.bytes(try JSONText.encode(body))
+                try output.line("")
+            } else {
+                try output.line(text)
+            }
+            try output.flush()
+        } catch is BrokenPipe {
+            Interrupts.endByBrokenPipe()
+        } catch {
+            return ExitStatus.failed.rawValue
+        }
+        return isAnswer ? ExitStatus.done.rawValue : ExitStatus.usage.rawValue
+    }
+}
+
+/// What belongs to the process and not to a value.
+enum ProcessState {
+    static let interrupt = InterruptFlag()
+    /// A question stands on the terminal: progress must not write over it.
+    static let isAsking = Atomic<Bool>(false)
+}
+
+/// The root of the command line.
+struct Qala: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "qala",
+        abstract: "Archives files so that it can be proven that they come back.",
+        discussion: """
+            Faylları elə arxivləşdirir ki, bərpa oluna bilməsi sübut edilsin.
+
+            Environment: QALA_VAULT (the vault), QALA_STATE (this host's state),
+            QALA_PASSPHRASE_FILE (a path or fd:N), QALA_KEY_FILE (a key file or recovery
+            kit), QALA_LANGUAGE (az or en).
+
+            Exit status: 0 done, 1 failed, 3 partial, 10 no vault, 11 in use, 12 wrong
+            key, 13 damage found, 14 not found, 64 usage, 69 daemon down, 75 try again,
+            77 denied, 78 bad policy, 130 interrupted.
+            """,
+        version: Version.text,
+        subcommands: [
+            Init.self, Archive.self, Run.self, Archives.self, Ls.self, Cat.self, Find.self, History.self, Diff.self,
+            Restore.self, Verify.self, Key.self, VaultGroup.self, Manual.self,
+        ])
+}
+
+/// The version of the product; the vault has a format version of its own.
+package enum Version {
+    package static let text = "0.1.0"
+}

@@ -1,0 +1,59 @@
+import API
+import ArgumentParser
+import Domain
+import Operations
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Verify that the vault holds what was stored.",
+        discussion: """
+            Anbarda saxlanılanların bütövlüyünü yoxlayır.
+
+            Without options: the log against the head that this host knows, and the
+            structure of everything it names. Damage is listed object by object, and the
+            exit status is then 13.
+
+            Examples:
+              qala verify
+              qala verify --read-data
+              qala verify --sample 5%
+              qala verify --without-keys
+            """)
+
+    @Flag(help: "Read every chunk: decrypt it, decompress it, identify it.")
+    var readData = false
+
+    @Option(help: ArgumentHelp("Read only this share of the chunks, chosen at random.", valueName: "n%"))
+    var sample: String?
+
+    @Flag(help: "Compare digests only; no key is needed.")
+    var withoutKeys = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if withoutKeys, readData || sample != nil {
+            throw ValidationError("--without-keys cannot read data; leave out --read-data and --sample.")
+        }
+    }
+
+    func run() throws {
+        try common.perform { session in
+            let share = try sample.map { try Self.percent($0, session.language) }
+            let request = VerifyVault.Request(
+                readData: readData || share != nil, samplePercent: share, withoutKeys: withoutKeys)
+            let report = try session.showingProgress { try VerifyVault.run(request, at: session.workplace()) }
+            try session.answer(report) { Rendering.verified(report, session.language) }
+            return report.damage.isEmpty ? .done : .damaged
+        }
+    }
+
+    /// `5`, `5%` or `0.5%`.
+    static func percent(_ text: String, _ language: Language) throws -> Double {
+        let digits = text.last == "%" ? String(text.dropLast()) : text
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }),
+            let value = Double(digits), value > 0, value <= 100
+        else { throw CommandError(.usage, Text.sampleInvalid(language, [text])) }
+        return value
+    }
+}

@@ -1,0 +1,171 @@
+import Domain
+
+/// A path that an operation could not handle, and why; part of every report.
+package struct PathProblem: Codable, Sendable, Equatable {
+    package var path: String
+    package var reason: String
+    package init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+}
+
+/// What `qala init` made.
+package struct InitReport: Codable, Sendable {
+    package var vault: String
+    package var vaultID: String
+    package var suite: String
+    package var writeOnlyHost: Bool
+    /// Where the recovery kit was written; nil when its text is for the terminal only.
+    package var kitPath: String?
+}
+
+/// What an archive run did. `archive` is nil for a dry run.
+package struct ArchiveReport: Codable, Sendable {
+    package var archive: String?
+    package var policy: String?
+    package var files = 0
+    package var directories = 0
+    package var others = 0
+    package var bytes = 0
+    /// Files whose content was read in this run; the others were unchanged since the archive before.
+    package var filesRead = 0
+    package var bytesRead = 0
+    /// Plain bytes that no earlier chunk held.
+    package var bytesNew = 0
+    /// Sealed bytes written to the vault.
+    package var bytesStored = 0
+    package var excluded = 0
+    /// Files that changed while they were read: archived, but perhaps a mix of two states.
+    package var changed: [PathProblem] = []
+    /// Paths that could not be archived; the run is partial when there are any.
+    package var problems: [PathProblem] = []
+    package var problemCount = 0
+    package var changedCount = 0
+    package var resumed = false
+    package var seconds = 0.0
+    package var isPartial: Bool { problemCount > 0 }
+    package init() {}
+}
+
+/// One archive in a list.
+package struct ArchiveRow: Codable, Sendable {
+    package var id: String
+    /// RFC 3339, UTC; when the run finished.
+    package var time: String
+    package var policy: String?
+    package var component: String?
+    package var host: String?
+    package var roots: [String]
+    package var files: Int
+    package var bytes: Int
+    package var entries: Int
+    package var partial: Bool
+}
+
+/// One entry in a listing, a search or a comparison.
+package struct EntryRow: Codable, Sendable {
+    package var path: String
+    /// `file directory symlink fifo socket characterDevice blockDevice`
+    package var kind: String
+    package var size: Int
+    package var mode: String
+    package var user: String
+    package var group: String
+    /// RFC 3339 with nanoseconds, UTC.
+    package var modified: String
+    package var target: String?
+}
+
+/// One version of a path found by name.
+package struct FoundRow: Codable, Sendable {
+    package var path: String
+    package var kind: String
+    package var size: Int
+    package var modified: String
+    /// Newest archive that holds this version.
+    package var archive: String
+    package var archiveTime: String
+    /// First archive that holds this version.
+    package var firstArchive: String
+    /// Number of archives that hold this version.
+    package var archives: Int
+    package var policy: String?
+}
+
+/// One difference between two archives: `+` only in the second, `-` only in the first, `M` content, `A` attributes, `T` kind.
+package struct DifferenceRow: Codable, Sendable {
+    package var change: String
+    package var path: String
+    package var sizeBefore: Int?
+    package var sizeAfter: Int?
+}
+
+package struct RestoreReport: Codable, Sendable {
+    package var archive = ""
+    package var target = ""
+    package var files = 0
+    package var directories = 0
+    package var others = 0
+    package var bytes = 0
+    package var skipped = 0
+    package var ownershipNotSet = 0
+    package var verified = 0
+    package var problems: [PathProblem] = []
+    package var problemCount = 0
+    package var dryRun = false
+    package var seconds = 0.0
+    package var isPartial: Bool { problemCount > 0 || ownershipNotSet > 0 }
+    package init() {}
+}
+
+package struct VerifyReport: Codable, Sendable {
+    /// `digests` (without keys), `structure`, or `data`.
+    package var depth = ""
+    package var archives = 0
+    package var records = 0
+    package var packs = 0
+    package var chunks = 0
+    package var chunksRead = 0
+    package var bytesRead = 0
+    package var head = ""
+    /// Whether the log was compared with a head that this host had pinned before.
+    package var freshnessProven = false
+    package var damage: [DamageRow] = []
+    package var seconds = 0.0
+    package init() {}
+}
+
+package struct DamageRow: Codable, Sendable, Equatable {
+    package var object: String
+    package var reason: String
+    package init(object: String, reason: String) {
+        self.object = object
+        self.reason = reason
+    }
+}
+
+package struct KeyRow: Codable, Sendable {
+    package var id: String
+    /// `passphrase file kit`
+    package var kind: String
+    package var label: String
+    package var created: String
+    package var administrator: Bool
+}
+
+package struct VaultStats: Codable, Sendable {
+    package var vaultID = ""
+    package var archives = 0
+    package var records = 0
+    package var sessions = 0
+    package var packs = 0
+    package var packBytes = 0
+    package var chunks = 0
+    package var segments = 0
+    package var readers = 0
+    package var writers = 0
+    package var plainBytes = 0
+    package var head = ""
+    package init() {}
+}

@@ -1,0 +1,47 @@
+package import Domain
+
+/// Where an operation works and how it talks back: the vault, this host's state beside it, the key to read with, and
+/// the counters that a caller may show.
+package struct Workplace: Sendable {
+    /// Directory of the vault.
+    package var vaultPath: String
+    /// Directory under which each vault has its host state; never inside the vault.
+    package var statePath: String
+    /// Gives the passphrase, the key file or the kit code; asked only when something must be read with a key.
+    package var unlocking: Unlocking
+    package var progress: Progress
+    package var interrupt: InterruptFlag
+
+    package init(
+        vaultPath: String, statePath: String, unlocking: Unlocking = .none, progress: Progress = Progress(),
+        interrupt: InterruptFlag = InterruptFlag()
+    ) {
+        self.vaultPath = vaultPath
+        self.statePath = statePath
+        self.unlocking = unlocking
+        self.progress = progress
+        self.interrupt = interrupt
+    }
+}
+
+/// How an operation comes by the reading key.
+package enum Unlocking: Sendable {
+    case none
+    /// Bytes of a passphrase, without the line end.
+    case passphrase(@Sendable () throws -> [UInt8])
+    /// Text of a key file or of a recovery kit's code.
+    case code(@Sendable () throws -> [UInt8])
+}
+
+/// Something went wrong above the vault and the collectors.
+package struct OperationError: Failure {
+    package var kind: FailureKind
+    package var message: String
+    package var hint: String
+
+    package init(_ kind: FailureKind, _ message: String, hint: String = "") {
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+    }
+}

@@ -1,0 +1,228 @@
+import Domain
+import Glibc
+
+extension ArchiveSession {
+    // MARK: Pages
+
+    func closePageIfFull() throws(VaultError) {
+        // A page boundary of the old tree is kept where it comes by, so that unchanged pages meet their like again.
+        if page.byteCount >= Limits.pageBytes { try closePage() }
+    }
+
+    func closePage() throws(VaultError) {
+        guard !page.isEmpty else { return }
+        pending.append(
+            PendingPage(builder: page, frame: nil, firstPath: page.firstPath, entries: page.entryCount))
+        page = PageBuilder()
+        try finishPages()
+    }
+
+    /// Hands on pages from the front while all their chunks have ids.
+    func finishPages() throws(VaultError) {
+        if pending.count > Limits.pendingPages { try closeGroup() }
+        var done = 0
+        while done < pending.count {
+            let next = pending[done]
+            if let builder = next.builder {
+                guard builder.chunks.allSatisfy({ resolve($0) != nil }) else { break }
+                try emit(builder)
+            } else if let frame = next.frame {
+                try adopt(frame, next)
+            }
+            done += 1
+        }
+        pending.removeFirst(done)
+    }
+
+    private func emit(_ builder: PageBuilder) throws(VaultError) {
+        let (bytes, ids) = builder.encode { resolve($0) ?? .zero }
+        let id = identities[.page].identity(of: bytes)
+        try pool.submit(
+            SealingPool.Job(number: nil, kind: .page, lease: nil, owned: bytes, range: 0..<bytes.count, id: id))
+        try journal.append(.page, id: id, entries: builder.entryCount, plain: bytes)
+        try finish(id, ids, builder.firstPath, builder.entryCount, bytes: bytes)
+    }
+
+    private func adopt(_ frame: TreeFrame, _ next: PendingPage) throws(VaultError) {
+        try journal.append(frame)
+        if next.isOfBase {
+            emittedBase.insert(frame.id)
+            try addNode(frame.id, next.firstPath, next.entries)
+            try tell(frame.id, nil)
+        } else {
+            let bytes = try frame.plain(try Decompressor())
+            try finish(frame.id, try PageCursor(bytes).chunks, next.firstPath, next.entries, bytes: bytes)
+        }
+    }
+
+    private func finish(
+        _ id: Digest, _ ids: [Digest], _ firstPath: [UInt8], _ entries: Int, bytes: [UInt8]
+    ) throws(VaultError) {
+        if base?.pages.contains(id) == true {
+            emittedBase.insert(id)
+        } else {
+            emitted.append(References.Page(id: id, chunks: ids))
+        }
+        try addNode(id, firstPath, entries)
+        try tell(id, bytes)
+    }
+
+    private func tell(_ id: Digest, _ bytes: [UInt8]?) throws(VaultError) {
+        do {
+            try onPage?(id, bytes)
+        } catch {
+            throw VaultError(
+                .io, "the catalog could not be written", hint: "Check the disk of the host state.",
+                underlying: "\(error)")
+        }
+    }
+
+    private func addNode(_ id: Digest, _ firstPath: [UInt8], _ entries: Int) throws(VaultError) {
+        try nodes.add(NodeChild(firstPath: firstPath, id: id, entries: UInt64(entries)), emit: emitNode)
+    }
+
+    private func emitNode(_ bytes: [UInt8]) throws(VaultError) -> Digest {
+        let id = identities[.node].identity(of: bytes)
+        nodeIDs.append(id)
+        try pool.submit(
+            SealingPool.Job(number: nil, kind: .node, lease: nil, owned: bytes, range: 0..<bytes.count, id: id))
+        return id
+    }
+
+    // MARK: Checkpoints
+
+    func checkpointIfDue(_ file: LargeFile?) throws(VaultError) {
+        guard MonotonicTime.now() - lastCheckpoint >= options.checkpointSeconds else { return }
+        try checkpoint(file)
+    }
+
+    /// Makes everything so far survive the end of this process.
+    package func checkpoint() throws(VaultError) { try checkpoint(nil) }
+
+    private func checkpoint(_ file: LargeFile?) throws(VaultError) {
+        try settle()
+        guard !uncheckpointed.isEmpty else {
+            lastCheckpoint = MonotonicTime.now()
+            return
+        }
+        var manifest = Manifest(session: id)
+        manifest.packs = uncheckpointed
+        let reference = try vault.store.putNamedByDigest("manifests", manifest.encode(), vault.suite)
+        checkpoints += 1
+        let number = checkpoints
+        if !page.isEmpty {
+            let (bytes, _) = page.encode { resolve($0) ?? .zero }
+            try journal.append(.tail, entries: page.entryCount, plain: bytes)
+        }
+        let partial = file.map { file in
+            PartialFile(
+                path: file.entry.path, device: file.entry.device, inode: file.entry.inode,
+                modified: file.entry.modified, changed: file.entry.changed, size: file.entry.size,
+                extents: file.extents.map { Extent(length: $0.length, chunk: $0.chunk.flatMap(resolve)) })
+        }
+        try journal.append(.checkpoint, plain: TreeCheckpoint(number: number, partial: partial).encode())
+        try journal.sync()
+        let session = id
+        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in
+            .checkpoint(session: session, number: number, manifest: reference)
+        }
+        uncheckpointed = []
+        lastCheckpoint = MonotonicTime.now()
+    }
+
+    /// Waits until everything handed on is in finished packs and every closed page went out.
+    private func settle() throws(VaultError) {
+        try closeGroup()
+        try pool.drain()
+        try finishPages()
+        try pool.drain()
+        let finished = try pool.finishPacks()
+        packs += finished
+        uncheckpointed += finished.map(\.pack)
+    }
+
+    // MARK: Commit
+
+    /// Makes the archive: objects, then the commit record, then what this host remembers.
+    package func commit(_ header: ArchiveHeader) throws(VaultError) -> ArchiveRecord {
+        try breakCandidate()
+        try closePage()
+        try closeGroup()
+        try pool.drain()
+        try finishPages()
+        let (root, level) = try nodes.finish(emit: emitNode)
+        try settle()
+        var manifest = Manifest(session: id)
+        manifest.packs = packs.map(\.pack)
+        manifest.segments = try writeSegments()
+        let references = try writeReferences()
+        manifest.references = references
+        let reference = try vault.store.putNamedByDigest("manifests", manifest.encode(), vault.suite)
+        var header = header
+        header.added = pool.storedBytes
+        let commit = SessionCommit(
+            session: id, manifest: reference, root: root, level: level, entries: nodes.entries, bytes: totalBytes,
+            header: try sessionKey.sealHeader(try header.encode()))
+        let number = try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .commit(commit) }
+        try remember(TreeSummary(root: root, level: level, references: references.digest, nodes: nodeIDs))
+        guard let record = vault.log.archives.last(where: { $0.number == number }) else {
+            throw .damaged("the commit record \(number) is not in the log")
+        }
+        return record
+    }
+
+    /// The archive exists: what follows only helps the next run, and is rebuilt when it is lost.
+    private func remember(_ summary: TreeSummary) throws(VaultError) {
+        stop()
+        try journal.append(.end, plain: summary.encode())
+        try journal.publish(as: vault.host.treePath(source))
+        try members.spill(resolve)
+        try saveCovered()
+        try vault.pinHead()
+        if let resumed {
+            let session = resumed.session
+            try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
+            unlink(vault.host.journalPath(source, session))
+            unlink(vault.host.lockPath(session))
+        }
+        unlink(vault.host.lockPath(id))
+    }
+
+    /// One segment for this session's packs; small live ones are joined to it, so that their number stays small.
+    private func writeSegments() throws(VaultError) -> [Manifest.Segment] {
+        guard !packs.isEmpty else { return [] }
+        var rows = packs
+        var replaced: [Digest] = []
+        if liveSegments.count >= 8 {
+            let joined = liveSegments.filter { $0.segment.count <= 1 << 18 }
+            replaced = joined.map(\.digest)
+            rows = joined.flatMap { $0.segment.summaries() } + rows
+        }
+        let bytes = IndexSegment.encode(domain: writer.domain, packs: rows)
+        let reference = try vault.store.putNamedByDigest("index", bytes, vault.suite)
+        return [Manifest.Segment(object: reference, replaced: replaced)]
+    }
+
+    private func writeReferences() throws(VaultError) -> ObjectReference {
+        var references = References(base: base?.summary.references ?? .zero)
+        if let base {
+            references.dropped = base.pages.subtracting(emittedBase).sorted()
+            let nodes = Set(nodeIDs)
+            references.dropped += Set(base.summary.nodes).subtracting(nodes).sorted()
+            references.pages = emitted
+            references.pages += nodes.subtracting(base.summary.nodes).sorted().map { .init(id: $0, chunks: []) }
+        } else {
+            references.pages = emitted + Set(nodeIDs).sorted().map { .init(id: $0, chunks: []) }
+        }
+        return try vault.store.putNamedByDigest("refs", references.encode(), vault.suite)
+    }
+
+    /// Gives up without an archive; what was sealed becomes garbage.
+    package func abort() throws(VaultError) {
+        stop()
+        let session = id
+        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
+        unlink(vault.host.journalPath(source, id))
+        unlink(vault.host.lockPath(id))
+    }
+}

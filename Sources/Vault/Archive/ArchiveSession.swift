@@ -1,0 +1,312 @@
+package import Domain
+import Glibc
+
+// One run that makes one archive: the walk of a source goes in, entry by entry in order; chunks, pages and at the end a
+// commit record come out.
+//
+// Invariants:
+// 1. Nothing counts before the commit record is durable; it is written after every object that it names.
+// 2. Memory does not grow with the number of files: pages are encoded as they fill, small files go into groups, and what
+//    waits for the sealing threads is bounded by their queue and the buffer pools.
+// 3. A page stays pending until the ids of all chunks it refers to are known; pages leave in order.
+// 4. At a checkpoint nothing is pending but the open page: all chunks are in finished packs, which the checkpoint's
+//    manifest names, and the journal says up to which entry.
+//
+// One thread's own; the sealing threads are behind `pool`.
+package final class ArchiveSession {
+    package struct Options: Sendable {
+        /// zstd level of chunks.
+        package var level: Int32 = 2
+        package var sealingThreads = 2
+        /// Seconds between checkpoints: at most this much work is lost when the run is killed.
+        package var checkpointSeconds = 15.0
+        package var packBytes = 64 << 20
+        package var chunker = ChunkerParameters.standard
+        package init() {}
+    }
+
+    enum Limits {
+        /// Files up to this size are collected in groups.
+        static let smallFile = 512 << 10
+        /// A group is closed when it holds this many bytes.
+        static let groupBytes = 1 << 20
+        static let groupMembers = 4096
+        /// A page is closed when its encoding reaches this many bytes.
+        static let pageBytes = 192 << 10
+        static let smallestPage = 24 << 10
+        static let pendingPages = 12
+        static let readBuffer = 12 << 20
+    }
+
+    package let id = Random.digest()
+    let vault: Vault
+    let writer: WriterIdentity
+    let source: Digest
+    let options: Options
+    let opening: SessionOpening
+    let sessionKey: SessionKey
+    let pool: SealingPool
+    let chunks: ChunkIndex
+    let members: MemberIndex
+    let identities: SealingPool.Identities
+    let chunker: Chunker
+    let liveSegments: [LiveSegment]
+
+    let journal: TreeCacheWriter
+    private let lock: FileLock
+    /// The interrupted session this one takes over, and its lock.
+    let resumed: (session: Digest, lock: FileLock, partial: PartialFile?)?
+    let old: OldTree
+    let base: BaseTree?
+
+    var page = PageBuilder()
+    var pending: [PendingPage] = []
+    var nodes = NodeBuilder()
+    var nodeIDs: [Digest] = []
+    var candidate: Candidate?
+    var group: OpenGroup?
+    var links: [LinkKey: LinkedContent] = [:]
+    var packs: [PackSummary] = []
+    /// Packs not yet named by a checkpoint of this session.
+    var uncheckpointed: [Manifest.Pack] = []
+    var emitted: [References.Page] = []
+    var emittedBase: Set<Digest> = []
+    var checkpoints: UInt32 = 0
+    var lastCheckpoint = MonotonicTime.now()
+    var totalBytes: UInt64 = 0
+    let groupBuffers = BufferPool(
+        bytesPerBuffer: OpenGroup.headerRoom + Limits.groupBytes + Limits.smallFile, limit: 12)
+    let readBuffers = BufferPool(bytesPerBuffer: Limits.readBuffer, limit: 3)
+    private var isOver = false
+
+    /// Told of every page in order: its id, and its bytes unless the last archive of this source held it too.
+    package var onPage: ((Digest, [UInt8]?) throws -> Void)?
+
+    /// The tree of the last archive of the source, as far as this host remembers it.
+    struct BaseTree {
+        var reader: TreeCacheReader
+        var pages: Set<Digest>
+        var summary: TreeSummary
+    }
+
+    struct PendingPage {
+        /// Nil for a page taken over by reference.
+        var builder: PageBuilder?
+        var frame: TreeFrame?
+        var isOfBase = false
+        var firstPath: [UInt8]
+        var entries: Int
+    }
+
+    /// A page of the old tree whose entries so far were all found unchanged.
+    struct Candidate {
+        var matched: Int
+        var frame: TreeFrame
+        var firstPath: [UInt8]
+        var isOfBase: Bool
+    }
+
+    struct LinkKey: Hashable {
+        var device: UInt64
+        var inode: UInt64
+    }
+
+    struct LinkedContent {
+        var content: PendingContent
+        var size: UInt64
+        var remaining: UInt32
+    }
+
+    /// Begins a run for `source`, taking over what an interrupted run of the same source left.
+    package init(vault: Vault, source: Digest, options: Options = Options()) throws(VaultError) {
+        self.vault = vault
+        self.source = source
+        self.options = options
+        writer = try vault.writer()
+        try vault.log.refresh()
+        guard let domain = vault.log.keySet.currentDomain(writer.domain) else {
+            throw VaultError(
+                .notAllowed, "this host's domain is not in the vault", hint: "Enrol it again with `qala key enrol-host`.")
+        }
+        let secret = try Secret.random()
+        let keyring = try Keyring(sealing: secret, vaultID: vault.vaultID, sessionID: id, to: domain).encode()
+        let reference = try vault.store.putNamedByDigest("keyrings", keyring, vault.suite)
+        sessionKey = try SessionKey(secret, vaultID: vault.vaultID, sessionID: id)
+
+        guard let own = try FileLock(path: vault.host.lockPath(id)) else {
+            throw VaultError(.conflict, "the lock of a new session is taken", hint: "Try again.")
+        }
+        lock = own
+        let interrupted = try Self.findInterrupted(vault, source, signer: writer.signing.publicKey)
+        opening = SessionOpening(
+            session: id, domain: writer.domain, generation: domain.generation, keyring: reference,
+            commitment: sessionKey.commitment, resumes: interrupted?.session ?? .zero)
+        identities = SealingPool.Identities(
+            hashers: try Self.identities(writer.identity, vault))
+        chunker = Chunker(
+            key: try KeyDerivation.identityKey(writer.identity, vaultID: vault.vaultID, index: 255),
+            parameters: options.chunker)
+        liveSegments = try vault.liveSegments(of: writer.domain)
+        chunks = ChunkIndex(segments: liveSegments.map(\.segment))
+        members = try MemberIndex(
+            directory: "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))", chunks: chunks)
+        let settings = PackWriter.Settings(
+            suite: vault.suite, domain: writer.domain, session: sessionKey, level: options.level,
+            packBytes: options.packBytes)
+        let opened = opening
+        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .open(opened) }
+        base = Self.loadBase(vault, source)
+        old = try OldTree(base: base?.reader, journal: interrupted?.journal)
+        resumed = interrupted.map { ($0.session, $0.lock, $0.journal.checkpoint.partial) }
+        journal = try TreeCacheWriter(
+            path: vault.host.journalPath(source, id), vaultID: vault.vaultID, session: id)
+        pool = try SealingPool(
+            threads: options.sealingThreads, store: vault.store, settings: settings, identities: identities,
+            chunks: chunks)
+        do throws(VaultError) {
+            try recoverMembers()
+            try adopt(interrupted?.packs ?? [])
+        } catch {
+            pool.stop()
+            throw error
+        }
+    }
+
+    deinit { stop() }
+
+    /// Whether this run continues one that was interrupted.
+    package var isResumed: Bool { resumed != nil }
+    package var newBytes: Int { pool.newBytes }
+    package var storedBytes: Int { pool.storedBytes }
+    /// Id of the archive whose tree this run is merged with.
+    package var parent: Digest? { base?.reader.session }
+
+    private static func identities(_ identity: Secret, _ vault: Vault) throws(VaultError) -> [IdentityHasher] {
+        var hashers: [IdentityHasher] = []
+        for index in 0...UInt8(4) {
+            let key = try KeyDerivation.identityKey(identity, vaultID: vault.vaultID, index: index)
+            hashers.append(IdentityHasher(suite: vault.suite, key: key))
+        }
+        return hashers
+    }
+
+    private struct Interrupted {
+        var session: Digest
+        var lock: FileLock
+        var journal: OldTree.Journal
+        var packs: [Manifest.Pack]
+    }
+
+    private static func findInterrupted(
+        _ vault: Vault, _ source: Digest, signer: Digest
+    ) throws(VaultError) -> Interrupted? {
+        var best: Interrupted?
+        for session in try vault.host.journals(of: source) {
+            guard let record = vault.log.sessions[session], record.signer == signer, record.ending == .running,
+                let lock = try FileLock(path: vault.host.lockPath(session))
+            else { continue }
+            guard !record.checkpoints.isEmpty,
+                let reader = TreeCacheReader(path: vault.host.journalPath(source, session), vaultID: vault.vaultID),
+                let journal = try OldTree.journal(reader, checkpoints: record.checkpoints.count)
+            else { continue }
+            if let found = best, found.journal.end >= journal.end { continue }
+            var packs: [Manifest.Pack] = []
+            for reference in record.checkpoints.prefix(Int(journal.checkpoint.number)) {
+                packs += try vault.manifest(reference).packs
+            }
+            best = Interrupted(session: session, lock: lock, journal: journal, packs: packs)
+        }
+        return best
+    }
+
+    private static func loadBase(_ vault: Vault, _ source: Digest) -> BaseTree? {
+        guard let reader = TreeCacheReader(path: vault.host.treePath(source), vaultID: vault.vaultID),
+            vault.log.sessions[reader.session]?.ending == .committed, let found = reader.summarize()
+        else { return nil }
+        return BaseTree(reader: reader, pages: Set(found.pages), summary: found.summary)
+    }
+
+    /// Counts the packs of an interrupted session as this one's, after a look at their footers.
+    private func adopt(_ taken: [Manifest.Pack]) throws(VaultError) {
+        for pack in taken {
+            let reader = try vault.store.open(Manifest.packName(pack.id))
+            guard reader.length == pack.length else {
+                throw .damaged("pack \(pack.id) of an interrupted run has changed its length")
+            }
+            let entries = try PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
+            chunks.adopt(entries.lazy.map(\.chunkID))
+            remember(entries)
+            packs.append(PackSummary(pack: pack, entries: entries, recordBytes: 0))
+            uncheckpointed.append(pack)
+        }
+    }
+
+    /// Puts the members of groups where the next file with the same content finds them.
+    private func remember(_ entries: [PackEntry]) {
+        for entry in entries where entry.kind == .group {
+            for (index, member) in entry.members.enumerated() {
+                members.insert(member, group: .known(entry.chunkID), index: index)
+            }
+        }
+    }
+
+    /// Reads the footers of archives of this domain that the member index does not cover, after this host's state was lost.
+    private func recoverMembers() throws(VaultError) {
+        let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
+        let covered = Set(
+            String(decoding: try StateFile.read(path, limit: 64 << 20) ?? [], as: UTF8.self).split(separator: "\n")
+                .compactMap { Digest(hex: $0) })
+        for archive in vault.log.archives where archive.opening.domain == writer.domain {
+            guard !covered.contains(archive.id) else { continue }
+            for pack in try vault.manifest(archive.commit.manifest).packs {
+                let reader = try vault.store.open(Manifest.packName(pack.id))
+                remember(try PackFooter.read(from: reader, length: pack.length, suite: vault.suite))
+                if members.mustSpill { try members.spill(resolve) }
+            }
+        }
+    }
+
+    func saveCovered() throws(VaultError) {
+        let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
+        let ids = vault.log.archives.filter { $0.opening.domain == writer.domain }.map { $0.id.hex + "\n" }
+        try StateFile.write(path, Array(ids.joined().utf8))
+    }
+
+    func resolve(_ chunk: ChunkHandle) -> Digest? {
+        switch chunk {
+        case .known(let id): id
+        case .pending(let number): pool.id(of: number)
+        }
+    }
+
+    /// Ends the sealing threads and lets go of the lock; what was not committed stays behind for the next run to resume.
+    package func stop() {
+        guard !isOver else { return }
+        isOver = true
+        pool.stop()
+    }
+}
+
+/// Seconds since 1970, for information only: nothing that is kept or deleted depends on it.
+package enum WallTime {
+    package static func seconds() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(max(0, now.tv_sec))
+    }
+
+    package static func now() -> Timestamp {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Timestamp(seconds: Int64(now.tv_sec), nanoseconds: UInt32(now.tv_nsec))
+    }
+}
+
+/// Seconds of a clock that never jumps.
+package enum MonotonicTime {
+    package static func now() -> Double {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+}

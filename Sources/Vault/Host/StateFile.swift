@@ -1,0 +1,165 @@
+import Domain
+import Glibc
+
+/// Files of a host's state, beside the vault. They hold nothing that cannot be rebuilt but the writer's own keys, and the
+/// one rule they share is: complete under their final name, or not there.
+enum StateFile {
+    static func failure(_ what: String, _ path: String) -> VaultError {
+        let code = errno
+        return VaultError(
+            code == ENOSPC || code == EDQUOT ? .noSpace : .io, "\(what) \(path) failed: \(String(cString: strerror(code)))",
+            hint: "Check the disk and the rights of the host state directory (--state or QALA_STATE).")
+    }
+
+    /// Makes a directory (0700) and its parents.
+    static func makeDirectory(_ path: String) throws(VaultError) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/" + part
+            guard mkdir(made, 0o700) == 0 || errno == EEXIST || errno == EISDIR else { throw failure("making", made) }
+        }
+    }
+
+    /// Nil when there is no such file.
+    static func read(_ path: String, limit: Int) throws(VaultError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw failure("opening", path)
+        }
+        defer { close(descriptor) }
+        var info = stat()
+        guard fstat(descriptor, &info) == 0 else { throw failure("examining", path) }
+        guard info.st_size <= limit else { throw VaultError(.limit, "\(path) is larger than it may be") }
+        var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { Glibc.pread(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(done)) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw failure("reading", path) }
+            done += count
+        }
+        return bytes
+    }
+
+    /// Replaces a file atomically and durably.
+    static func write(_ path: String, _ bytes: [UInt8]) throws(VaultError) {
+        let file = try AppendFile(temporaryFor: path)
+        try bytes.withBytes { (raw) throws(VaultError) in try file.append(raw) }
+        try file.publish(as: path)
+    }
+
+    static func syncDirectory(of path: String) throws(VaultError) {
+        let directory = path.split(separator: "/").dropLast().joined(separator: "/")
+        let name = path.hasPrefix("/") ? "/" + directory : (directory.isEmpty ? "." : directory)
+        let descriptor = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("opening", name) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure("syncing", name) }
+    }
+
+    /// The names in a directory, sorted; empty when it does not exist.
+    static func list(_ path: String) throws(VaultError) -> [String] {
+        guard let stream = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw failure("listing", path)
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                guard errno == 0 else { throw failure("listing", path) }
+                return names.sorted()
+            }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { raw in
+                String(decoding: raw.prefix(while: { $0 != 0 }), as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+    }
+}
+
+/// A file that is written front to back through a buffer; one thread's own.
+final class AppendFile {
+    private let descriptor: Int32
+    let path: String
+    private var buffer: [UInt8] = []
+    private(set) var length = 0
+    private var isPublished = false
+    private let isTemporary: Bool
+
+    init(path: String) throws(VaultError) {
+        self.path = path
+        isTemporary = false
+        descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StateFile.failure("creating", path) }
+        buffer.reserveCapacity(1 << 18)
+    }
+
+    init(temporaryFor path: String) throws(VaultError) {
+        self.path = "\(path).\(getpid()).\(UInt64.random(in: 0 ... .max)).new"
+        isTemporary = true
+        descriptor = Glibc.open(self.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StateFile.failure("creating", self.path) }
+    }
+
+    deinit {
+        close(descriptor)
+        if isTemporary, !isPublished { unlink(path) }
+    }
+
+    func append(_ bytes: UnsafeRawBufferPointer) throws(VaultError) {
+        buffer.append(contentsOf: bytes)
+        length += bytes.count
+        if buffer.count >= 1 << 18 { try flush() }
+    }
+
+    func append(_ bytes: [UInt8]) throws(VaultError) {
+        try bytes.withBytes { (raw) throws(VaultError) in try append(raw) }
+    }
+
+    func flush() throws(VaultError) {
+        var done = 0
+        while done < buffer.count {
+            let count = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw StateFile.failure("writing", path) }
+            done += count
+        }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    func sync() throws(VaultError) {
+        try flush()
+        guard fdatasync(descriptor) == 0 else { throw StateFile.failure("syncing", path) }
+    }
+
+    /// Syncs, gives the file its final name and syncs the directory.
+    func publish(as name: String) throws(VaultError) {
+        try sync()
+        guard rename(path, name) == 0 else { throw StateFile.failure("renaming", path) }
+        isPublished = true
+        try StateFile.syncDirectory(of: name)
+    }
+}
+
+/// A lock that lives as long as the process holds the file open: the kernel drops it with the process.
+final class FileLock {
+    private let descriptor: Int32
+
+    /// Nil when somebody else holds it.
+    init?(path: String, shared: Bool = false) throws(VaultError) {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StateFile.failure("opening", path) }
+        guard flock(descriptor, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 else {
+            let busy = errno == EWOULDBLOCK
+            close(descriptor)
+            if busy { return nil }
+            throw StateFile.failure("locking", path)
+        }
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+}

@@ -1,0 +1,208 @@
+package import Domain
+import Glibc
+
+/// One committed archive as the log tells it.
+package struct ArchiveRecord: Sendable {
+    package var number: UInt64
+    package var time: UInt64
+    package var opening: SessionOpening
+    package var commit: SessionCommit
+    /// The archive's id is the id of the session that committed it.
+    package var id: Digest { commit.session }
+}
+
+/// What the log says of one session.
+package struct SessionRecord: Sendable {
+    package enum Ending: Sendable, Equatable { case running, committed, aborted }
+    package var opening: SessionOpening
+    package var signer: Digest
+    package var checkpoints: [ObjectReference] = []
+    package var ending = Ending.running
+}
+
+/// The log of one vault, read and checked from its beginning, and the state that follows from it.
+///
+/// Invariants:
+/// 1. Every record that was applied carried the next number, the digest of its predecessor, a valid signature, and a
+///    kind that its signer was entitled to; the first that does not is damage, never the end.
+/// 2. The end is where no record and no higher number exists.
+/// 3. Appending is put-if-absent: of two appenders one wins, the other reads on and tries again. Nothing else in the
+///    vault makes an object count.
+///
+/// Confined to one thread at a time by its owner.
+package final class VaultLog {
+    package let store: any Store
+    package let genesis: Genesis
+    package var vaultID: Digest { genesis.vaultID }
+    package var suite: HashSuite { genesis.suite }
+
+    /// Number of records; the head's number is one less.
+    package private(set) var count: UInt64 = 0
+    /// Digest of the newest record, the vault id before the first.
+    package private(set) var head: Digest
+    package private(set) var keySet: KeySet
+    package private(set) var archives: [ArchiveRecord] = []
+    package private(set) var sessions: [Digest: SessionRecord] = [:]
+    /// Digest of each record in order, to compare with pinned heads.
+    package private(set) var chain: [Digest] = []
+    /// Every key set the log ever named.
+    package private(set) var keySets: [ObjectReference] = []
+
+    /// Opens the log of an existing vault and reads it to its end.
+    package convenience init(store: any Store) throws(VaultError) {
+        try self.init(unread: store)
+        try refresh()
+        guard count > 0 else { throw .damaged("the log of \(store.describe) has no first record") }
+        try checkNothingFollows()
+    }
+
+    init(unread store: any Store) throws(VaultError) {
+        guard try store.length(of: Genesis.objectName) != nil else {
+            throw VaultError(
+                .noVault, "there is no vault at \(store.describe)",
+                hint: "Make one with `qala init`, or name another with --vault or QALA_VAULT.")
+        }
+        self.store = store
+        genesis = try Genesis(decoding: try store.get(Genesis.objectName, limit: Genesis.byteLimit))
+        head = genesis.vaultID
+        keySet = KeySet(generation: 0, readers: [], domains: [], writers: [])
+    }
+
+    private func checkNothingFollows() throws(VaultError) {
+        let last = try store.list("log").last?.name ?? ""
+        guard last <= LogRecord.objectName(count - 1) else {
+            try refresh()
+            guard last <= LogRecord.objectName(count - 1) else {
+                throw .damaged("log record \(count) is missing although later ones exist")
+            }
+            return
+        }
+    }
+
+    /// Reads what was appended since.
+    package func refresh() throws(VaultError) {
+        while try store.length(of: LogRecord.objectName(count)) != nil {
+            let bytes = try store.get(LogRecord.objectName(count), limit: LogRecord.byteLimit)
+            try apply(try LogRecord(decoding: bytes, vaultID: vaultID), bytes: bytes)
+        }
+    }
+
+    /// Appends a record signed by `key`, reading whatever others append meanwhile; `build` is asked again each time, so
+    /// that it sees the newest state, and may throw.
+    @discardableResult
+    package func append(
+        signing key: SigningKey, time: UInt64, _ build: (VaultLog) throws(VaultError) -> LogBody
+    ) throws(VaultError) -> UInt64 {
+        while true {
+            try refresh()
+            let record = LogRecord(
+                number: count, previous: head, signer: key.publicKey, time: time, body: try build(self))
+            try check(record)
+            let bytes = try record.encode(vaultID: vaultID, key: key)
+            let outcome = try put(bytes, named: LogRecord.objectName(record.number))
+            switch outcome {
+            case .created, .alreadyThere:
+                try apply(record, bytes: bytes)
+                return record.number
+            case .exists: continue
+            }
+        }
+    }
+
+    private func put(_ bytes: [UInt8], named name: String) throws(VaultError) -> PutOutcome {
+        try store.putIfAbsent(name, bytes)
+    }
+
+    private func apply(_ record: LogRecord, bytes: [UInt8]) throws(VaultError) {
+        guard record.number == count, record.previous == head else {
+            throw .damaged("log record \(count) does not continue the log")
+        }
+        try check(record)
+        switch record.body {
+        case .key(let reference): try adopt(reference)
+        case .open(let opening):
+            sessions[opening.session] = SessionRecord(opening: opening, signer: record.signer)
+        case .checkpoint(let session, _, let manifest): sessions[session]?.checkpoints.append(manifest)
+        case .commit(let commit):
+            guard let opening = sessions[commit.session]?.opening else { return }
+            sessions[commit.session]?.ending = .committed
+            archives.append(ArchiveRecord(number: record.number, time: record.time, opening: opening, commit: commit))
+        case .abort(let session): sessions[session]?.ending = .aborted
+        }
+        head = ObjectHasher.digest(of: bytes, suite: suite)
+        chain.append(head)
+        count += 1
+    }
+
+    private func adopt(_ reference: ObjectReference) throws(VaultError) {
+        let bytes = try store.object("keys/\(reference.digest.hex)", reference, limit: KeySet.maximumBytes, suite)
+        let next = try KeySet.decode(bytes, suite: suite)
+        guard next.generation == keySet.generation + 1 else {
+            throw .damaged("the key set of log record \(count) does not follow the one before")
+        }
+        keySet = next
+        keySets.append(reference)
+    }
+
+    /// Whether the signer may write this record now.
+    private func check(_ record: LogRecord) throws(VaultError) {
+        func refuse(_ why: String) -> VaultError { .damaged("log record \(record.number) \(why)") }
+        switch record.body {
+        case .key:
+            let entitled =
+                record.number == 0
+                ? record.signer == genesis.rootKey : keySet.isAdministrator(record.signer)
+            guard entitled else { throw refuse("changes keys without the right to") }
+        case .open(let opening):
+            guard record.number > 0, let writer = keySet.writer(record.signer), writer.state == .active else {
+                throw refuse("is signed by no writer of this vault")
+            }
+            guard writer.domainID == opening.domain, keySet.domain(opening.domain, generation: opening.generation) != nil else {
+                throw refuse("opens a session in a domain that is not its writer's")
+            }
+            guard sessions[opening.session] == nil else { throw refuse("opens a session twice") }
+        case .checkpoint(let session, let number, _):
+            try checkOwner(record, session)
+            guard Int(number) == (sessions[session]?.checkpoints.count ?? 0) + 1 else {
+                throw refuse("is out of order in its session")
+            }
+        case .commit(let commit): try checkOwner(record, commit.session)
+        case .abort(let session): try checkOwner(record, session)
+        }
+    }
+
+    private func checkOwner(_ record: LogRecord, _ session: Digest) throws(VaultError) {
+        guard let known = sessions[session], known.signer == record.signer else {
+            throw .damaged("log record \(record.number) belongs to no session of its signer")
+        }
+        guard known.ending == .running else {
+            throw .damaged("log record \(record.number) follows the end of its session")
+        }
+        guard keySet.writer(record.signer)?.state == .active else {
+            throw .damaged("log record \(record.number) is signed by a revoked writer")
+        }
+    }
+}
+
+extension Store {
+    /// Reads a whole object that something authenticated names, and checks length and digest.
+    func object(
+        _ name: String, _ reference: ObjectReference, limit: Int, _ suite: HashSuite
+    ) throws(VaultError) -> [UInt8] {
+        guard reference.length <= UInt64(limit) else { throw .damaged("\(name) is said to exceed its limit") }
+        let bytes = try get(name, limit: limit)
+        guard UInt64(bytes.count) == reference.length,
+            ObjectHasher.digest(of: bytes, suite: suite) == reference.digest
+        else { throw .damaged("\(name) is not what was stored") }
+        return bytes
+    }
+
+    /// Stores bytes under a name in `directory` made of their digest.
+    func putNamedByDigest(
+        _ directory: String, _ bytes: [UInt8], _ suite: HashSuite
+    ) throws(VaultError) -> ObjectReference {
+        let reference = ObjectReference(of: bytes, suite: suite)
+        try put("\(directory)/\(reference.digest.hex)", bytes)
+        return reference
+    }
+}

@@ -1,0 +1,116 @@
+package import Domain
+
+/// The tree of one archive, read page by page in order; one thread's own.
+package final class ArchiveReader {
+    package let archive: ArchiveRecord
+    private let chunks: ChunkReader
+
+    package init(_ reader: VaultReader, _ archive: ArchiveRecord) throws(VaultError) {
+        self.archive = archive
+        chunks = try ChunkReader(reader, for: archive)
+    }
+
+    /// Reads pages in order, those that may hold `prefix` or what lies below it only; `body` gets each with its id, before
+    /// its first entry, and returns false to stop. Checks that pages follow each other in order.
+    package func forEachPage(
+        under prefix: [UInt8] = [], _ body: (Digest, PageCursor) throws -> Bool
+    ) throws {
+        var last: [UInt8]?
+        try forEachPageReference(under: prefix) { child in
+            let cursor = try PageCursor(Array(try chunks.read(child.id, .page)))
+            guard UInt64(cursor.entryCount) == child.entries else { throw VaultError.damaged("a page lacks entries") }
+            cursor.expect(first: child.firstPath, after: last)
+            defer { last = cursor.path }
+            return try body(child.id, cursor)
+        }
+    }
+
+    /// As above, the references to pages only.
+    package func forEachPageReference(
+        under prefix: [UInt8] = [], _ body: (PageReference) throws -> Bool
+    ) throws {
+        _ = try visit(archive.commit.root, level: archive.commit.level, prefix, body)
+    }
+
+    package struct PageReference {
+        package var id: Digest
+        package var firstPath: [UInt8]
+        package var entries: UInt64
+    }
+
+    /// Ids of all nodes, for checks.
+    package var onNode: ((Digest) -> Void)?
+
+    private func visit(
+        _ id: Digest, level: UInt8, _ prefix: [UInt8], _ body: (PageReference) throws -> Bool
+    ) throws -> Bool {
+        guard level >= 1, level <= 8 else { throw VaultError.damaged("the tree of an archive is too deep") }
+        let node = try Node(decoding: try chunks.read(id, .node))
+        guard node.level == level else { throw VaultError.damaged("a node stands at the wrong level") }
+        onNode?(id)
+        for (index, child) in node.children.enumerated() {
+            if !prefix.isEmpty {
+                // What comes after this child begins behind the prefix: nothing below the prefix can follow.
+                if PathOrder.compare(child.firstPath, prefix) > 0, !PathOrder.isInside(child.firstPath, prefix) {
+                    return false
+                }
+                // The next child begins at or before the prefix: this one ends before it.
+                if index + 1 < node.children.count,
+                    PathOrder.compare(node.children[index + 1].firstPath, prefix) <= 0
+                {
+                    continue
+                }
+            }
+            let goesOn =
+                level == 1
+                ? try body(PageReference(id: child.id, firstPath: child.firstPath, entries: child.entries))
+                : try visit(child.id, level: level - 1, prefix, body)
+            guard goesOn else { return false }
+        }
+        return true
+    }
+
+    /// Calls `body` for every entry at `prefix` or below it, in order; it returns false to stop.
+    package func forEachEntry(
+        under prefix: [UInt8] = [], _ body: (PageCursor) throws -> Bool
+    ) throws {
+        try forEachPage(under: prefix) { _, page in
+            while try page.next() {
+                guard PathOrder.isInside(page.path, prefix) else {
+                    if PathOrder.compare(page.path, prefix) > 0 { return false }
+                    continue
+                }
+                guard try body(page) else { return false }
+            }
+            return true
+        }
+    }
+
+    /// Gives the content of a file in order, piece by piece; holes as zeros.
+    package func read(
+        _ content: Content, with reader: ChunkReader, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        switch content {
+        case .none: break
+        case .member(let group, let index): try body(try reader.group(group).member(index))
+        case .extents(let extents):
+            for extent in extents {
+                if let chunk = extent.chunk {
+                    try body(try reader.data(chunk, length: extent.length))
+                } else {
+                    try Self.zeros(extent.length, body)
+                }
+            }
+        }
+    }
+
+    private static func zeros(_ count: UInt64, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let block = [UInt8](repeating: 0, count: 1 << 16)
+        var rest = count
+        while rest > 0 {
+            let part = Int(min(rest, UInt64(block.count)))
+            try block.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<part])) }
+            rest -= UInt64(part)
+        }
+    }
+}

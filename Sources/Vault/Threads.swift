@@ -1,0 +1,59 @@
+import Glibc
+
+/// A mutex with a condition, for the few places where threads wait for each other.
+///
+/// SAFETY: all access to what it guards goes through `locked`; the pthread objects live as long as the monitor.
+final class Monitor: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body()
+    }
+
+    /// Only inside `locked`.
+    func wait() { pthread_cond_wait(condition, mutex) }
+    func wakeAll() { pthread_cond_broadcast(condition) }
+}
+
+/// A thread that must be joined before its owner goes away.
+final class WorkerThread {
+    private var handle = pthread_t()
+
+    private final class Start {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Blocking work belongs here, never on the cooperative pool.
+    init(_ body: @escaping @Sendable () -> Void) throws(VaultError) {
+        let start = Unmanaged.passRetained(Start(body))
+        let failure = pthread_create(
+            &handle, nil,
+            { raw in
+                guard let raw else { return nil }
+                Unmanaged<Start>.fromOpaque(raw).takeRetainedValue().body()
+                return nil
+            }, start.toOpaque())
+        guard failure == 0 else {
+            start.release()
+            throw VaultError(.limit, "a thread could not be started (error \(failure))")
+        }
+    }
+
+    func join() { pthread_join(handle, nil) }
+}

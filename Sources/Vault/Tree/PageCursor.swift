@@ -1,0 +1,244 @@
+package import Domain
+
+/// Reads the entries of one page in order, from hostile bytes.
+///
+/// Checks on the way that every path is well formed and follows the one before, that indices exist, and that extents add
+/// up to the size.
+package final class PageCursor {
+    private let storage: [UInt8]
+    private var offset: Int
+    /// Ids that entries refer to.
+    package let chunks: [Digest]
+    package let entryCount: Int
+    private let owners: [Owner]
+    private let devices: [UInt64]
+    private(set) var index = -1
+
+    /// The entry at the cursor; meaningful after ``next()`` returned true.
+    package private(set) var path: [UInt8] = []
+    private(set) var stat = EntryStat()
+    private(set) var ownerNumber = 0
+    package private(set) var content = Content.none
+    package private(set) var linkTarget: [UInt8] = []
+    /// The encoded list of attributes.
+    private(set) var attributeBytes: [UInt8]?
+
+    package var kind: EntryKind { stat.kind }
+    package var size: UInt64 { stat.size }
+    package var modified: Timestamp { stat.modified }
+    package var permissions: UInt16 { stat.permissions }
+
+    var owner: Owner { owners[ownerNumber] }
+    var isLast: Bool { index == entryCount - 1 }
+
+    package init(_ bytes: [UInt8]) throws(VaultError) {
+        var chunks: [Digest] = []
+        var owners: [Owner] = []
+        var devices: [UInt64] = []
+        var entryCount = 0
+        let start = try bytes.withBytes { (raw) throws(VaultError) in
+            var reader = ByteReader(raw, reading: "a page of a tree")
+            guard try reader.u8() == 1 else { throw reader.malformed("its version is unknown") }
+            let chunkCount = try reader.varint(upTo: min(1 << 20, reader.remaining / Digest.byteCount))
+            chunks.reserveCapacity(chunkCount)
+            for _ in 0..<chunkCount { chunks.append(try reader.digest()) }
+            for _ in 0..<(try reader.varint(upTo: reader.remaining / 4)) {
+                owners.append(
+                    Owner(
+                        user: UInt32(try reader.varint(upTo: Int(UInt32.max))),
+                        group: UInt32(try reader.varint(upTo: Int(UInt32.max))), userName: try reader.blob(upTo: 256),
+                        groupName: try reader.blob(upTo: 256)))
+            }
+            for _ in 0..<(try reader.varint(upTo: reader.remaining)) { devices.append(try reader.varint()) }
+            entryCount = try reader.varint(upTo: min(PageFormat.entryLimit, reader.remaining / 11))
+            return reader.offset
+        }
+        storage = bytes
+        offset = start
+        self.chunks = chunks
+        self.owners = owners
+        self.devices = devices
+        self.entryCount = entryCount
+    }
+
+    /// What the nodes above say of the page: its first path, and that it follows `last`. Checked when the first entry is met.
+    func expect(first: [UInt8], after last: [UInt8]?) {
+        expected = (first, last)
+    }
+
+    private var expected: (first: [UInt8], last: [UInt8]?)?
+
+    private func checkExpected() throws(VaultError) {
+        guard let (first, last) = expected else { return }
+        guard path == first, last.map({ PathOrder.compare($0, first) < 0 }) ?? true else {
+            throw .damaged("the pages of an archive are out of order")
+        }
+    }
+
+    /// Moves to the next entry; false after the last.
+    package func next() throws(VaultError) -> Bool {
+        guard index + 1 < entryCount else {
+            guard offset == storage.count else { throw .damaged("bytes follow the last entry of a page") }
+            return false
+        }
+        index += 1
+        let start = offset
+        let bytes = storage
+        offset = try bytes.withBytes { (raw) throws(VaultError) in
+            var reader = ByteReader(UnsafeRawBufferPointer(rebasing: raw[start...]), reading: "an entry of a tree")
+            try decodePath(&reader)
+            try decodeStat(&reader)
+            return start + reader.offset
+        }
+        if index == 0 { try checkExpected() }
+        return true
+    }
+
+    private func decodePath(_ reader: inout ByteReader) throws(VaultError) {
+        let shared = try reader.varint(upTo: path.count)
+        let suffix = try reader.take(try reader.varint(upTo: Entry.maximumPathBytes - shared))
+        guard !suffix.isEmpty else { throw reader.malformed("a path repeats") }
+        if index > 0 {
+            // The first differing byte decides the order; `/` is lowest. A path that only grew follows its parent.
+            if shared < path.count {
+                let old = path[shared] == 0x2F ? 0 : Int(path[shared]) + 1
+                let new = suffix[0] == 0x2F ? 0 : Int(suffix[0]) + 1
+                guard new > old else { throw reader.malformed("its paths are out of order") }
+            }
+        } else if shared != 0 {
+            throw reader.malformed("its first path is cut")
+        }
+        path.removeSubrange(shared...)
+        path.append(contentsOf: suffix)
+        guard Self.isWellFormed(path, from: shared) else { throw reader.malformed("a path is not well formed") }
+    }
+
+    /// Checks the components that the suffix touches; those before were checked with the entry before.
+    private static func isWellFormed(_ path: [UInt8], from shared: Int) -> Bool {
+        var start = shared
+        while start > 0, path[start - 1] != 0x2F { start -= 1 }
+        var length = 0
+        var dots = 0
+        for at in start...path.count {
+            let byte = at == path.count ? 0x2F : path[at]
+            if byte == 0x2F {
+                if length == 0 || (dots == length && length <= 2) { return false }
+                length = 0
+                dots = 0
+            } else {
+                if byte == 0 { return false }
+                length += 1
+                if byte == 0x2E { dots += 1 }
+            }
+        }
+        return true
+    }
+
+    private func decodeStat(_ reader: inout ByteReader) throws(VaultError) {
+        let flags = try reader.u8()
+        guard let kind = EntryKind(rawValue: flags & 7) else { throw reader.malformed("its kind is unknown") }
+        let previous = index == 0 ? EntryStat() : stat
+        stat.kind = kind
+        stat.isRacy = flags & PageFormat.flagRacy != 0
+        stat.changedWhileRead = flags & PageFormat.flagChanged != 0
+        stat.permissions = UInt16(try reader.varint(upTo: 0o7777))
+        ownerNumber = try reader.varint(upTo: owners.count - 1)
+        stat.device = devices[try reader.varint(upTo: devices.count - 1)]
+        stat.inode = previous.inode &+ UInt64(bitPattern: try reader.zigzag())
+        stat.modified = Timestamp(
+            seconds: previous.modified.seconds &+ (try reader.zigzag()),
+            nanoseconds: UInt32(try reader.varint(upTo: 999_999_999)))
+        stat.changed = Timestamp(
+            seconds: stat.modified.seconds &+ (try reader.zigzag()),
+            nanoseconds: UInt32(try reader.varint(upTo: 999_999_999)))
+        stat.linkCount = 1
+        if flags & PageFormat.flagLinks != 0 {
+            stat.linkCount = UInt32(try reader.varint(upTo: Int(UInt32.max)))
+            guard stat.linkCount > 1 else { throw reader.malformed("its link count is wrong") }
+        }
+        stat.size = 0
+        stat.deviceNumber = 0
+        content = .none
+        if !linkTarget.isEmpty { linkTarget = [] }
+        switch kind {
+        case .file: try decodeContent(&reader, isMember: flags & PageFormat.flagMember != 0)
+        case .symlink:
+            linkTarget = try reader.blob(upTo: PageFormat.linkTargetLimit)
+            stat.size = UInt64(linkTarget.count)
+        case .characterDevice, .blockDevice: stat.deviceNumber = try reader.varint()
+        case .directory, .fifo, .socket: break
+        }
+        attributeBytes = nil
+        if flags & PageFormat.flagAttributes != 0 { try skipAttributes(&reader) }
+    }
+
+    private func decodeContent(_ reader: inout ByteReader, isMember: Bool) throws(VaultError) {
+        stat.size = try reader.varint()
+        guard stat.size > 0 else { return }
+        guard stat.size <= UInt64(Int64.max) else { throw reader.malformed("a size is out of bounds") }
+        if isMember {
+            content = .member(
+                group: chunks[try reader.varint(upTo: chunks.count - 1)],
+                index: try reader.varint(upTo: PackFormat.chunkLimit))
+            return
+        }
+        let count = try reader.varint(upTo: reader.remaining)
+        var extents: [Extent] = []
+        extents.reserveCapacity(count)
+        var rest = stat.size
+        for _ in 0..<count {
+            let tag = try reader.varint()
+            let length = tag >> 1
+            guard length > 0, length <= rest else { throw reader.malformed("its extents do not fit its size") }
+            rest -= length
+            let isHole = tag & 1 == 1
+            extents.append(
+                Extent(length: length, chunk: isHole ? nil : chunks[try reader.varint(upTo: chunks.count - 1)]))
+        }
+        guard rest == 0 else { throw reader.malformed("its extents do not fill its size") }
+        content = .extents(extents)
+    }
+
+    private func skipAttributes(_ reader: inout ByteReader) throws(VaultError) {
+        var copy = ByteWriter()
+        let count = try reader.varint(upTo: reader.remaining / 2)
+        copy.varint(UInt64(count))
+        for _ in 0..<count {
+            copy.blob(try reader.blob(upTo: 255))
+            copy.blob(try reader.blob(upTo: PageFormat.attributeLimit))
+        }
+        guard copy.count <= PageFormat.attributeLimit + 4096 else {
+            throw reader.malformed("its attributes exceed the limit")
+        }
+        attributeBytes = copy.bytes
+    }
+
+    /// The whole entry at the cursor.
+    package func entry() throws(VaultError) -> Entry {
+        let owner = self.owner
+        var entry = Entry(
+            path: path, kind: stat.kind, permissions: stat.permissions, userID: owner.user, groupID: owner.group,
+            size: stat.size, modified: stat.modified, changed: stat.changed, device: stat.device, inode: stat.inode,
+            linkCount: stat.linkCount)
+        entry.userName = owner.userName
+        entry.groupName = owner.groupName
+        entry.deviceNumber = stat.deviceNumber
+        entry.linkTarget = linkTarget
+        entry.isRacy = stat.isRacy
+        entry.changedWhileRead = stat.changedWhileRead
+        if let attributeBytes {
+            entry.attributes = try attributeBytes.withBytes { (raw) throws(VaultError) in
+                var reader = ByteReader(raw, reading: "attributes")
+                var list: [ExtendedAttribute] = []
+                for _ in 0..<(try reader.varint(upTo: reader.remaining / 2)) {
+                    list.append(
+                        ExtendedAttribute(
+                            name: try reader.blob(upTo: 255),
+                            value: try reader.blob(upTo: PageFormat.attributeLimit)))
+                }
+                return list
+            }
+        }
+        return entry
+    }
+}

@@ -1,0 +1,108 @@
+import Domain
+
+/// What making a vault yields besides the vault.
+package struct NewVault {
+    package var vault: Vault
+    /// The secret of the recovery kit, which is nowhere else.
+    package var kit: Secret
+}
+
+extension Vault {
+    /// Makes a vault in an empty store and enrols this host as its first writer.
+    ///
+    /// The recovery kit is always a reader and administrator; with `passphrase` there is a second one. Without it this host
+    /// can write, and only the kit can read. `vault.json` is written last: before it there is no vault.
+    package static func create(
+        store: any Store, stateBase: String, suite: HashSuite, passphrase: [UInt8]?, created: String,
+        scrypt: ScryptParameters = .standard
+    ) throws(VaultError) -> NewVault {
+        guard try store.length(of: Genesis.objectName) == nil else {
+            throw VaultError(
+                .alreadyExists, "there is a vault at \(store.describe) already",
+                hint: "Use it, or choose another directory.")
+        }
+        guard try store.list("log").isEmpty else {
+            throw VaultError(
+                .alreadyExists, "\(store.describe) holds the remains of an interrupted `qala init`",
+                hint: "Remove that directory, which never was a vault, and run `qala init` again.")
+        }
+        let root = try SigningKey(seed: try Secret.random())
+        let genesis = try Genesis(suite: suite, rootKey: root.publicKey, created: created)
+        let now = WallTime.seconds()
+        let kit = try Secret.random()
+        func reader(
+            _ kind: KeySet.ReaderKind, _ label: String, _ secret: Secret, _ phrase: [UInt8]?
+        ) throws(VaultError) -> KeySet.Reader {
+            try KeySet.makeReader(
+                kind: kind, label: label, secret: secret, vaultID: genesis.vaultID, administrator: true, created: now,
+                passphrase: phrase, scrypt: scrypt, suite: suite)
+        }
+        var readers = [try reader(.kit, "recovery kit", kit, nil)]
+        if let passphrase { readers.append(try reader(.passphrase, "passphrase", try Secret.random(), passphrase)) }
+        let first = try KeySet.first(readers: readers)
+        let admin = try first.unlock(secret: kit, vaultID: genesis.vaultID).adminKey
+
+        let seed = try Secret.random()
+        let signing = try SigningKey(seed: seed)
+        let second = try first.addingDomain(writer: signing.publicKey, label: "first host", vaultID: genesis.vaultID)
+        var previous = genesis.vaultID
+        for (number, signer, set) in [(UInt64(0), root, first), (1, admin, second.keySet)] {
+            let reference = try store.putNamedByDigest("keys", try set.encode(), suite)
+            let record = LogRecord(
+                number: number, previous: previous, signer: signer.publicKey, time: now, body: .key(reference))
+            let bytes = try record.encode(vaultID: genesis.vaultID, key: signer)
+            guard try store.putIfAbsent(LogRecord.objectName(number), bytes) != .exists else {
+                throw VaultError(.conflict, "somebody else makes a vault at \(store.describe)")
+            }
+            previous = ObjectHasher.digest(of: bytes, suite: suite)
+        }
+        let host = try HostState(base: stateBase, vaultID: genesis.vaultID)
+        try host.save(
+            try WriterIdentity(signingSeed: seed, domain: second.domainID, identity: second.identity))
+        guard try store.putIfAbsent(Genesis.objectName, genesis.bytes) != .exists else {
+            throw VaultError(.conflict, "somebody else made a vault at \(store.describe)")
+        }
+        return NewVault(vault: try Vault(store: store, stateBase: stateBase), kit: kit)
+    }
+
+    /// Opens the reading key with a passphrase.
+    package func unlock(passphrase: [UInt8]) throws(VaultError) -> UnlockedReader {
+        try log.keySet.unlock(passphrase: passphrase, vaultID: vaultID)
+    }
+
+    /// Opens the reading key with the text of a key file or a recovery kit.
+    package func unlock(code: [UInt8]) throws(VaultError) -> UnlockedReader {
+        try log.keySet.unlock(secret: try KeyFile.decode(code, vaultID: vaultID), vaultID: vaultID)
+    }
+
+    /// Replaces the key set: `change` is asked again when another administrator was faster.
+    package func changeKeys(
+        by unlocked: UnlockedReader, _ change: (KeySet) throws(VaultError) -> KeySet
+    ) throws(VaultError) {
+        guard log.keySet.reader(unlocked.readerID)?.isAdministrator == true else {
+            throw VaultError(
+                .notAllowed, "this key may read, but not change keys", hint: "Use an administrator's key.")
+        }
+        let store = self.store
+        let suite = self.suite
+        try log.append(signing: unlocked.adminKey, time: WallTime.seconds()) { log throws(VaultError) in
+            .key(try store.putNamedByDigest("keys", try change(log.keySet).encode(), suite))
+        }
+        try pinHead()
+    }
+
+    /// Makes this host a writer with a domain of its own.
+    package func enrol(label: String, by unlocked: UnlockedReader) throws(VaultError) {
+        let seed = try Secret.random()
+        let signing = try SigningKey(seed: seed)
+        var made: NewDomain?
+        let vaultID = self.vaultID
+        try changeKeys(by: unlocked) { keys throws(VaultError) in
+            let next = try keys.addingDomain(writer: signing.publicKey, label: label, vaultID: vaultID)
+            made = next
+            return next.keySet
+        }
+        guard let made else { return }
+        try host.save(try WriterIdentity(signingSeed: seed, domain: made.domainID, identity: made.identity))
+    }
+}
