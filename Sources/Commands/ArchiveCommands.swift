@@ -40,7 +40,7 @@ struct Archive: ParsableCommand {
     func run() throws {
         try common.perform { session in
             let request = ArchiveTrees.Request(
-                roots: paths.map(session.absolute), excludes: exclude, oneFileSystem: oneFileSystem,
+                roots: try paths.map(session.absolute), excludes: exclude, oneFileSystem: oneFileSystem,
                 excludeCaches: excludeCaches, dryRun: dryRun, policy: nil)
             let report = try session.showingProgress { try ArchiveTrees.run(request, at: session.workplace()) }
             try session.answer(PartialReport(report, partial: report.isPartial)) {

@@ -89,6 +89,7 @@ extension Text {
                 "An archive is named by the start of its id (4 digits or more), latest, latest:POLICY or a date.",
                 "Arxiv nömrəsinin əvvəli (ən azı 4 rəqəm), latest, latest:SİYASƏT və ya tarixlə göstərilir."
             )
+        case .emptyPath: ("a path is empty", "yol boşdur")
         case .targetNeeded:
             (
                 "say where to restore: either --to DIR or --in-place",

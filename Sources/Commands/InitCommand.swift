@@ -35,7 +35,7 @@ struct Init: ParsableCommand {
             try requirePlaceForKit(kit, session)
             let secrets = session.secrets
             let request = InitializeVault.Request(
-                writeOnlyHost: writeOnlyHost, kitPath: kit.map(session.absolute),
+                writeOnlyHost: writeOnlyHost, kitPath: try kit.map(session.absolute),
                 passphrase: writeOnlyHost ? nil : { try secrets.newPassphrase(from: secrets.passphraseFile) },
                 suite: suite)
             let made = try session.showingProgress { try InitializeVault.run(request, at: session.workplace()) }

@@ -29,7 +29,7 @@ struct KeyAdd: ParsableCommand {
 
             Examples:
               qala key add passphrase --label "second operator"
-              qala key add file --to /root/escrow.key --label escrow
+              qala key add file --to /media/usb/escrow.key --label escrow
               qala key add kit --to kit-2.txt --administrator
             """)
 
@@ -66,8 +66,8 @@ struct KeyAdd: ParsableCommand {
             let kind: ManageKeys.NewKey =
                 switch form {
                 case .passphrase: .passphrase(try session.secrets.newPassphrase(from: newPassphraseFile))
-                case .file: .file(session.absolute(to ?? ""))
-                case .kit: .kit(to.map(session.absolute))
+                case .file: .file(try session.absolute(to ?? ""))
+                case .kit: .kit(try to.map(session.absolute))
                 }
             if form == .kit { try requirePlaceForKit(to, session) }
             let made = try ManageKeys.add(
@@ -177,7 +177,7 @@ struct KeyKit: ParsableCommand {
     func run() throws {
         try common.perform { session in
             try requirePlaceForKit(to, session)
-            let document = try ManageKeys.kit(path: to.map(session.absolute), at: session.workplace())
+            let document = try ManageKeys.kit(path: try to.map(session.absolute), at: session.workplace())
             try showKit(document, session)
             try session.answer(DoneReply(done: "key kit")) {
                 to == nil ? [] : [Text.kitKeep(session.language)]

@@ -60,7 +60,7 @@ package enum ManualPage {
         let description = try JSONDecoder().decode(Description.self, from: Data(Qala._dumpHelp().utf8))
         let root = description.command
         var lines = [
-            ".\\\" Made by `qala manual`; a test holds it to the command line.",
+            "'\\\" -*- coding: utf-8 -*-", ".\\\" Made by `qala manual`; a test holds it to the command line.",
             ".TH QALA 1 \"\" \"qala \(Version.text)\" \"Qala manual\"",
             ".SH NAME", "qala \\- \(roff(root.abstract ?? ""))",
             ".SH SYNOPSIS", ".B qala", "\\fICOMMAND\\fR [\\fIOPTIONS\\fR]",

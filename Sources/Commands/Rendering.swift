@@ -31,7 +31,7 @@ package enum Rendering {
         ]
         if let deputy = policy.deputyPerson { facts.append((Text.deputyIs(language), person(deputy))) }
         if let basis = policy.legalBasis { facts.append((Text.legalBasisIs(language), basis)) }
-        facts.append((Text.confidentialityIs(language), policy.confidentiality.rawValue))
+        facts.append((Text.confidentialityIs(language), policy.confidentiality.name(in: language)))
         return Table.facts(facts)
     }
 

@@ -53,9 +53,9 @@ struct Restore: ParsableCommand {
                 throw CommandError(
                     .usage, Text.targetNeeded(session.language), hint: Text.targetNeededHint(session.language))
             }
-            let wanted = (place.path.map { [$0] } ?? []) + paths.map(session.absolute)
+            let wanted = try (place.path.map { [$0] } ?? []) + paths.map(session.absolute)
             let request = RestoreTrees.Request(
-                archive: place.archive, paths: wanted, target: to.map(session.absolute), inPlace: inPlace,
+                archive: place.archive, paths: wanted, target: try to.map(session.absolute), inPlace: inPlace,
                 dryRun: dryRun, verify: verify, conflict: conflict)
             let report = try session.showingProgress { try RestoreTrees.run(request, at: session.workplace()) }
             try session.answer(PartialReport(report, partial: report.isPartial)) {

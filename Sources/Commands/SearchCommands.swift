@@ -39,7 +39,7 @@ struct Find: ParsableCommand {
     func run() throws {
         try common.perform { session in
             let request = FindNames.Request(
-                text: text, path: path.map(session.absolute), allVersions: allVersions, limit: limit)
+                text: text, path: try path.map(session.absolute), allVersions: allVersions, limit: limit)
             let rows = try FindNames.run(request, at: session.workplace())
             try session.answer(FoundReply(found: rows)) {
                 Rendering.found(rows, text: text, allVersions: allVersions, session.language)
@@ -66,7 +66,7 @@ struct History: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let path = session.absolute(path)
+            let path = try session.absolute(path)
             let rows = try PathHistory.run(path: path, at: session.workplace())
             try session.answer(VersionsReply(path: path, versions: rows)) {
                 Rendering.versions(rows, path: path, session.language)

@@ -87,8 +87,7 @@ final class Session {
 
     /// Where the operation works. `preferred` is what a policy says: it goes before the environment and the default,
     /// and after the option.
-    func workplace(preferred: String? = nil) -> Workplace {
-        let directory = SystemText.currentDirectory()
+    func workplace(preferred: String? = nil) throws -> Workplace {
         let vault =
             options.vault ?? preferred ?? SystemText.environment("QALA_VAULT")
             ?? Places.vault(isRoot: geteuid() == 0, SystemText.environment)
@@ -96,8 +95,8 @@ final class Session {
             options.state ?? SystemText.environment("QALA_STATE")
             ?? Places.state(isRoot: geteuid() == 0, SystemText.environment)
         return Workplace(
-            vaultPath: PathText.absolute(vault, from: directory), statePath: PathText.absolute(state, from: directory),
-            unlocking: secrets.unlocking, progress: progress, interrupt: ProcessState.interrupt)
+            vaultPath: try absolute(vault), statePath: try absolute(state), unlocking: secrets.unlocking,
+            progress: progress, interrupt: ProcessState.interrupt)
     }
 
     /// Shows progress while `work` runs.
@@ -107,7 +106,11 @@ final class Session {
         return try work()
     }
 
-    func absolute(_ path: String) -> String { PathText.absolute(path, from: SystemText.currentDirectory()) }
+    /// An empty path is what an unset variable leaves of an argument: it must not come to mean the current directory.
+    func absolute(_ path: String) throws -> String {
+        guard !path.isEmpty else { throw CommandError(.usage, Text.emptyPath(language)) }
+        return PathText.absolute(path, from: SystemText.currentDirectory())
+    }
 
     // MARK: Speaking
 

@@ -27,7 +27,7 @@ package enum Text: CaseIterable, Sendable {
     case statArchives, statRecords, statSessions, statPacks, statChunks, statSegments, statReaders, statWriters
     case statPlain, statHead, indexRebuilt, catalogRebuilt
     case progressFiles, progressRatio, progressRemaining, progressPreparing, stopping, interruptedResume
-    case sampleInvalid, pathNeeded, pathNeededHint, badArchivePath, badArchivePathHint
+    case sampleInvalid, pathNeeded, pathNeededHint, badArchivePath, badArchivePathHint, emptyPath
 
     package func callAsFunction(_ language: Language, _ arguments: [String] = []) -> String {
         let template = language == .azerbaijani ? both.az : both.en
@@ -48,7 +48,7 @@ package enum Text: CaseIterable, Sendable {
                 text.append(character)
             }
         }
-        return text
+        return isMark ? text + "%" : text
     }
 
     /// The sentence for a kind of failure, said before the details, which are in English.

@@ -27,7 +27,7 @@ struct VaultStatsCommand: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let workplace = session.workplace()
+            let workplace = try session.workplace()
             let stats = try MaintainVault.stats(at: workplace)
             try session.answer(stats) { Rendering.stats(stats, vault: workplace.vaultPath, session.language) }
             return .done

@@ -37,7 +37,9 @@ struct NodeReader {
             }
             values[word.string] = value
         }
-        for key in required where values[key] == nil && !meant.contains(key) { note(node, .missingKey(key, place: place)) }
+        for key in required where values[key] == nil && !meant.contains(key) {
+            note(node, .missingKey(key, place: place))
+        }
         return values
     }
 

@@ -38,6 +38,16 @@ package enum Confidentiality: String, Sendable, CaseIterable, Codable {
     case `internal`
     case confidential
     case secret
+
+    package func name(in language: Language) -> String {
+        switch (self, language) {
+        case (_, .english): rawValue
+        case (.public, .azerbaijani): "açıq"
+        case (.internal, .azerbaijani): "daxili istifadə üçün"
+        case (.confidential, .azerbaijani): "məxfi"
+        case (.secret, .azerbaijani): "tam məxfi"
+        }
+    }
 }
 
 /// Somebody a policy names.

@@ -1,4 +1,4 @@
-import Synchronization
+package import Synchronization
 
 /// Counters of a running operation: written by its threads, read by whoever shows them.
 package final class Progress: Sendable {

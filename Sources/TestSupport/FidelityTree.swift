@@ -30,10 +30,10 @@ package struct FidelityTree {
     }
 
     /// A POSIX ACL as its attribute holds it: owner, one named user, group, mask, others.
-    package static func aclBytes(user: UInt32, userRights: UInt8 = 6, mask: UInt8 = 6) -> [UInt8] {
+    package static func aclBytes(user: UInt32, ownerRights: UInt8 = 6, mask: UInt8 = 6) -> [UInt8] {
         let none = UInt32.max
         let rows: [(UInt16, UInt8, UInt32)] = [
-            (1, 6, none), (2, userRights, user), (4, 4, none), (0x10, mask, none), (0x20, 0, none),
+            (1, ownerRights, none), (2, 6, user), (4, 4, none), (0x10, mask, none), (0x20, 0, none),
         ]
         var bytes: [UInt8] = [2, 0, 0, 0]
         for (tag, rights, id) in rows {
@@ -79,10 +79,10 @@ package struct FidelityTree {
         }
         try file(Array("names/".utf8) + [0xFF, 0xFE, 0x0A, 0xC3], "not text")
         try file(Array("names/".utf8) + [UInt8](repeating: 0x6E, count: 255), "long")
-        for name in ["-rf", " blank ", "a.b", "a-b", "...", "ünïcödé", "\u{202E}rtl"] { try file("names/\(name)", name) }
+        for name in ["-rf", " blank ", "a.b", "a-b", "...", "ünïcödé", "\u{202E}rtl", "ab.c"] { try file("names/\(name)", name) }
         // The order of paths is not the order of their bytes.
-        try directory("names/a")
-        try file("names/a/b", "inside")
+        try directory("names/ab")
+        try file("names/ab/b", "inside")
     }
 
     private func makeLinks() throws {
@@ -143,8 +143,8 @@ package struct FidelityTree {
         try file("attributes/acl", "x")
         try attribute("attributes/acl", "system.posix_acl_access", Self.aclBytes(user: 1234))
         try directory("attributes/default")
-        try attribute("attributes/default", "system.posix_acl_access", Self.aclBytes(user: 1235, mask: 7))
-        try attribute("attributes/default", "system.posix_acl_default", Self.aclBytes(user: 1236))
+        try attribute("attributes/default", "system.posix_acl_access", Self.aclBytes(user: 1235, ownerRights: 7, mask: 7))
+        try attribute("attributes/default", "system.posix_acl_default", Self.aclBytes(user: 1236, ownerRights: 7))
         try file("attributes/default/inherits", "x")
         try directory("attributes/default/inherits too")
         try file("attributes/default/does not inherit", "x")

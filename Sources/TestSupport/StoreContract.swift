@@ -45,7 +45,9 @@ package struct StoreContract {
         while bytes.count < count {
             bytes += block.prefix(count - bytes.count)
             let mark = UInt64(bytes.count)
-            for shift in 0..<3 { bytes[bytes.count - 1 - min(shift, block.count - 1)] ^= UInt8(mark >> (8 * shift) & 255) }
+            for shift in 0..<3 {
+                bytes[bytes.count - 1 - min(shift, block.count - 1)] ^= UInt8(mark >> (8 * shift) & 255)
+            }
         }
         return bytes
     }
@@ -115,9 +117,10 @@ package struct StoreContract {
     private func refusesNames() throws {
         let store = try make()
         let long = String(repeating: "a", count: 129)
-        for name in ["", "/", "/a", "a/", "a//b", ".", "..", "a/..", "a/./b", ".a", "a/.b", "A", "a b", "a/b/c/d/e", "ä",
-            "tmp", "tmp/a", "a\0b", "a\n", long]
-        {
+        for name in [
+            "", "/", "/a", "a/", "a//b", ".", "..", "a/..", "a/./b", ".a", "a/.b", "A", "a b", "a/b/c/d/e", "ä",
+            "tmp", "tmp/a", "a\0b", "a\n", long,
+        ] {
             try expect(.invalidInput, "the name \"\(name)\" for put") { try store.put(name, [1]) }
             try expect(.invalidInput, "the name \"\(name)\" for putIfAbsent") {
                 _ = try store.putIfAbsent(name, [1])

@@ -137,7 +137,7 @@ package enum TreeComparison {
         }
         guard first >= 0, second >= 0 else { return [(.content, "cannot be opened")] }
         var one = [UInt8](repeating: 0, count: 1 << 18)
-        var other = one
+        var other = [UInt8](repeating: 0, count: 1 << 18)
         var offset = 0
         while true {
             let count = pread(first, &one, one.count, offset)
@@ -145,7 +145,7 @@ package enum TreeComparison {
                 return [(.content, "ends differently")]
             }
             if count == 0 { break }
-            if one[..<count] != other[..<count] { return [(.content, "differs after byte \(offset)")] }
+            if memcmp(one, other, count) != 0 { return [(.content, "differs after byte \(offset)")] }
             offset += count
         }
         let (x, y) = (dataRanges(first), dataRanges(second))

@@ -3,11 +3,11 @@ import Glibc
 /// A mutex with a condition, for the few places where threads wait for each other.
 ///
 /// SAFETY: all access to what it guards goes through `locked`; the pthread objects live as long as the monitor.
-final class Monitor: @unchecked Sendable {
+package final class Monitor: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init() {
+    package init() {
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
     }
@@ -19,19 +19,19 @@ final class Monitor: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    package func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
     /// Only inside `locked`.
-    func wait() { pthread_cond_wait(condition, mutex) }
-    func wakeAll() { pthread_cond_broadcast(condition) }
+    package func wait() { pthread_cond_wait(condition, mutex) }
+    package func wakeAll() { pthread_cond_broadcast(condition) }
 }
 
 /// A thread that must be joined before its owner goes away.
-final class WorkerThread {
+package final class WorkerThread {
     private var handle = pthread_t()
 
     private final class Start {
@@ -40,7 +40,7 @@ final class WorkerThread {
     }
 
     /// Blocking work belongs here, never on the cooperative pool.
-    init(_ body: @escaping @Sendable () -> Void) throws(VaultError) {
+    package init(_ body: @escaping @Sendable () -> Void) throws(VaultError) {
         let start = Unmanaged.passRetained(Start(body))
         let failure = pthread_create(
             &handle, nil,
@@ -55,5 +55,5 @@ final class WorkerThread {
         }
     }
 
-    func join() { pthread_join(handle, nil) }
+    package func join() { pthread_join(handle, nil) }
 }

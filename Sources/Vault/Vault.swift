@@ -148,15 +148,31 @@ package final class Vault {
         throw .damaged("no archive names index segment \(segment)")
     }
 
-    /// Every index segment that an archive's reading still needs, with its domain.
-    package func allSegments() throws(VaultError) -> [(object: ObjectReference, domain: Digest)] {
-        var all: [(object: ObjectReference, domain: Digest)] = []
-        for archive in log.archives {
-            for segment in try manifest(archive.commit.manifest).segments {
-                all.append((segment.object, archive.opening.domain))
+    /// Chunks in the index, and the segments that hold them.
+    package func countChunks() throws(VaultError) -> (chunks: Int, segments: Int) {
+        var total = (chunks: 0, segments: 0)
+        for domain in Set(log.archives.map(\.opening.domain)) {
+            for live in try liveSegments(of: domain) {
+                total.chunks += live.segment.count
+                total.segments += 1
             }
         }
-        return all
+        return total
+    }
+
+    /// Writes every index segment that is missing or damaged again from footers, byte for byte; returns how many.
+    package func repairIndex() throws(VaultError) -> Int {
+        var repaired = 0
+        for archive in log.archives {
+            for segment in try manifest(archive.commit.manifest).segments {
+                let name = Manifest.indexName(segment.object.digest)
+                let stored = try? store.object(name, segment.object, limit: 1 << 32, suite)
+                if stored != nil { continue }
+                try store.put(name, try rebuildSegment(segment.object, archive.opening.domain))
+                repaired += 1
+            }
+        }
+        return repaired
     }
 
     /// Finds an archive by id prefix (4 digits at least), `latest`, `latest:POLICY`, or a time.

@@ -1,4 +1,6 @@
+import ArgumentParser
 import Domain
+import Operations
 import Testing
 
 @testable import Commands
@@ -35,7 +37,8 @@ struct ArgumentTests {
     func kitCode() {
         let groups = Array(repeating: "0AbC9", count: 12)
         let code = "QALA1-" + groups.joined(separator: "-")
-        let kit = "Codes begin with QALA1-.\nYour code:\n  qala1-" + groups.prefix(6).joined(separator: "-") + "-\n  "
+        let kit =
+            "Codes begin with QALA1-.\nYour code:\n  qala1-" + groups.prefix(6).joined(separator: "-") + "-\n  "
             + groups.suffix(6).joined(separator: " ") + "\nKeep it."
         #expect(String(decoding: KitCode.find(in: Array(kit.utf8)), as: UTF8.self) == code)
         #expect(String(decoding: KitCode.find(in: Array(code.utf8)), as: UTF8.self) == code)
@@ -51,5 +54,22 @@ struct ArgumentTests {
         #expect(Places.vault(isRoot: false, set(["HOME": "/home/a"])) == "/home/a/.local/share/qala/vault")
         #expect(Places.state(isRoot: false, set(["HOME": "/home/a", "XDG_STATE_HOME": "/s"])) == "/s/qala")
         #expect(Places.state(isRoot: false, set(["HOME": "/h", "XDG_STATE_HOME": "s"])) == "/h/.local/state/qala")
+    }
+
+    @Test("An empty path is refused instead of meaning the current directory")
+    func emptyPath() throws {
+        let session = Session(try CommonOptions.parse(["--vault", "/v", "--state", "/s"]))
+        #expect(throws: CommandError.self) { try session.absolute("") }
+        #expect(try session.workplace().vaultPath == "/v")
+        let empty = Session(try CommonOptions.parse(["--vault", ""]))
+        #expect(throws: CommandError.self) { try empty.workplace() }
+    }
+
+    @Test("The option goes before the policy's vault")
+    func precedence() throws {
+        let plain = Session(try CommonOptions.parse(["--state", "/s"]))
+        #expect(try plain.workplace(preferred: "/p").vaultPath == "/p")
+        let chosen = Session(try CommonOptions.parse(["--vault", "/v", "--state", "/s"]))
+        #expect(try chosen.workplace(preferred: "/p").vaultPath == "/v")
     }
 }

@@ -88,7 +88,8 @@ struct RenderingTests {
         #expect(!en.isEmpty && !az.isEmpty)
         func marks(_ text: String) -> [String] {
             let characters = Array(text)
-            return characters.indices.dropLast().filter { characters[$0] == "%" }.map { "%\(characters[$0 + 1])" }.sorted()
+            return characters.indices.dropLast().filter { characters[$0] == "%" }.map { "%\(characters[$0 + 1])" }
+                .sorted()
         }
         #expect(marks(en) == marks(az))
         #expect(en.last == " " ? az.last == " " : az.last != " ")

@@ -82,7 +82,8 @@ struct PolicyDocumentTests {
         #expect(found.hasPrefix(expected))
         #expect(found.split(separator: "\n").count == 9)
         #expect(problems(text, .azerbaijani).split(separator: "\n").count == 9)
-        #expect(problems(text, .azerbaijani).contains("p.yaml:1:1: siyasətdə naməlum açar söz: `polcy`; bəlkə `policy`?"))
+        #expect(
+            problems(text, .azerbaijani).contains("p.yaml:1:1: siyasətdə naməlum açar söz: `polcy`; bəlkə `policy`?"))
     }
 
     @Test("What a policy must have is missed by name")
@@ -107,7 +108,10 @@ struct PolicyDocumentTests {
             ("  - files: /srv/www", "  - files: []", "14:12: `files` has no value"),
             ("deputy: Rəşad Əliyev", "deputy: [a]", "4:9: `deputy` must be a mapping"),
             ("deputy: Rəşad Əliyev", "deputy: \"a\\x07\"", "4:9: `deputy` contains a control character"),
-            ("vault: /srv/vault", "vault: srv/vault", "8:8: `vault`: `srv/vault` is not an absolute, plain path; write `/srv/vault`"),
+            (
+                "vault: /srv/vault", "vault: srv/vault",
+                "8:8: `vault`: `srv/vault` is not an absolute, plain path; write `/srv/vault`"
+            ),
         ])
     func single(old: String, new: String, message: String) {
         let found = problems(Self.whole.replacing(old, with: new))
@@ -117,7 +121,9 @@ struct PolicyDocumentTests {
 
     @Test("A key that stands twice is named")
     func duplicates() {
-        #expect(problems(Self.whole + "\npolicy: other") == "p.yaml:1:1: the key `policy` stands more than once in this mapping")
+        #expect(
+            problems(Self.whole + "\npolicy: other")
+                == "p.yaml:1:1: the key `policy` stands more than once in this mapping")
     }
 
     @Test(

@@ -98,6 +98,7 @@ struct KitTests {
         for part in ["BƏRPA DƏSTİ", "RECOVERY KIT", "4711", "2026-11-22", "/var/lib/qala/vault", "qala restore"] {
             #expect(text.contains(part))
         }
+        #expect(try KeyFile.decode(Array(text.utf8), vaultID: vaultID) == secret)
         for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
     }
 

@@ -55,6 +55,19 @@ struct StoreFaultTests {
         }
     }
 
+    @Test("A short direct write, which leaves an unaligned rest, goes on through the page cache")
+    func shortDirectWrite() throws {
+        for effect in [FaultyCalls.Effect.short(700), .fail(EINVAL), .fail(EINTR)] {
+            let disk = SimulatedDisk()
+            let calls = FaultyCalls(disk, [.init(.write, 2, effect)])
+            var history = try StoreHistory(disk, calls: calls)
+            try history.upload("index/big", StoreHistory.bytes((3 << 20) + 5000, 31))
+            #expect(history.errors.isEmpty)
+            #expect(calls.hits == 1)
+            _ = try history.checkLast(seed: 1, count: 3)
+        }
+    }
+
     @Test("A call whose reply was lost is never acknowledged wrongly")
     func lostReplies() throws {
         _ = try everyCall(nil, .failAfterwards(EIO)) { history, ordinal in

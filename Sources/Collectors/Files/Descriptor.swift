@@ -58,6 +58,9 @@ struct DirectoryStack {
     /// Directories below the root.
     var depth: Int { levels.count }
 
+    /// Descriptors in use, that of the root among them.
+    var openCount: Int { levels.reduce(1) { $0 + ($1.handle == nil ? 0 : 1) } }
+
     mutating func push(_ handle: DirectoryHandle, name: CName, identity: FileIdentity) {
         levels.append(Level(name: name, identity: identity, handle: handle))
         let tooFar = levels.count - 1 - Self.openLimit

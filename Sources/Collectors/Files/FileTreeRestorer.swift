@@ -277,6 +277,10 @@ extension FileTreeRestorer {
                 if code < 0, code != -ENODATA { throw CollectorError.system(-code, "cannot remove the ACL of", path) }
             }
         }
+        if status.permissions & 0o700 != 0o700 {
+            let code = tree_set_mode(handle.number, 1, 0o700)
+            if code < 0 { throw CollectorError.system(-code, "cannot get access to", path) }
+        }
         enter(handle, status, name, path, wanted: wanted, isNew: true)
     }
 
@@ -291,6 +295,11 @@ extension FileTreeRestorer {
     ) throws(CollectorError) {
         if options.inPlace || options.conflict != .refuse, case .success(let (handle, status)) = openDirectory(name) {
             let takesOver = options.conflict == .overwrite
+            // Its owner may have closed it to itself; finishing gives it the archived permissions anyway.
+            if takesOver, account != 0, status.userID == account, status.permissions & 0o700 != 0o700 {
+                let code = tree_set_mode(handle.number, 1, UInt32(status.permissions | 0o700))
+                if code < 0 { report(.permissionsNotSet, -code, path) }
+            }
             return enter(handle, status, name, path, wanted: takesOver ? wanted : nil, isNew: false)
         }
         let outcome = try create(name, path, unlinksFirst: true) { [directory] name in

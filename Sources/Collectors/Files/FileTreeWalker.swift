@@ -112,6 +112,9 @@ package final class FileTreeWalker {
         return false
     }
 
+    /// Descriptors of directories in use.
+    var openDirectories: Int { directories.openCount }
+
     // MARK: Names to entries
 
     /// Whether the name became the current entry.

@@ -51,6 +51,13 @@ package enum KeyText {
             hint: hint)
     }
 
+    /// Whether `line` begins as a code does, however it is typed.
+    static func isStart(_ line: Substring) -> Bool {
+        let values = line.lazy.filter { !$0.isWhitespace && $0 != "-" }.prefix(prefix.utf8CodeUnitCount)
+            .map { $0.asciiValue.flatMap { value($0) } }
+        return prefix.withUTF8Buffer { values.elementsEqual($0.map { value($0) }) }
+    }
+
     /// The 60 digits after the prefix, as numbers below 32.
     private static func values(of text: String) throws(VaultError) -> [UInt8] {
         let hint =
@@ -152,17 +159,21 @@ package enum KeyFile {
             """
     }
 
-    /// Lines that begin with `#` are comments; the rest is the code, on one line or several.
+    /// Reads a key file or the text of a recovery kit: lines that begin with `#` are comments, and the code is what
+    /// stands from the line that begins with QALA1 to the next empty one.
     package static func decode(_ bytes: [UInt8], vaultID: Digest) throws(VaultError) -> Secret {
         guard bytes.count <= maximumBytes, let text = String(validating: bytes, as: UTF8.self) else {
             throw VaultError(
                 .invalidInput, "the key file is not a short text", hint: "Name the file that `qala key add` wrote.")
         }
-        let lines = text.split(whereSeparator: \.isNewline).filter { line in
-            line.first { !$0.isWhitespace } != "#"
+        var code = ""
+        for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+            guard let first = line.first(where: { !$0.isWhitespace }) else {
+                if code.isEmpty { continue } else { break }
+            }
+            if first != "#", !code.isEmpty || KeyText.isStart(line) { code += line + " " }
         }
-        let code = lines.joined(separator: " ")
-        guard code.contains(where: { !$0.isWhitespace }) else {
+        guard !code.isEmpty else {
             throw VaultError(
                 .invalidInput, "the key file holds no key", hint: "Name the file that `qala key add` wrote.")
         }

@@ -28,7 +28,7 @@ package struct RecoveryKit: Sendable {
     /// Plain text in UTF-8, 80 columns unless the location is long; a page and a half of A4.
     package func document() throws(VaultError) -> String {
         let code = KeyText.encode(secret, vaultID: vaultID)
-        let half = code.index(code.startIndex, offsetBy: min(41, code.count))
+        let half = code.index(code.startIndex, offsetBy: min(42, code.count))
         return """
             ================================================================================
               QALA — BƏRPA DƏSTİ / RECOVERY KIT
@@ -67,8 +67,8 @@ package struct RecoveryKit: Sendable {
                    \(Self.listCommand)
               3. Boş qovluğa bərpa edin:
                    \(Self.restoreCommand)
-              4. Jurnalda yuxarıdakı nömrəli qeydin yoxlama cəmi yuxarıdakı ilə eyni
-                 olmalıdır. Belə deyilsə, bu nüsxə köhnədir və ya kəsilib: başqasını götürün.
+              4. Jurnalda bu nömrəli qeydin yoxlama cəmi yuxarıdakı ilə eyni olmalıdır.
+                 Belə deyilsə, bu nüsxə köhnədir və ya kəsilib: başqasını götürün.
               5. Sonra kit.key faylını silin, zərfi yenidən möhürləyin və açılmasını
                  qeydiyyata alın.
 
@@ -99,7 +99,7 @@ package struct RecoveryKit: Sendable {
             """
     }
 
-    private static let listCommand = "qala list --vault /mnt/vault"
+    private static let listCommand = "qala archives --vault /mnt/vault --key-file kit.key"
     private static let restoreCommand = "qala restore latest --vault /mnt/vault --key-file kit.key --to /restore"
 
     /// The code as a QR symbol of half blocks, black on white, with the quiet zone of four modules that scanners want.

@@ -17,12 +17,18 @@ package final class ArchiveReader {
     ) throws {
         var last: [UInt8]?
         try forEachPageReference(under: prefix) { child in
-            let cursor = try PageCursor(Array(try chunks.read(child.id, .page)))
-            guard UInt64(cursor.entryCount) == child.entries else { throw VaultError.damaged("a page lacks entries") }
-            cursor.expect(first: child.firstPath, after: last)
+            let cursor = try page(child, after: last)
             defer { last = cursor.path }
             return try body(child.id, cursor)
         }
+    }
+
+    /// One page, before its first entry.
+    package func page(_ reference: PageReference, after last: [UInt8]? = nil) throws(VaultError) -> PageCursor {
+        let cursor = try PageCursor(Array(try chunks.read(reference.id, .page)))
+        guard UInt64(cursor.entryCount) == reference.entries else { throw .damaged("a page lacks entries") }
+        cursor.expect(first: reference.firstPath, after: last)
+        return cursor
     }
 
     /// As above, the references to pages only.
@@ -32,7 +38,7 @@ package final class ArchiveReader {
         _ = try visit(archive.commit.root, level: archive.commit.level, prefix, body)
     }
 
-    package struct PageReference {
+    package struct PageReference: Sendable {
         package var id: Digest
         package var firstPath: [UInt8]
         package var entries: UInt64

@@ -90,6 +90,11 @@ package final class VaultReader: @unchecked Sendable {
         return opened
     }
 
+    /// Fails when no index of the archive's domain names the chunk.
+    package func checkPresence(of chunk: Digest, in archive: ArchiveRecord) throws(VaultError) {
+        _ = try location(of: chunk, in: archive.opening.domain)
+    }
+
     func location(of chunk: Digest, in domain: Digest) throws(VaultError) -> ChunkLocation {
         let segments = try monitor.locked { () throws(VaultError) in
             if let known = indexes[domain] { return known }

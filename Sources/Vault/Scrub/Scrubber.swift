@@ -4,6 +4,11 @@ import Domain
 package struct Damage: Sendable, Hashable {
     package var object: String
     package var reason: String
+
+    package init(object: String, reason: String) {
+        self.object = object
+        self.reason = reason
+    }
 }
 
 /// What a check covered and found.

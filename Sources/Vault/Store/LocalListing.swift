@@ -56,7 +56,8 @@ extension LocalStore {
 
     private func tooMany(_ components: [String]) -> VaultError {
         VaultError(
-            .limit, "\"\(components.joined(separator: "/"))\" in \(describe) has more than \(Self.maximumListing) entries",
+            .limit,
+            "\"\(components.joined(separator: "/"))\" in \(describe) has more than \(Self.maximumListing) entries",
             hint: "No vault has so many objects in one directory; look at what filled it.")
     }
 }

@@ -63,6 +63,12 @@ package final class LocalStore: Store {
             let above = made
             made = made == "/" ? "/\(component)" : "\(made)/\(component)"
             let result = retrying { calls.makeDirectory(made, in: AT_FDCWD, mode: 0o700) }
+            if result != 0, result != -EEXIST {
+                // Some mounts refuse before they look; what counts is whether there is a directory.
+                let seen = retrying { calls.open(made, in: AT_FDCWD, flags: O_RDONLY | O_DIRECTORY, mode: 0) }
+                guard seen >= 0 || seen == -EACCES else { throw .system(-result, "make the directory", in: made) }
+                if seen >= 0 { _ = Descriptor(seen, calls) }
+            }
             // Also for one that was there: who made it may have died before this sync.
             try syncPath(above, isMine: result == 0, calls)
         }

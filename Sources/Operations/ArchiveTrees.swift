@@ -1,0 +1,361 @@
+import Catalog
+import Collectors
+package import Domain
+import Glibc
+import Synchronization
+import Vault
+
+/// Archives trees of files, ad hoc or by a policy.
+package enum ArchiveTrees {
+    package struct Request {
+        package var roots: [String]
+        package var excludes: [String]
+        package var oneFileSystem: Bool
+        package var excludeCaches: Bool
+        package var dryRun: Bool
+        /// With a policy its sources are archived, and `roots` to `excludeCaches` do not count.
+        package var policy: Policy?
+
+        package init(
+            roots: [String], excludes: [String], oneFileSystem: Bool, excludeCaches: Bool, dryRun: Bool,
+            policy: Policy?
+        ) {
+            self.roots = roots
+            self.excludes = excludes
+            self.oneFileSystem = oneFileSystem
+            self.excludeCaches = excludeCaches
+            self.dryRun = dryRun
+            self.policy = policy
+        }
+
+        var sources: [FileSource] {
+            policy?.sources
+                ?? roots.map {
+                    FileSource(
+                        path: $0, excludes: excludes, oneFileSystem: oneFileSystem, excludeCaches: excludeCaches)
+                }
+        }
+    }
+
+    package static func run(_ request: Request, at workplace: Workplace) throws -> ArchiveReport {
+        let started = MonotonicTime.now()
+        let open = try OpenVault(workplace)
+        let walk = try SourceWalk(request.sources, keepingOut: workplace)
+        var run = ArchiveRun(open: open, request: request, walk: walk)
+        var report = request.dryRun ? try run.rehearse() : try run.archive()
+        report.seconds = MonotonicTime.now() - started
+        return report
+    }
+}
+
+/// The entries of several sources as one ordered stream.
+final class SourceWalk {
+    let roots: [[UInt8]]
+    private var rest: [WalkOptions]
+    private(set) var walker: FileTreeWalker?
+    private var last: [UInt8] = []
+    private(set) var excluded = 0
+    private(set) var problems: [PathProblem] = []
+    private(set) var problemCount = 0
+
+    init(_ sources: [FileSource], keepingOut workplace: Workplace) throws {
+        guard !sources.isEmpty else {
+            throw OperationError(.usage, "there is nothing to archive", hint: "Name a path.")
+        }
+        let own = [workplace.vaultPath, workplace.statePath].compactMap(Self.identity)
+        // Sources with equal options are walked as one, so that they may overlap.
+        var groups: [(key: [String], options: WalkOptions)] = []
+        for source in sources {
+            let key = source.excludes + ["\(source.oneFileSystem)", "\(source.excludeCaches)"]
+            let path = Array(try Self.absolute(source.path).utf8)
+            if let index = groups.firstIndex(where: { $0.key == key }) {
+                groups[index].options.roots.append(path)
+            } else {
+                groups.append(
+                    (
+                        key,
+                        WalkOptions(
+                            roots: [path], excludes: try ExcludePatterns(source.excludes),
+                            oneFileSystem: source.oneFileSystem, excludeCaches: source.excludeCaches,
+                            excludedTrees: Set(own))
+                    ))
+            }
+        }
+        rest = try groups.count == 1 ? groups.map(\.options) : Self.ordered(groups.map(\.options))
+        roots = rest.flatMap(\.roots).sorted { PathOrder.compare($0, $1) < 0 }
+        for index in rest.indices { rest[index].onExcluded = { [unowned self] _, _ in excluded += 1 } }
+        // A root that does not exist is an error before anything else happens.
+        for options in rest.dropFirst() { _ = try FileTreeWalker(options) }
+        try nextWalker()
+    }
+
+    private static func absolute(_ path: String) throws -> String {
+        guard !path.isEmpty else { throw OperationError(.usage, "a path is empty", hint: "Name a path.") }
+        guard !path.hasPrefix("/") else { return path }
+        guard let directory = getcwd(nil, 0) else {
+            throw OperationError(.failed, "the working directory is unknown", hint: "Name an absolute path.")
+        }
+        defer { free(directory) }
+        return String(cString: directory) + "/" + path
+    }
+
+    private static func identity(_ path: String) -> FileIdentity? {
+        var info = stat()
+        guard stat(path, &info) == 0 else { return nil }
+        return FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
+    }
+
+    /// Sources with different options are walked one after another; each root alone, in order, none inside another.
+    private static func ordered(_ groups: [WalkOptions]) throws -> [WalkOptions] {
+        var single: [WalkOptions] = []
+        for group in groups {
+            for root in group.roots {
+                var options = group
+                options.roots = [root]
+                single.append(options)
+            }
+        }
+        single.sort { PathOrder.compare($0.roots[0], $1.roots[0]) < 0 }
+        for (one, next) in zip(single, single.dropFirst())
+        where PathOrder.isInside(next.roots[0], one.roots[0]) {
+            throw OperationError(
+                .usage,
+                "the source \(String(decoding: next.roots[0], as: UTF8.self)) lies inside another with other options",
+                hint: "Give both the same options, or exclude it from the outer one and name its own policy.")
+        }
+        return single
+    }
+
+    private func nextWalker() throws {
+        walker = rest.isEmpty ? nil : try FileTreeWalker(rest.removeFirst())
+    }
+
+    /// The next entry, or nil at the end.
+    func next() throws -> FileTreeWalker? {
+        while let current = walker {
+            while try current.next() {
+                // Ancestors that an earlier source brought already.
+                if !last.isEmpty, PathOrder.compare(current.entry.path, last) <= 0 { continue }
+                last = current.entry.path
+                return current
+            }
+            take(current)
+            try nextWalker()
+        }
+        return nil
+    }
+
+    private func take(_ walker: FileTreeWalker) {
+        for problem in walker.problems.take() { add(problem) }
+    }
+
+    func add(_ problem: FileProblem) {
+        add(PathProblem(path: "/" + String(decoding: problem.path, as: UTF8.self), reason: problem.message))
+    }
+
+    func add(_ problem: PathProblem) {
+        problemCount += 1
+        if problems.count < 1000 { problems.append(problem) }
+    }
+}
+
+/// One run: the walk of the sources into an archive session, with the catalog's names beside it.
+struct ArchiveRun {
+    let open: OpenVault
+    let request: ArchiveTrees.Request
+    let walk: SourceWalk
+    var report = ArchiveReport()
+
+    init(open: OpenVault, request: ArchiveTrees.Request, walk: SourceWalk) {
+        self.open = open
+        self.request = request
+        self.walk = walk
+        report.policy = request.policy?.name
+    }
+
+    /// What identifies the source, so that the next run of it finds this one's tree: the policy, or the roots.
+    private var sourceID: Digest {
+        var text = request.policy.map { "policy\u{0}\($0.name)" } ?? "paths"
+        if request.policy == nil {
+            for root in walk.roots { text += "\u{0}" + String(decoding: root, as: UTF8.self) }
+        }
+        return ObjectHasher.digest(of: Array(text.utf8), suite: .blake3)
+    }
+
+    /// Counts what would be archived.
+    mutating func rehearse() throws -> ArchiveReport {
+        while let walker = try walk.next() {
+            try checkInterrupt()
+            count(walker.entry)
+        }
+        finishCounts()
+        return report
+    }
+
+    private func checkInterrupt() throws {
+        if open.workplace.interrupt.isSet {
+            throw OperationError(.interrupted, "interrupted", hint: "Run the same command again: it goes on from here.")
+        }
+    }
+
+    private mutating func count(_ entry: Entry) {
+        switch entry.kind {
+        case .file:
+            report.files += 1
+            report.bytes += Int(entry.size)
+        case .directory: report.directories += 1
+        default: report.others += 1
+        }
+    }
+
+    private mutating func finishCounts() {
+        report.excluded = walk.excluded
+        report.problems = walk.problems
+        report.problemCount = walk.problemCount
+    }
+
+    mutating func archive() throws -> ArchiveReport {
+        let vault = open.vault
+        let started = WallTime.seconds()
+        let session = try ArchiveSession(vault: vault, source: sourceID)
+        defer { session.stop() }
+        report.resumed = session.isResumed
+        let names = try NameCatalog.Writer(directory: vault.host.catalogDirectory, id: session.id)
+        let known = try open.catalog()
+        session.onPage = { id, bytes in
+            if known.contains(page: id) {
+                names.addKnown(id)
+            } else if let bytes {
+                try names.add(id, try CatalogBuilder.names(PageCursor(bytes)))
+            } else {
+                names.addKnown(id)
+            }
+        }
+        expect(session)
+        while let walker = try walk.next() {
+            if open.workplace.interrupt.isSet {
+                try session.checkpoint()
+                try checkInterrupt()
+            }
+            try take(walker, into: session)
+        }
+        finishCounts()
+        let header = header(session, started: started)
+        let record = try session.commit(header)
+        try names.commit(number: record.number, time: record.time, header: CatalogBuilder.encode(header))
+        report.archive = record.id.hex
+        report.bytesNew = session.newBytes
+        report.bytesStored = session.storedBytes
+        open.workplace.progress.stored.store(report.bytesStored, ordering: .relaxed)
+        return report
+    }
+
+    /// What the archive before held is the best guess of what this one will.
+    private func expect(_ session: ArchiveSession) {
+        guard let parent = session.parent, let headers = try? open.headers(),
+            let header = headers.last(where: { $0.archive.id == parent })?.header
+        else { return }
+        open.workplace.progress.expectedFiles.store(header.files, ordering: .relaxed)
+        open.workplace.progress.expectedBytes.store(header.bytes, ordering: .relaxed)
+    }
+
+    private mutating func take(_ walker: FileTreeWalker, into session: ArchiveSession) throws {
+        let progress = open.workplace.progress
+        if try session.takeUnchanged(walker.entry) {
+            count(walker.entry)
+            if walker.entry.kind == .file {
+                progress.files.add(1, ordering: .relaxed)
+                progress.bytes.add(Int(walker.entry.size), ordering: .relaxed)
+            }
+            return
+        }
+        do {
+            if walker.entry.kind == .file {
+                try addFile(walker, to: session)
+            } else {
+                try walker.loadDetails()
+                count(try session.add(walker.entry, content: nil))
+            }
+        } catch let error as CollectorError {
+            walk.add(
+                PathProblem(
+                    path: walker.entry.displayPath, reason: error.message))
+        }
+    }
+
+    private mutating func addFile(_ walker: FileTreeWalker, to session: ArchiveSession) throws {
+        let content = SourceFile(try walker.open())
+        try walker.loadDetails(using: content.file)
+        let size = walker.entry.size
+        let isSparse = walker.blocks * 512 < size
+        let stored = try session.add(
+            walker.entry, content: size == 0 ? nil : content, isSparse: isSparse)
+        count(stored)
+        report.filesRead += 1
+        report.bytesRead += Int(stored.size)
+        let progress = open.workplace.progress
+        progress.files.add(1, ordering: .relaxed)
+        progress.bytes.add(Int(stored.size), ordering: .relaxed)
+        progress.read.add(Int(stored.size), ordering: .relaxed)
+        if report.filesRead & 0x3F == 0 || size > 1 << 20 {
+            progress.stored.store(session.storedBytes, ordering: .relaxed)
+        }
+        if stored.changedWhileRead {
+            report.changedCount += 1
+            if report.changed.count < 1000 {
+                report.changed.append(PathProblem(path: stored.displayPath, reason: "changed while it was read"))
+            }
+        }
+    }
+
+    private func header(_ session: ArchiveSession, started: UInt64) -> ArchiveHeader {
+        var header = ArchiveHeader()
+        header.policy = request.policy?.name
+        header.component = request.policy?.component.rawValue
+        header.responsible = request.policy?.responsible
+        header.confidentiality = request.policy?.confidentiality.rawValue
+        header.host = HostName.current()
+        // The header is part of a record of limited size: of very many roots the first are named.
+        header.roots = walk.roots.prefix(64).map { String(decoding: $0.prefix(200), as: UTF8.self) }
+        let excludes = request.sources.flatMap(\.excludes)
+        header.excludes = excludes.isEmpty ? nil : excludes.prefix(64).map { String($0.prefix(100)) }
+        header.started = TimeText.seconds(Int64(started))
+        header.finished = TimeText.seconds(Int64(WallTime.seconds()))
+        header.files = report.files
+        header.directories = report.directories
+        header.others = report.others
+        header.bytes = report.bytes
+        header.problems = report.problemCount
+        header.changed = report.changedCount
+        header.partial = report.isPartial
+        header.parent = session.parent?.hex
+        return header
+    }
+}
+
+/// A file of the source as the session reads it.
+private final class SourceFile: FileContent {
+    let file: OpenFile
+
+    init(_ file: consuming OpenFile) { self.file = file }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+        try file.read(into: buffer, at: offset)
+    }
+
+    func nextData(from offset: UInt64) throws -> Range<UInt64>? {
+        guard let start = try file.nextData(from: offset) else { return nil }
+        let end = try file.nextHole(from: start)
+        return end > start ? start..<end : nil
+    }
+
+    func hasChanged() throws -> Bool { try file.hasChanged() }
+}
+
+enum HostName {
+    static func current() -> String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "" }
+        return String(decoding: name.prefix(while: { $0 != 0 }).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,111 @@
+import Domain
+import Glibc
+import Vault
+
+/// Makes a vault with its first keys and its recovery kit.
+package enum InitializeVault {
+    package struct Request {
+        /// No key that reads stays on this host; it leaves through the kit only.
+        package var writeOnlyHost: Bool
+        package var kitPath: String?
+        package var passphrase: (() throws -> [UInt8])?
+        package var suite: String?
+
+        package init(
+            writeOnlyHost: Bool, kitPath: String?, passphrase: (() throws -> [UInt8])?, suite: String?
+        ) {
+            self.writeOnlyHost = writeOnlyHost
+            self.kitPath = kitPath
+            self.passphrase = passphrase
+            self.suite = suite
+        }
+    }
+
+    /// `kitDocument` is given when there is no path: for the terminal, and nowhere else.
+    package static func run(
+        _ request: Request, at workplace: Workplace
+    ) throws -> (report: InitReport, kitDocument: String?) {
+        try ProcessHardening.apply()
+        guard let suite = HashSuite(name: request.suite ?? HashSuite.blake3.name) else {
+            throw OperationError(
+                .usage, "there is no hash suite \(request.suite ?? "")", hint: "Use blake3 or hmac-sha256.")
+        }
+        guard request.writeOnlyHost || request.passphrase != nil else {
+            throw OperationError(
+                .usage, "a passphrase is needed", hint: "Give --passphrase-file, or use --write-only-host.")
+        }
+        // The kit's place is proven before there is a vault that needs it.
+        let kit = try request.kitPath.map { try SecretFile(path: $0) }
+        let store = try LocalStore.creating(path: workplace.vaultPath)
+        var phrase = request.writeOnlyHost ? [] : try request.passphrase?() ?? []
+        defer { Wipe.array(&phrase) }
+        let created = TimeText.seconds(Int64(WallTime.seconds()))
+        let made = try Vault.create(
+            store: store, stateBase: workplace.statePath, suite: suite,
+            passphrase: request.writeOnlyHost ? nil : phrase, created: created)
+        let document = try KitText.document(made.kit, made.vault, workplace.vaultPath)
+        try kit?.write(document)
+        let report = InitReport(
+            vault: workplace.vaultPath, vaultID: made.vault.vaultID.hex, suite: suite.name,
+            writeOnlyHost: request.writeOnlyHost, kitPath: request.kitPath)
+        return (report, request.kitPath == nil ? document : nil)
+    }
+}
+
+enum KitText {
+    static func document(_ secret: Secret, _ vault: Vault, _ location: String) throws -> String {
+        let created = TimeText.seconds(Int64(WallTime.seconds()))
+        return try RecoveryKit(
+            secret: secret, vaultID: vault.vaultID, logNumber: vault.log.count - 1, logDigest: vault.log.head,
+            created: String(created.prefix(10)), vaultLocation: location
+        ).document()
+    }
+}
+
+/// A new file for a secret: made before the secret exists, never over another file, readable by its owner only.
+final class SecretFile {
+    private let path: String
+    private let descriptor: Int32
+    private var isWritten = false
+
+    init(path: String) throws {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else {
+            let reason = String(cString: strerror(errno))
+            throw OperationError(
+                .failed, "cannot make \(path): \(reason)", hint: "Name a new file in a directory that you may write.")
+        }
+    }
+
+    deinit {
+        close(descriptor)
+        if !isWritten { unlink(path) }
+    }
+
+    func write(_ text: String) throws {
+        var bytes = Array(text.utf8)
+        defer { Wipe.array(&bytes) }
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw OperationError(.failed, "cannot write \(path)", hint: "Check the disk.") }
+            done += count
+        }
+        guard fsync(descriptor) == 0 else { throw OperationError(.failed, "cannot sync \(path)", hint: "Check the disk.") }
+        isWritten = true
+    }
+}
+
+/// Makes this host a writer of an existing vault.
+package enum EnrolHost {
+    package static func run(label: String, at workplace: Workplace) throws -> InitReport {
+        try ProcessHardening.apply()
+        let open = try OpenVault(workplace)
+        try open.vault.enrol(label: label, by: try open.unlock())
+        return InitReport(
+            vault: workplace.vaultPath, vaultID: open.vault.vaultID.hex, suite: open.vault.suite.name,
+            writeOnlyHost: true, kitPath: nil)
+    }
+}

@@ -1,0 +1,237 @@
+import Catalog
+import Domain
+import Vault
+
+/// The archives of a vault, oldest first.
+package enum ListArchives {
+    package static func run(policy: String?, at workplace: Workplace) throws -> [ArchiveRow] {
+        let open = try OpenVault(workplace)
+        return try open.headers().compactMap { archive, header in
+            if let policy, header?.policy != policy { return nil }
+            return ArchiveRow(
+                id: archive.id.hex, time: TimeText.seconds(Int64(clamping: archive.time)), policy: header?.policy,
+                component: header?.component, host: header?.host, roots: header?.roots ?? [],
+                files: header?.files ?? 0, bytes: Int(clamping: archive.commit.bytes),
+                entries: Int(clamping: archive.commit.entries), partial: header?.partial ?? false)
+        }
+    }
+}
+
+/// The entries of an archive, all of them or those of one directory.
+package enum ListEntries {
+    package static func run(
+        archive: String, path: String?, recursive: Bool, at workplace: Workplace, each: (EntryRow) throws -> Void
+    ) throws {
+        let open = try OpenVault(workplace)
+        let found = try open.archive(archive)
+        let prefix = try path.map(StoredPath.parse) ?? []
+        var isThere = prefix.isEmpty
+        try ArchiveReader(try open.reader(), found).forEachEntry(under: prefix) { page in
+            if workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+            let isItself = page.path.count == prefix.count
+            isThere = true
+            // Without recursion: a directory shows what is directly in it, anything else itself.
+            if !recursive {
+                if isItself, page.kind == .directory { return true }
+                let inner = page.path.dropFirst(prefix.isEmpty ? 0 : prefix.count + 1)
+                if inner.contains(0x2F) { return true }
+            }
+            try each(EntryRow(try page.entry()))
+            return true
+        }
+        guard isThere else {
+            throw OperationError(
+                .notFound, "\(path ?? "/") is not in archive \(found.id.hex.prefix(12))",
+                hint: "`qala find` searches names in all archives.")
+        }
+    }
+}
+
+extension EntryRow {
+    init(_ entry: Entry) {
+        self.init(
+            path: entry.displayPath, kind: entry.kind.name, size: Int(clamping: entry.size),
+            mode: ModeText.text(entry.kind, entry.permissions),
+            user: entry.userName.isEmpty ? "\(entry.userID)" : String(decoding: entry.userName, as: UTF8.self),
+            group: entry.groupName.isEmpty ? "\(entry.groupID)" : String(decoding: entry.groupName, as: UTF8.self),
+            modified: TimeText.exact(entry.modified),
+            target: entry.kind == .symlink ? String(decoding: entry.linkTarget, as: UTF8.self) : nil)
+    }
+}
+
+extension EntryKind {
+    var name: String {
+        switch self {
+        case .file: "file"
+        case .directory: "directory"
+        case .symlink: "symlink"
+        case .fifo: "fifo"
+        case .socket: "socket"
+        case .characterDevice: "characterDevice"
+        case .blockDevice: "blockDevice"
+        }
+    }
+}
+
+/// Permissions as `ls` writes them.
+enum ModeText {
+    static func text(_ kind: EntryKind, _ mode: UInt16) -> String {
+        let first =
+            switch kind {
+            case .file: "-"
+            case .directory: "d"
+            case .symlink: "l"
+            case .fifo: "p"
+            case .socket: "s"
+            case .characterDevice: "c"
+            case .blockDevice: "b"
+            }
+        func triple(_ shift: UInt16, _ special: UInt16, _ set: (String, String)) -> String {
+            let bits = mode >> shift & 7
+            let run = mode & special != 0 ? (bits & 1 != 0 ? set.0 : set.1) : (bits & 1 != 0 ? "x" : "-")
+            return (bits & 4 != 0 ? "r" : "-") + (bits & 2 != 0 ? "w" : "-") + run
+        }
+        return first + triple(6, 0o4000, ("s", "S")) + triple(3, 0o2000, ("s", "S")) + triple(0, 0o1000, ("t", "T"))
+    }
+}
+
+/// The content of one file, piece by piece in order.
+package enum ReadFile {
+    package static func run(
+        archive: String, path: String, at workplace: Workplace, write: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let open = try OpenVault(workplace)
+        let found = try open.archive(archive)
+        let wanted = try StoredPath.parse(path)
+        let reader = try open.reader()
+        let tree = try ArchiveReader(reader, found)
+        var content: Content?
+        try tree.forEachEntry(under: wanted) { page in
+            guard page.path == wanted else { return false }
+            guard page.kind == .file else {
+                throw OperationError(
+                    .usage, "\(path) is a \(page.kind.name), not a file", hint: "`qala ls` lists a directory.")
+            }
+            content = page.content
+            return false
+        }
+        guard let content else {
+            throw OperationError(
+                .notFound, "\(path) is not in archive \(found.id.hex.prefix(12))",
+                hint: "`qala find` searches names in all archives.")
+        }
+        try tree.read(content, with: try ChunkReader(reader, for: found)) { bytes in
+            if workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+            try write(bytes)
+        }
+    }
+}
+
+/// What differs between two archives.
+package enum CompareArchives {
+    package static func run(
+        _ a: String, _ b: String, at workplace: Workplace, each: (DifferenceRow) throws -> Void
+    ) throws {
+        let open = try OpenVault(workplace)
+        let reader = try open.reader()
+        let before = try EntryStream(reader, try open.archive(a))
+        let after = try EntryStream(reader, try open.archive(b))
+        while before.current != nil || after.current != nil {
+            if workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+            if try before.skipSharedPage(with: after) { continue }
+            let order: Int
+            if let x = before.current, let y = after.current {
+                order = PathOrder.compare(x.path, y.path)
+            } else {
+                order = before.current == nil ? 1 : -1
+            }
+            if order < 0, let x = before.current {
+                try each(DifferenceRow(change: "-", path: x.displayPath, sizeBefore: Int(clamping: x.size)))
+                try before.advance()
+            } else if order > 0, let y = after.current {
+                try each(DifferenceRow(change: "+", path: y.displayPath, sizeAfter: Int(clamping: y.size)))
+                try after.advance()
+            } else if let x = before.current, let y = after.current {
+                if let change = difference(x, before.content, y, after.content) {
+                    try each(
+                        DifferenceRow(
+                            change: change, path: y.displayPath, sizeBefore: Int(clamping: x.size),
+                            sizeAfter: Int(clamping: y.size)))
+                }
+                try before.advance()
+                try after.advance()
+            }
+        }
+    }
+
+    private static func difference(_ x: Entry, _ before: Content, _ y: Entry, _ after: Content) -> String? {
+        if x.kind != y.kind { return "T" }
+        if x.size != y.size || before != after || x.linkTarget != y.linkTarget || x.deviceNumber != y.deviceNumber {
+            return "M"
+        }
+        let same =
+            x.permissions == y.permissions && x.userID == y.userID && x.groupID == y.groupID
+            && x.modified == y.modified && x.attributes == y.attributes
+        return same ? nil : "A"
+    }
+}
+
+/// The entries of one archive, pulled one by one.
+private final class EntryStream {
+    private let pages: [ArchiveReader.PageReference]
+    private let tree: ArchiveReader
+    private var index = 0
+    private var cursor: PageCursor?
+    private(set) var current: Entry?
+    private(set) var content = Content.none
+    private var isAtPageStart = false
+
+    init(_ reader: VaultReader, _ archive: ArchiveRecord) throws {
+        tree = try ArchiveReader(reader, archive)
+        var pages: [ArchiveReader.PageReference] = []
+        try tree.forEachPageReference { page in
+            pages.append(page)
+            return true
+        }
+        self.pages = pages
+        try openPage()
+    }
+
+    private func openPage() throws {
+        while index < pages.count {
+            let page = try tree.page(pages[index])
+            cursor = page
+            isAtPageStart = true
+            if try step() { return }
+            index += 1
+        }
+        cursor = nil
+        current = nil
+    }
+
+    private func step() throws -> Bool {
+        guard let cursor, try cursor.next() else { return false }
+        current = try cursor.entry()
+        content = cursor.content
+        return true
+    }
+
+    func advance() throws {
+        isAtPageStart = false
+        if try step() { return }
+        index += 1
+        try openPage()
+    }
+
+    /// Both stand at the start of the very same page: nothing in it differs.
+    func skipSharedPage(with other: EntryStream) throws -> Bool {
+        guard isAtPageStart, other.isAtPageStart, current != nil, other.current != nil,
+            pages[index].id == other.pages[other.index].id
+        else { return false }
+        index += 1
+        other.index += 1
+        try openPage()
+        try other.openPage()
+        return true
+    }
+}

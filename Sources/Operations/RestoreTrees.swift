@@ -1,0 +1,462 @@
+import Collectors
+import Domain
+import Glibc
+import Synchronization
+import Vault
+
+/// Restores an archive, or parts of it, below a target directory.
+package enum RestoreTrees {
+    package enum Conflict: String, Sendable, CaseIterable {
+        case refuse, skip, overwrite
+        case keepBoth = "keep-both"
+    }
+
+    package struct Request {
+        package var archive: String
+        /// Absolute paths as archived; all when empty.
+        package var paths: [String]
+        package var target: String?
+        package var inPlace: Bool
+        package var dryRun: Bool
+        /// Reads every restored file back and compares it with the archive.
+        package var verify: Bool
+        package var conflict: Conflict
+
+        package init(
+            archive: String, paths: [String], target: String?, inPlace: Bool, dryRun: Bool, verify: Bool,
+            conflict: Conflict
+        ) {
+            self.archive = archive
+            self.paths = paths
+            self.target = target
+            self.inPlace = inPlace
+            self.dryRun = dryRun
+            self.verify = verify
+            self.conflict = conflict
+        }
+    }
+
+    package static func run(_ request: Request, at workplace: Workplace) throws -> RestoreReport {
+        let started = MonotonicTime.now()
+        guard (request.target != nil) != request.inPlace else {
+            throw OperationError(
+                .usage, "a restore needs one target", hint: "Give --to DIR, or --in-place for the original places.")
+        }
+        let open = try OpenVault(workplace)
+        let archive = try open.archive(request.archive)
+        let reader = try open.reader()
+        let selection = try Selection(request.paths, ArchiveReader(reader, archive))
+        var report = RestoreReport()
+        report.archive = archive.id.hex
+        report.target = request.target ?? "/"
+        report.dryRun = request.dryRun
+        if let header = try? reader.header(of: archive), request.paths.isEmpty {
+            workplace.progress.expectedFiles.store(header.files, ordering: .relaxed)
+            workplace.progress.expectedBytes.store(header.bytes, ordering: .relaxed)
+        }
+        if request.dryRun {
+            try selection.forEach { page in
+                try checkInterrupt(workplace)
+                report.count(page)
+            }
+        } else {
+            let run = try RestoreRun(request, reader, archive, workplace)
+            try run.restore(selection, &report)
+            if request.verify { report.verified = try run.compare(selection, &report) }
+        }
+        report.seconds = MonotonicTime.now() - started
+        return report
+    }
+
+    static func checkInterrupt(_ workplace: Workplace) throws {
+        guard workplace.interrupt.isSet else { return }
+        throw OperationError(
+            .interrupted, "interrupted", hint: "Run it again with --conflict skip or overwrite, or into a new directory.")
+    }
+}
+
+extension RestoreReport {
+    fileprivate mutating func count(_ page: PageCursor) {
+        switch page.kind {
+        case .file:
+            files += 1
+            bytes += Int(clamping: page.size)
+        case .directory: directories += 1
+        default: others += 1
+        }
+    }
+
+    fileprivate mutating func add(_ path: String, _ reason: String) {
+        problemCount += 1
+        if problems.count < 1000 { problems.append(PathProblem(path: path, reason: reason)) }
+    }
+}
+
+/// What of an archive is wanted: everything, or some paths with what lies below them and the directories above.
+private struct Selection {
+    private let tree: ArchiveReader
+    private let prefixes: [[UInt8]]
+    private let ancestors: [[UInt8]]
+
+    init(_ paths: [String], _ tree: ArchiveReader) throws {
+        self.tree = tree
+        var wanted: [[UInt8]] = []
+        let parsed = try paths.map { (try StoredPath.parse($0), $0) }
+        for (path, text) in parsed.sorted(by: { PathOrder.compare($0.0, $1.0) < 0 }) {
+            if let last = wanted.last, PathOrder.isInside(path, last) { continue }
+            var isThere = false
+            try tree.forEachEntry(under: path) { _ in
+                isThere = true
+                return false
+            }
+            guard isThere || path.isEmpty else {
+                throw OperationError(
+                    .notFound, "\(text) is not in archive \(tree.archive.id.hex.prefix(12))",
+                    hint: "`qala ls` lists what is; `qala find` searches names in all archives.")
+            }
+            wanted.append(path)
+        }
+        if wanted.isEmpty { wanted = [[]] }
+        var above: Set<[UInt8]> = []
+        for path in wanted {
+            for at in path.indices where path[at] == 0x2F { above.insert(Array(path[..<at])) }
+        }
+        prefixes = wanted
+        ancestors = above.sorted { PathOrder.compare($0, $1) < 0 }
+    }
+
+    /// Calls `body` for each entry in order.
+    func forEach(_ body: (PageCursor) throws -> Void) throws {
+        var pending = ancestors[...]
+        for prefix in prefixes {
+            while let next = pending.first, PathOrder.compare(next, prefix) < 0 {
+                pending.removeFirst()
+                try tree.forEachEntry(under: next) { page in
+                    if page.path == next { try body(page) }
+                    return false
+                }
+            }
+            try tree.forEachEntry(under: prefix) { page in
+                try body(page)
+                return true
+            }
+        }
+    }
+}
+
+/// A file being restored by several threads: finished by the one that writes its last part.
+private final class OpenTarget: Sendable {
+    let file: RestoringFile
+    let parts: Atomic<Int>
+
+    init(_ file: RestoringFile, parts: Int) {
+        self.file = file
+        self.parts = Atomic(parts)
+    }
+}
+
+/// What the threads of a restore do.
+private enum RestoreJob: Sendable {
+    /// Small files that lie in one group.
+    case members(group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])
+    case chunk(id: Digest, length: UInt64, target: OpenTarget, offset: UInt64)
+
+    /// Open files that wait for this job.
+    var fileCount: Int {
+        switch self {
+        case .members(_, let files): files.count
+        case .chunk: 1
+        }
+    }
+}
+
+private struct RestoreRun {
+    private static let membersPerJob = 64
+    private let request: RestoreTrees.Request
+    private let reader: VaultReader
+    private let archive: ArchiveRecord
+    private let workplace: Workplace
+    private let restorer: FileTreeRestorer
+    private let target: [UInt8]
+
+    init(
+        _ request: RestoreTrees.Request, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace
+    ) throws {
+        self.request = request
+        self.reader = reader
+        self.archive = archive
+        self.workplace = workplace
+        target = Array((request.target ?? "/").utf8)
+        let conflict: ConflictPolicy =
+            switch request.conflict {
+            case .refuse: .refuse
+            case .skip: .skip
+            case .overwrite: .overwrite
+            case .keepBoth: .keepBoth
+            }
+        restorer = try FileTreeRestorer(
+            RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace))
+    }
+
+    func restore(_ selection: Selection, _ report: inout RestoreReport) throws {
+        let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
+        var batch: (group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])?
+        func submitBatch() throws {
+            guard let full = batch else { return }
+            batch = nil
+            try crew.submit(.members(group: full.group, files: full.files))
+        }
+        do {
+            try selection.forEach { page in
+                try RestoreTrees.checkInterrupt(workplace)
+                report.count(page)
+                workplace.progress.files.add(1, ordering: .relaxed)
+                guard let file = try begin(page) else { return }
+                switch page.content {
+                case .none: try file.finish()
+                case .member(let group, let index):
+                    let target = OpenTarget(file, parts: 1)
+                    if let open = batch, open.group != group || open.files.count >= Self.membersPerJob {
+                        try submitBatch()
+                    }
+                    if batch == nil { batch = (group, []) }
+                    batch?.files.append((target, index, page.size))
+                case .extents(let extents):
+                    try submitBatch()
+                    try submit(extents, of: file, to: crew)
+                }
+            }
+            try submitBatch()
+        } catch {
+            crew.cancel()
+            throw error
+        }
+        let failures = try crew.finish()
+        for failure in failures { report.add(failure.path, failure.reason) }
+        try restorer.finishDirectories()
+        report.skipped = restorer.skippedCount
+        for problem in restorer.problems.take() {
+            if problem.what == .ownershipNotSet {
+                report.ownershipNotSet += 1
+            } else {
+                report.add(String(decoding: problem.path, as: UTF8.self), problem.message)
+            }
+        }
+    }
+
+    private func begin(_ page: PageCursor) throws -> RestoringFile? {
+        let entry = try page.entry()
+        if entry.linkCount > 1, try restorer.linkIfKnown(entry, as: entry.path) { return nil }
+        return try restorer.begin(entry, as: entry.path)
+    }
+
+    private func submit(_ extents: [Extent], of file: RestoringFile, to crew: RestoreCrew) throws {
+        let chunks = extents.count { $0.chunk != nil }
+        guard chunks > 0 else {
+            try file.finish()
+            return
+        }
+        let target = OpenTarget(file, parts: chunks)
+        var offset: UInt64 = 0
+        for extent in extents {
+            if let chunk = extent.chunk {
+                try crew.submit(.chunk(id: chunk, length: extent.length, target: target, offset: offset))
+            }
+            offset += extent.length
+        }
+    }
+
+    /// Reads every restored file back from the target; returns how many are what the archive holds.
+    func compare(_ selection: Selection, _ report: inout RestoreReport) throws -> Int {
+        let tree = try ArchiveReader(reader, archive)
+        let chunks = try ChunkReader(reader, for: archive)
+        var verified = 0
+        var failures: [(String, String)] = []
+        try selection.forEach { page in
+            try RestoreTrees.checkInterrupt(workplace)
+            guard page.kind == .file else { return }
+            let display = "/" + String(decoding: page.path, as: UTF8.self)
+            let descriptor = (target + [0x2F] + page.path + [0]).withUnsafeBufferPointer { path in
+                path.withMemoryRebound(to: CChar.self) { name in
+                    name.baseAddress.map { open($0, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) } ?? -1
+                }
+            }
+            guard descriptor >= 0 else {
+                failures.append((display, "cannot be read back"))
+                return
+            }
+            defer { close(descriptor) }
+            var offset = 0
+            var isEqual = true
+            try tree.read(page.content, with: chunks) { bytes in
+                guard isEqual else { return }
+                isEqual = Self.matches(descriptor, offset, bytes)
+                offset += bytes.count
+            }
+            var info = stat()
+            if isEqual, fstat(descriptor, &info) == 0, info.st_size == offset {
+                verified += 1
+            } else {
+                failures.append((display, "does not hold what was archived"))
+            }
+        }
+        for (path, reason) in failures { report.add(path, reason) }
+        return verified
+    }
+
+    private static func matches(_ descriptor: Int32, _ start: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { buffer in
+            var done = 0
+            while done < bytes.count {
+                let count = pread(
+                    descriptor, buffer.baseAddress, min(buffer.count, bytes.count - done), off_t(start + done))
+                if count < 0, errno == EINTR { continue }
+                guard count > 0, let read = buffer.baseAddress, let wanted = bytes.baseAddress,
+                    memcmp(read, wanted + done, count) == 0
+                else { return false }
+                done += count
+            }
+            return true
+        }
+    }
+}
+
+/// The threads of a restore: they read chunks and fill files.
+///
+/// SAFETY: everything mutable is touched inside `monitor.locked`.
+private final class RestoreCrew: @unchecked Sendable {
+    private static let jobLimit = 24
+    private static let openFileLimit = 700
+    private let monitor = Monitor()
+    private let workplace: Workplace
+    private var queue: [RestoreJob] = []
+    private var openFiles = 0
+    private var isClosing = false
+    private var failure: (any Error)?
+    private var problems: [PathProblem] = []
+    private var threads: [WorkerThread] = []
+
+    init(threads count: Int, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace) throws {
+        self.workplace = workplace
+        for _ in 0..<count {
+            threads.append(
+                try WorkerThread { [self] in
+                    do {
+                        let worker = try RestoreWorker(try ChunkReader(reader, for: archive), workplace.progress)
+                        while let job = next() {
+                            let failed = worker.perform(job)
+                            done(job, failed)
+                        }
+                    } catch { fail(error) }
+                })
+        }
+    }
+
+    func submit(_ job: RestoreJob) throws {
+        try monitor.locked { () throws(any Error) in
+            while failure == nil, queue.count >= Self.jobLimit || openFiles + job.fileCount > Self.openFileLimit {
+                monitor.wait()
+            }
+            if let failure { throw failure }
+            queue.append(job)
+            openFiles += job.fileCount
+            monitor.wakeAll()
+        }
+    }
+
+    private func next() -> RestoreJob? {
+        monitor.locked {
+            while queue.isEmpty, !isClosing { monitor.wait() }
+            return queue.isEmpty ? nil : queue.removeFirst()
+        }
+    }
+
+    private func done(_ job: RestoreJob, _ failed: [PathProblem]) {
+        monitor.locked {
+            openFiles -= job.fileCount
+            problems += failed
+            monitor.wakeAll()
+        }
+    }
+
+    private func fail(_ error: any Error) {
+        monitor.locked {
+            failure = failure ?? error
+            queue.removeAll()
+            monitor.wakeAll()
+        }
+    }
+
+    func cancel() {
+        monitor.locked { queue.removeAll() }
+        close()
+    }
+
+    private func close() {
+        monitor.locked {
+            isClosing = true
+            monitor.wakeAll()
+        }
+        for thread in threads { thread.join() }
+        threads = []
+    }
+
+    /// Waits for all jobs; returns what could not be restored.
+    func finish() throws -> [PathProblem] {
+        close()
+        if let failure { throw failure }
+        return problems
+    }
+}
+
+/// One thread's way through the jobs.
+private final class RestoreWorker {
+    private let chunks: ChunkReader
+    private let progress: Progress
+
+    init(_ chunks: ChunkReader, _ progress: Progress) throws {
+        self.chunks = chunks
+        self.progress = progress
+    }
+
+    /// Returns the files that could not be filled: they are discarded, never left half right under their name.
+    func perform(_ job: RestoreJob) -> [PathProblem] {
+        var failed: [PathProblem] = []
+        switch job {
+        case .members(let id, let files):
+            do {
+                let group = try chunks.group(id)
+                for (target, index, size) in files {
+                    attempt(target, &failed) {
+                        let bytes = try group.member(index)
+                        guard UInt64(bytes.count) == size else {
+                            throw OperationError(.damaged, "its content has another length than its entry")
+                        }
+                        try target.file.write(bytes, at: 0)
+                        try target.file.finish()
+                        progress.bytes.add(bytes.count, ordering: .relaxed)
+                    }
+                }
+            } catch {
+                for (target, _, _) in files { attempt(target, &failed) { throw error } }
+            }
+        case .chunk(let id, let length, let target, let offset):
+            attempt(target, &failed) {
+                try target.file.write(try chunks.data(id, length: length), at: offset)
+                progress.bytes.add(Int(length), ordering: .relaxed)
+                if target.parts.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
+                    try target.file.finish()
+                }
+            }
+        }
+        return failed
+    }
+
+    private func attempt(_ target: OpenTarget, _ failed: inout [PathProblem], _ body: () throws -> Void) {
+        do { try body() } catch {
+            target.file.discard()
+            let reason = (error as? any Failure)?.message ?? "\(error)"
+            failed.append(PathProblem(path: "/" + String(decoding: target.file.path, as: UTF8.self), reason: reason))
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import Catalog
+import Domain
+import Synchronization
+import Vault
+
+/// Checks a vault; damage is in the report, not thrown.
+package enum VerifyVault {
+    package struct Request {
+        /// Opens, decompresses and identifies every chunk.
+        package var readData: Bool
+        /// Share of the packs to read, in percent; all when nil.
+        package var samplePercent: Double?
+        /// Compares digests only, for which no key is needed.
+        package var withoutKeys: Bool
+
+        package init(readData: Bool, samplePercent: Double?, withoutKeys: Bool) {
+            self.readData = readData
+            self.samplePercent = samplePercent
+            self.withoutKeys = withoutKeys
+        }
+    }
+
+    package static func run(_ request: Request, at workplace: Workplace) throws -> VerifyReport {
+        let started = MonotonicTime.now()
+        if let percent = request.samplePercent, !(0...100).contains(percent) {
+            throw OperationError(.usage, "a sample is a share from 0 to 100 percent", hint: "Write --sample 10%.")
+        }
+        var report = VerifyReport()
+        let open: OpenVault
+        do {
+            open = try OpenVault(workplace)
+        } catch let error as VaultError where error.kind == .damaged {
+            // The log itself is damaged: that is the finding.
+            report.depth = depth(request)
+            report.damage = [DamageRow(object: "log", reason: error.message)]
+            return report
+        }
+        let vault = open.vault
+        let scrubber = Scrubber(vault)
+        let interrupt = workplace.interrupt
+        let progress = workplace.progress
+        scrubber.shouldStop = { interrupt.isSet }
+        scrubber.onBytes = { progress.bytes.add($0, ordering: .relaxed) }
+        let sample = (request.samplePercent ?? 100) / 100
+        let result: ScrubResult
+        if request.withoutKeys {
+            result = try scrubber.checkDigests(sample: sample)
+        } else if request.readData {
+            let reader = try open.reader()
+            var found = try scrubber.checkData(reader, sample: sample)
+            found.damage += try TreeCheck(open, reader).damage()
+            result = found
+        } else {
+            var found = try scrubber.checkStructure()
+            // With a key the trees are walked too; without one the structure is what can be seen.
+            if open.hasKey { found.damage += try TreeCheck(open, try open.reader()).damage() }
+            result = found
+        }
+        report.depth = depth(request)
+        report.archives = vault.log.archives.count
+        report.records = Int(vault.log.count)
+        report.packs = result.packs
+        report.chunks = result.chunks
+        report.chunksRead = result.chunksRead
+        report.bytesRead = result.bytesRead
+        report.head = "\(vault.log.count - 1) \(vault.log.head.hex)"
+        report.freshnessProven = vault.freshnessProven
+        report.damage = result.damage.map { DamageRow(object: $0.object, reason: $0.reason) }
+        report.seconds = MonotonicTime.now() - started
+        return report
+    }
+
+    private static func depth(_ request: Request) -> String {
+        request.withoutKeys ? "digests" : request.readData ? "data" : "structure"
+    }
+}
+
+/// Walks the tree of every archive: each page is read once, and each chunk it refers to must be in an index.
+private struct TreeCheck {
+    let open: OpenVault
+    let reader: VaultReader
+
+    init(_ open: OpenVault, _ reader: VaultReader) {
+        self.open = open
+        self.reader = reader
+    }
+
+    func damage() throws -> [Damage] {
+        var damage: [Damage] = []
+        var pages: Set<Digest> = []
+        var chunks: Set<Digest> = []
+        for archive in open.vault.log.archives {
+            let name = "archive \(archive.id.hex.prefix(12))"
+            do {
+                _ = try reader.header(of: archive)
+                let tree = try ArchiveReader(reader, archive)
+                var fresh: [ArchiveReader.PageReference] = []
+                var entries: UInt64 = 0
+                try tree.forEachPageReference { page in
+                    entries += page.entries
+                    if pages.insert(page.id).inserted { fresh.append(page) }
+                    return true
+                }
+                guard entries == archive.commit.entries else {
+                    throw VaultError.damaged("its tree has \(entries) entries instead of \(archive.commit.entries)")
+                }
+                for reference in fresh {
+                    if open.workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+                    let page = try tree.page(reference)
+                    for chunk in page.chunks where chunks.insert(chunk).inserted {
+                        try reader.checkPresence(of: chunk, in: archive)
+                    }
+                    while try page.next() {}
+                }
+            } catch let error as VaultError {
+                damage.append(Damage(object: name, reason: error.message))
+            }
+        }
+        return damage
+    }
+}
+
+/// Repairs caches and tells what a vault holds.
+package enum MaintainVault {
+    package static func stats(at workplace: Workplace) throws -> VaultStats {
+        let vault = try OpenVault(workplace).vault
+        var stats = VaultStats()
+        stats.vaultID = vault.vaultID.hex
+        stats.archives = vault.log.archives.count
+        stats.records = Int(vault.log.count)
+        stats.sessions = vault.log.sessions.count
+        var packs: Set<Digest> = []
+        for archive in vault.log.archives {
+            let manifest = try vault.manifest(archive.commit.manifest)
+            for pack in manifest.packs where packs.insert(pack.id).inserted { stats.packBytes += Int(pack.length) }
+            stats.plainBytes += Int(clamping: archive.commit.bytes)
+        }
+        stats.packs = packs.count
+        let (chunks, segments) = try vault.countChunks()
+        stats.chunks = chunks
+        stats.segments = segments
+        stats.readers = vault.log.keySet.readers.count
+        stats.writers = vault.log.keySet.writers.count
+        stats.head = "\(vault.log.count - 1) \(vault.log.head.hex)"
+        return stats
+    }
+
+    /// Writes index segments that are missing or damaged again, byte for byte; returns how many.
+    package static func rebuildIndex(at workplace: Workplace) throws -> Int {
+        try OpenVault(workplace).vault.repairIndex()
+    }
+
+    /// Makes the catalog of names anew from the trees of all archives; needs a key.
+    package static func rebuildCatalog(at workplace: Workplace) throws -> Int {
+        let open = try OpenVault(workplace)
+        _ = try open.reader()
+        try NameCatalog.clear(open.vault.host.catalogDirectory)
+        return try CatalogBuilder.add(open.vault.log.archives, to: open)
+    }
+}

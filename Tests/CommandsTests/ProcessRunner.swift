@@ -1,0 +1,84 @@
+import Foundation
+import Glibc
+
+/// The folders of the source tree that this file is part of.
+enum Repository {
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+}
+
+/// What a finished process left.
+struct Finished {
+    /// 128 and the number of the signal when one ended it.
+    var status: Int32
+    var output: [UInt8]
+    var errors: [UInt8]
+
+    var outputText: String { String(decoding: output, as: UTF8.self) }
+    var errorText: String { String(decoding: errors, as: UTF8.self) }
+}
+
+struct RunnerError: Error {
+    var message: String
+}
+
+/// Runs a program with exactly the environment given, in a session of its own so that it has no terminal.
+///
+/// Output goes to files, so that neither side can block the other; a process that takes longer than `seconds` is killed.
+enum ProcessRunner {
+    static func run(
+        _ program: String, _ arguments: [String], environment: [String: String], input: String = "", in folder: URL,
+        seconds: Double = 120
+    ) throws -> Finished {
+        let name = UUID().uuidString
+        let files = ["in", "out", "err"].map { folder.appending(path: ".\(name).\($0)").path }
+        try Data(input.utf8).write(to: URL(filePath: files[0]))
+        defer { for file in files { unlink(file) } }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, files[0], O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, files[1], O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 2, files[2], O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        // The shell goes to the folder and then becomes the program, so that the process that is waited for is it.
+        let shell = ["/bin/sh", "-c", "cd \"$1\" && shift && exec /usr/bin/setsid \"$@\"", "sh", folder.path, program]
+        var child = pid_t()
+        let status = withStrings(shell + arguments) { argv in
+            withStrings(environment.map { "\($0.key)=\($0.value)" }) { envp in
+                posix_spawn(&child, shell[0], &actions, nil, argv, envp)
+            }
+        }
+        guard status == 0 else { throw RunnerError(message: "\(program) cannot be started: error \(status)") }
+        let code = try wait(for: child, seconds: seconds)
+        return Finished(
+            status: code, output: Array(try Data(contentsOf: URL(filePath: files[1]))),
+            errors: Array(try Data(contentsOf: URL(filePath: files[2]))))
+    }
+
+    private static func wait(for child: pid_t, seconds: Double) throws -> Int32 {
+        let clock = ContinuousClock()
+        let end = clock.now + .seconds(seconds)
+        var status: Int32 = 0
+        while true {
+            let found = waitpid(child, &status, WNOHANG)
+            if found == child { break }
+            if found < 0, errno != EINTR { throw RunnerError(message: "the process was lost: error \(errno)") }
+            if clock.now > end {
+                kill(child, SIGKILL)
+                waitpid(child, &status, 0)
+                throw RunnerError(message: "the process took longer than \(seconds) seconds")
+            }
+            usleep(2000)
+        }
+        let signal = status & 0x7F
+        return signal == 0 ? status >> 8 & 0xFF : 128 + signal
+    }
+
+    private static func withStrings<Result>(
+        _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+    ) -> Result {
+        let copies = strings.map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        return body(copies + [nil])
+    }
+}
