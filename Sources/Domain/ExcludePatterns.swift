@@ -17,7 +17,9 @@ package struct ExcludePatterns: Sendable {
 
         package var kind: FailureKind { .badPolicy }
         package var message: String { "exclude pattern, line \(line), column \(column): \(reason)" }
-        package var hint: String { "Write the pattern as in a .gitignore file; a backslash makes the next character literal." }
+        package var hint: String {
+            "Write the pattern as in a .gitignore file; a backslash makes the next character literal."
+        }
     }
 
     /// More patterns than any person maintains; the limit keeps rule numbers in 16 bits.
@@ -47,7 +49,8 @@ package struct ExcludePatterns: Sendable {
             var compiler = PatternCompiler(line: line, number: index + 1, sets: sets)
             guard let rule = try compiler.compile() else { continue }
             guard rules.count < Self.maximumCount else {
-                throw SyntaxError(line: index + 1, column: 1, reason: "there are more than \(Self.maximumCount) patterns")
+                throw SyntaxError(
+                    line: index + 1, column: 1, reason: "there are more than \(Self.maximumCount) patterns")
             }
             rules.append(rule)
             sets = compiler.sets
@@ -225,7 +228,9 @@ extension ExcludePatterns {
         mutating func compile() throws(SyntaxError) -> Rule? {
             end = lengthWithoutTrailingBlanks()
             guard end > 0, line[0] != 0x23 else { return nil }
-            if let zero = line[..<end].firstIndex(of: 0) { throw failure("a zero byte cannot occur in a path", at: zero) }
+            if let zero = line[..<end].firstIndex(of: 0) {
+                throw failure("a zero byte cannot occur in a path", at: zero)
+            }
             var rule = Rule()
             if line[0] == 0x21 {
                 rule.takesBack = true

@@ -55,8 +55,6 @@ final class SourceWalk {
     private(set) var walker: FileTreeWalker?
     private var last: [UInt8] = []
     private(set) var excluded = 0
-    private(set) var problems: [PathProblem] = []
-    private(set) var problemCount = 0
 
     init(_ sources: [FileSource], keepingOut workplace: Workplace) throws {
         guard !sources.isEmpty else {
@@ -149,14 +147,25 @@ final class SourceWalk {
         for problem in walker.problems.take() { add(problem) }
     }
 
-    func add(_ problem: FileProblem) {
+    private func add(_ problem: FileProblem) {
         add(PathProblem(path: "/" + String(decoding: problem.path, as: UTF8.self), reason: problem.message))
     }
 
-    func add(_ problem: PathProblem) {
-        problemCount += 1
-        if problems.count < 1000 { problems.append(problem) }
+    /// Any thread.
+    func add(_ problem: PathProblem) { ledger.withLock { $0.add(problem) } }
+
+    private struct Ledger {
+        var problems: [PathProblem] = []
+        var count = 0
+
+        mutating func add(_ problem: PathProblem) {
+            count += 1
+            if problems.count < 1000 { problems.append(problem) }
+        }
     }
+    private let ledger = Mutex(Ledger())
+    var problems: [PathProblem] { ledger.withLock { $0.problems } }
+    var problemCount: Int { ledger.withLock { $0.count } }
 }
 
 /// One run: the walk of the sources into an archive session, with the catalog's names beside it.
@@ -202,7 +211,7 @@ struct ArchiveRun {
         switch entry.kind {
         case .file:
             report.files += 1
-            report.bytes += Int(entry.size)
+            report.bytes = report.bytes.addingClamped(entry.size)
         case .directory: report.directories += 1
         default: report.others += 1
         }
@@ -232,12 +241,16 @@ struct ArchiveRun {
             }
         }
         expect(session)
-        while let walker = try walk.next() {
-            if open.workplace.interrupt.isSet {
-                try session.checkpoint()
-                try checkInterrupt()
-            }
-            try take(walker, into: session)
+        let collector = try Collecting(walk, session, open.workplace.interrupt)
+        do {
+            while let batch = try collector.next() { try take(batch, into: session) }
+        } catch {
+            collector.cancel()
+            throw error
+        }
+        if open.workplace.interrupt.isSet {
+            try session.checkpoint()
+            try checkInterrupt()
         }
         finishCounts()
         let header = header(session, started: started)
@@ -259,52 +272,35 @@ struct ArchiveRun {
         open.workplace.progress.expectedBytes.store(header.bytes, ordering: .relaxed)
     }
 
-    private mutating func take(_ walker: FileTreeWalker, into session: ArchiveSession) throws {
+    private mutating func take(_ batch: EntryBatch, into session: ArchiveSession) throws {
         let progress = open.workplace.progress
-        if try session.takeUnchanged(walker.entry) {
-            count(walker.entry)
-            if walker.entry.kind == .file {
-                progress.files.add(1, ordering: .relaxed)
-                progress.bytes.add(Int(walker.entry.size), ordering: .relaxed)
-            }
-            return
-        }
-        do {
-            if walker.entry.kind == .file {
-                try addFile(walker, to: session)
-            } else {
-                try walker.loadDetails()
-                count(try session.add(walker.entry, content: nil))
-            }
-        } catch let error as CollectorError {
+        var files = 0
+        var bytes = 0
+        var read = 0
+        try session.absorb(batch) { entry, unchanged in
+            count(entry)
+            guard entry.kind == .file else { return }
+            files += 1
+            bytes += Int(entry.size)
+            if unchanged { return }
+            read += Int(entry.size)
+            report.filesRead += 1
+            if entry.changedWhileRead { noteChanged(entry) }
+        } onProblem: { entry, error in
             walk.add(
-                PathProblem(
-                    path: walker.entry.displayPath, reason: error.message))
+                PathProblem(path: entry.displayPath, reason: (error as? any Failure)?.message ?? "\(error)"))
         }
+        report.bytesRead += read
+        progress.files.add(files, ordering: .relaxed)
+        progress.bytes.add(bytes, ordering: .relaxed)
+        progress.read.add(read, ordering: .relaxed)
+        progress.stored.store(session.storedBytes, ordering: .relaxed)
     }
 
-    private mutating func addFile(_ walker: FileTreeWalker, to session: ArchiveSession) throws {
-        let content = SourceFile(try walker.open())
-        try walker.loadDetails(using: content.file)
-        let size = walker.entry.size
-        let isSparse = walker.blocks * 512 < size
-        let stored = try session.add(
-            walker.entry, content: size == 0 ? nil : content, isSparse: isSparse)
-        count(stored)
-        report.filesRead += 1
-        report.bytesRead += Int(stored.size)
-        let progress = open.workplace.progress
-        progress.files.add(1, ordering: .relaxed)
-        progress.bytes.add(Int(stored.size), ordering: .relaxed)
-        progress.read.add(Int(stored.size), ordering: .relaxed)
-        if report.filesRead & 0x3F == 0 || size > 1 << 20 {
-            progress.stored.store(session.storedBytes, ordering: .relaxed)
-        }
-        if stored.changedWhileRead {
-            report.changedCount += 1
-            if report.changed.count < 1000 {
-                report.changed.append(PathProblem(path: stored.displayPath, reason: "changed while it was read"))
-            }
+    private mutating func noteChanged(_ entry: Entry) {
+        report.changedCount += 1
+        if report.changed.count < 1000 {
+            report.changed.append(PathProblem(path: entry.displayPath, reason: "changed while it was read"))
         }
     }
 
@@ -331,25 +327,6 @@ struct ArchiveRun {
         header.parent = session.parent?.hex
         return header
     }
-}
-
-/// A file of the source as the session reads it.
-private final class SourceFile: FileContent {
-    let file: OpenFile
-
-    init(_ file: consuming OpenFile) { self.file = file }
-
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
-        try file.read(into: buffer, at: offset)
-    }
-
-    func nextData(from offset: UInt64) throws -> Range<UInt64>? {
-        guard let start = try file.nextData(from: offset) else { return nil }
-        let end = try file.nextHole(from: start)
-        return end > start ? start..<end : nil
-    }
-
-    func hasChanged() throws -> Bool { try file.hasChanged() }
 }
 
 enum HostName {

@@ -80,7 +80,7 @@ extension RestoreReport {
         switch page.kind {
         case .file:
             files += 1
-            bytes += Int(clamping: page.size)
+            bytes = bytes.addingClamped(page.size)
         case .directory: directories += 1
         default: others += 1
         }

@@ -97,7 +97,7 @@ private struct TreeCheck {
                 var fresh: [ArchiveReader.PageReference] = []
                 var entries: UInt64 = 0
                 try tree.forEachPageReference { page in
-                    entries += page.entries
+                    entries &+= page.entries
                     if pages.insert(page.id).inserted { fresh.append(page) }
                     return true
                 }
@@ -132,8 +132,10 @@ package enum MaintainVault {
         var packs: Set<Digest> = []
         for archive in vault.log.archives {
             let manifest = try vault.manifest(archive.commit.manifest)
-            for pack in manifest.packs where packs.insert(pack.id).inserted { stats.packBytes += Int(pack.length) }
-            stats.plainBytes += Int(clamping: archive.commit.bytes)
+            for pack in manifest.packs where packs.insert(pack.id).inserted {
+                stats.packBytes = stats.packBytes.addingClamped(pack.length)
+            }
+            stats.plainBytes = stats.plainBytes.addingClamped(archive.commit.bytes)
         }
         stats.packs = packs.count
         let (chunks, segments) = try vault.countChunks()

@@ -79,7 +79,9 @@ package struct FidelityTree {
         }
         try file(Array("names/".utf8) + [0xFF, 0xFE, 0x0A, 0xC3], "not text")
         try file(Array("names/".utf8) + [UInt8](repeating: 0x6E, count: 255), "long")
-        for name in ["-rf", " blank ", "a.b", "a-b", "...", "ünïcödé", "\u{202E}rtl", "ab.c"] { try file("names/\(name)", name) }
+        for name in ["-rf", " blank ", "a.b", "a-b", "...", "ünïcödé", "\u{202E}rtl", "ab.c"] {
+            try file("names/\(name)", name)
+        }
         // The order of paths is not the order of their bytes.
         try directory("names/ab")
         try file("names/ab/b", "inside")
@@ -143,7 +145,8 @@ package struct FidelityTree {
         try file("attributes/acl", "x")
         try attribute("attributes/acl", "system.posix_acl_access", Self.aclBytes(user: 1234))
         try directory("attributes/default")
-        try attribute("attributes/default", "system.posix_acl_access", Self.aclBytes(user: 1235, ownerRights: 7, mask: 7))
+        try attribute(
+            "attributes/default", "system.posix_acl_access", Self.aclBytes(user: 1235, ownerRights: 7, mask: 7))
         try attribute("attributes/default", "system.posix_acl_default", Self.aclBytes(user: 1236, ownerRights: 7))
         try file("attributes/default/inherits", "x")
         try directory("attributes/default/inherits too")
@@ -226,7 +229,9 @@ package struct FidelityTree {
         }
     }
 
-    private func link(_ target: String, _ path: String) throws { try check(symlink(target, c(path)), "symlink \(path)") }
+    private func link(_ target: String, _ path: String) throws {
+        try check(symlink(target, c(path)), "symlink \(path)")
+    }
 
     private func hardLink(_ path: String, _ other: String) throws {
         try check(linkat(AT_FDCWD, c(path), AT_FDCWD, c(other), 0), "link \(other)")

@@ -33,7 +33,9 @@ package enum TreeComparison {
             let a = Node(root: one, path: path)
             let b = Node(root: other, path: path)
             guard let a, let b else {
-                found.append(Difference(path: path, field: .names, detail: a == nil ? "only in the second" : "only in the first"))
+                found.append(
+                    Difference(path: path, field: .names, detail: a == nil ? "only in the second" : "only in the first")
+                )
                 continue
             }
             for (field, detail) in compare(a, b) { found.append(Difference(path: path, field: field, detail: detail)) }
@@ -46,7 +48,9 @@ package enum TreeComparison {
                 let second = firstNames.other[b.inode] ?? path
                 firstNames.one[a.inode] = first
                 firstNames.other[b.inode] = second
-                if first != second { found.append(Difference(path: path, field: .hardLinks, detail: "shares another file")) }
+                if first != second {
+                    found.append(Difference(path: path, field: .hardLinks, detail: "shares another file"))
+                }
             }
             found.removeAll { ignored.contains($0.field) }
         }

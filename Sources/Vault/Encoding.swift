@@ -112,10 +112,11 @@ package struct ByteReader {
         }
     }
 
-    /// A varint that must not exceed `limit`; for every length and count.
+    /// A varint that must not exceed `limit`; for every length, count and index. Below 0, as of an index into an empty list,
+    /// every value exceeds it.
     package mutating func varint(upTo limit: Int) throws(VaultError) -> Int {
         let value = try varint()
-        guard value <= UInt64(limit) else { throw malformed("\(value) exceeds the limit of \(limit)") }
+        guard limit >= 0, value <= UInt64(limit) else { throw malformed("\(value) exceeds the limit of \(limit)") }
         return Int(value)
     }
 

@@ -128,8 +128,7 @@ package final class Vault {
             let reader = try store.open(Manifest.packName(pack.id))
             packs.append(
                 PackSummary(
-                    pack: pack, entries: try PackFooter.read(from: reader, length: pack.length, suite: suite),
-                    recordBytes: 0))
+                    pack: pack, entries: try PackFooter.read(from: reader, length: pack.length, suite: suite)))
         }
         let bytes = IndexSegment.encode(domain: domain, packs: packs)
         guard ObjectReference(of: bytes, suite: suite) == reference else {

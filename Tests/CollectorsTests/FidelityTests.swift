@@ -112,6 +112,7 @@ struct FidelityTests {
         try #require(link(bench.place("other/hole"), bench.place("other/link")) == 0)
         try #require(truncate(bench.place("other/hole"), 1 << 20) == 0)
         let fields = Set(TreeComparison.differences(bench.bytes("one"), bench.bytes("other")).map(\.field))
-        #expect(fields.isSuperset(of: [.kind, .names, .permissions, .content, .modified, .attributes, .size, .hardLinks]))
+        #expect(
+            fields.isSuperset(of: [.kind, .names, .permissions, .content, .modified, .attributes, .size, .hardLinks]))
     }
 }

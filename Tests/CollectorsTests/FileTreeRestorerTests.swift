@@ -31,7 +31,6 @@ struct FileTreeRestorerTests {
         #expect(throws: CollectorError.self) { _ = try FileTreeRestorer(RestoreOptions(target: [])) }
     }
 
-
     @Test("Refuse stops at the first thing in the way, even a directory, and changes nothing")
     func refuse() throws {
         let bench = try Workbench()
@@ -39,7 +38,9 @@ struct FileTreeRestorerTests {
         try bench.directory("target/d")
         try bench.file("target/f", "old")
         let restorer = try restorer(bench)
-        for entry in [made(.directory, "d"), made(.file, "f", size: 1), made(.symlink, "f", target: "x"), made(.fifo, "f")] {
+        for entry in [
+            made(.directory, "d"), made(.file, "f", size: 1), made(.symlink, "f", target: "x"), made(.fifo, "f"),
+        ] {
             let error = #expect(throws: CollectorError.self) { try restore(entry, restorer) }
             #expect(error?.code == .conflict)
         }
@@ -104,7 +105,10 @@ struct FileTreeRestorerTests {
         for name in ["a", "b", "d/new"] { #expect(bench.text("target/\(name)") == "n") }
         #expect(bench.text("target/c/kept") == "kept")
         #expect(restorer.problems.take().map(\.what) == [.kindConflict])
-        #expect(try bench.walk(["target"]) == ["target", "target/a", "target/b", "target/c", "target/c/kept", "target/d", "target/d/new"])
+        #expect(
+            try bench.walk(["target"]) == [
+                "target", "target/a", "target/b", "target/c", "target/c/kept", "target/d", "target/d/new",
+            ])
     }
 
     @Test("The old file keeps its name until the new one is finished")
@@ -153,7 +157,8 @@ struct FileTreeRestorerTests {
         let bench = try Workbench()
         let restorer = try restorer(bench)
         try restore(made(.directory, "d"), restorer)
-        let file = try #require(try restorer.begin(made(.file, "d/1", size: 1, links: 3, inode: 7), as: Array("d/1".utf8)))
+        let file = try #require(
+            try restorer.begin(made(.file, "d/1", size: 1, links: 3, inode: 7), as: Array("d/1".utf8)))
         try restore(made(.file, "d/2", size: 1, links: 3, inode: 7), restorer)
         try restore(made(.file, "e", size: 1, links: 3, inode: 7), restorer)
         try restore(made(.file, "z", size: 1, links: 2, inode: 8), restorer)
@@ -231,7 +236,9 @@ struct FileTreeRestorerTests {
             ])
     }
 
-    @Test("Without the right to give files away, owners are problems and set-id bits are dropped", .enabled(if: geteuid() != 0))
+    @Test(
+        "Without the right to give files away, owners are problems and set-id bits are dropped",
+        .enabled(if: geteuid() != 0))
     func withoutRoot() throws {
         let bench = try Workbench()
         let restorer = try restorer(bench)
@@ -265,7 +272,9 @@ struct FileTreeRestorerTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<200 {
                 let path = "d\(number / 20)/f\(number)"
-                guard let file = try restorer.begin(made(.file, path, size: 8000), as: Array(path.utf8)) else { continue }
+                guard let file = try restorer.begin(made(.file, path, size: 8000), as: Array(path.utf8)) else {
+                    continue
+                }
                 group.addTask {
                     let half = [UInt8](repeating: 0x6E, count: 4000)
                     for offset in [4000, 0] as [UInt64] { try half.withUnsafeBytes { try file.write($0, at: offset) } }

@@ -73,8 +73,12 @@ struct FileTreeWalkerTests {
     @Test("Excluded paths and trees and caches stay out, and each is reported once")
     func exclusions() throws {
         let bench = try Workbench()
-        for name in ["src", "src/build", "src/build/deep", "vault", "cache", "not a cache"] { try bench.directory(name) }
-        for name in ["src/a.o", "src/a.c", "src/build/x", "vault/pack", "cache/x", "not a cache/x"] { try bench.file(name) }
+        for name in ["src", "src/build", "src/build/deep", "vault", "cache", "not a cache"] {
+            try bench.directory(name)
+        }
+        for name in ["src/a.o", "src/a.c", "src/build/x", "vault/pack", "cache/x", "not a cache/x"] {
+            try bench.file(name)
+        }
         try bench.file("cache/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# made by a test\n")
         try bench.file("not a cache/CACHEDIR.TAG", "Signature: something else")
         let vault = try #require(bench.status("vault"))
@@ -85,7 +89,8 @@ struct FileTreeWalkerTests {
             options.excludeCaches = true
             options.excludedTrees = [FileIdentity(device: UInt64(vault.st_dev), inode: UInt64(vault.st_ino))]
             options.onExcluded = { path, reason in
-                reported.append("\(reason.rawValue) \(String(decoding: path, as: UTF8.self).split(separator: "/").last ?? "")")
+                reported.append(
+                    "\(reason.rawValue) \(String(decoding: path, as: UTF8.self).split(separator: "/").last ?? "")")
             }
         }
         #expect(

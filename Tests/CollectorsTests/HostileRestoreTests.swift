@@ -33,7 +33,8 @@ struct HostileRestoreTests {
     private static var through: [(String, [Entry])] {
         [
             ("file", [made(.file, "a/new", size: 3)]), ("existing file", [made(.file, "a/secret", size: 3)]),
-            ("deeper", [made(.file, "a/d/new", size: 3)]), ("directory", [made(.directory, "a/new", permissions: 0o777)]),
+            ("deeper", [made(.file, "a/d/new", size: 3)]),
+            ("directory", [made(.directory, "a/new", permissions: 0o777)]),
             ("link", [made(.symlink, "a/new", target: "x")]), ("pipe", [made(.fifo, "a/new")]),
             ("directory entry", [made(.directory, "a", permissions: 0o777), made(.file, "a/secret", size: 3)]),
             ("file entry", [made(.file, "a", size: 3, permissions: 0o777)]),
@@ -123,7 +124,9 @@ struct HostileRestoreTests {
         defer { closedir(stream) }
         var found: [String] = []
         while let record = readdir(stream) {
-            let name = withUnsafeBytes(of: &record.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &record.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { found.append(name) }
         }
         return found.sorted()
@@ -142,7 +145,9 @@ struct HostileRestoreTests {
         #expect(try names(in: bench.place("target")) == [])
     }
 
-    @Test("An attacker who swaps directories for links all the time gains nothing", arguments: [ConflictPolicy.overwrite, .keepBoth])
+    @Test(
+        "An attacker who swaps directories for links all the time gains nothing",
+        arguments: [ConflictPolicy.overwrite, .keepBoth])
     func racingAttacker(policy: ConflictPolicy) throws {
         let reference = try makeBox()
         let bench = try makeBox()

@@ -22,7 +22,9 @@ final class Workbench {
         chmod(path + [0], 0o700)
         if let stream = opendir(path + [0]) {
             while let record = readdir(stream) {
-                let name = withUnsafeBytes(of: &record.pointee.d_name) { $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } }
+                let name = withUnsafeBytes(of: &record.pointee.d_name) {
+                    $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) }
+                }
                 if name != [0x2E], name != [0x2E, 0x2E] { erase(path + [0x2F] + name) }
             }
             closedir(stream)

@@ -16,7 +16,7 @@ import Glibc
 package final class FileTreeWalker {
     /// The current entry. What `stat` tells is there; links, attributes and names of owners come with
     /// ``loadDetails()``.
-    package private(set) var entry: Entry
+    package internal(set) var entry: Entry
     /// Blocks of 512 bytes that the current entry occupies: less than its size says that there are holes.
     package private(set) var blocks: UInt64 = 0
     /// The roots in use: resolved and merged, relative to `/`.
@@ -37,18 +37,18 @@ package final class FileTreeWalker {
 
     private let options: WalkOptions
     private let walkRoots: WalkRoots
-    private let names = NameArena()
-    private let attributes: AttributeReader
-    private var owners = OwnerNames()
+    let names = NameArena()
+    let attributes: AttributeReader
+    var owners = OwnerNames()
     private var frames: [Frame] = []
     private var directories: DirectoryStack
     /// Keeps the directory of the current entry open; its number is ``directory``.
     private var handle: DirectoryHandle
-    private var directory: Int32
-    private var current = 0
+    var directory: Int32
+    var current = 0
     private var descends = false
     private var hasStarted = false
-    private var linkBuffer: [UInt8] = []
+    var linkBuffer: [UInt8] = []
     private var seek = Seek()
 
     /// The way to the path after which a resumed walk begins.
@@ -347,95 +347,15 @@ package final class FileTreeWalker {
 
     // MARK: Problems
 
-    private func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
+    func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
         problems.add(FileProblem(path: entry.path, what: what, systemError: number, detail: detail))
     }
 
     /// A lack of descriptors or memory would repeat itself with every entry and is no property of this one.
-    private func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
+    func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
         if number == EMFILE || number == ENFILE || number == ENOMEM {
             throw CollectorError.system(number, "cannot go on at", entry.path)
         }
         report(what, number)
-    }
-}
-
-extension FileTreeWalker {
-    // MARK: Details of the current entry
-
-    /// Adds what `stat` does not tell: target of a link, extended attributes, names of owner and group. What cannot be
-    /// read becomes a problem.
-    package func loadDetails() throws(CollectorError) {
-        loadOwners()
-        if entry.kind == .symlink { try loadLinkTarget() }
-        let failure = names.withPointer(current) {
-            attributes.read(.name($0, directory: directory), into: &entry.attributes)
-        }
-        if let failure { try report(failure) }
-    }
-
-    /// The same for a file that is open anyway: its attributes are read through it.
-    package func loadDetails(using file: borrowing OpenFile) throws(CollectorError) {
-        loadOwners()
-        if let failure = attributes.read(.descriptor(file.descriptor.number), into: &entry.attributes) {
-            try report(failure)
-        }
-    }
-
-    private func report(_ failure: AttributeReader.Failure) throws(CollectorError) {
-        if failure.number == ENOENT { return report(.vanished, ENOENT) }
-        if failure.number == ENOMEM { try reportUnlessFatal(ENOMEM, what: .attributesUnread) }
-        report(.attributesUnread, failure.number, detail: failure.detail)
-    }
-
-    private func loadOwners() {
-        let path = entry.path
-        let log = problems
-        let report = { (number: Int32) in log.add(FileProblem(path: path, what: .ownerNameUnknown, systemError: number)) }
-        entry.userName = owners.user(entry.userID, report: report)
-        entry.groupName = owners.group(entry.groupID, report: report)
-    }
-
-    private func loadLinkTarget() throws(CollectorError) {
-        if linkBuffer.isEmpty { linkBuffer = [UInt8](repeating: 0, count: 4096) }
-        while true {
-            let count = linkBuffer.withUnsafeMutableBytes { buffer in
-                names.withPointer(current) { tree_link_target(directory, $0, buffer.baseAddress, buffer.count) }
-            }
-            guard count >= 0 else {
-                return try reportUnlessFatal(Int32(-count), what: count == -Int(ENOENT) ? .vanished : .linkUnread)
-            }
-            if count < linkBuffer.count {
-                entry.linkTarget = Array(linkBuffer[..<count])
-                entry.size = UInt64(count)
-                return
-            }
-            guard linkBuffer.count < 1 << 20 else { return report(.linkUnread, ENAMETOOLONG) }
-            linkBuffer = [UInt8](repeating: 0, count: linkBuffer.count * 4)
-        }
-    }
-
-    /// Opens the current entry, a regular file, for reading. `.changed` when its name now stands for something else,
-    /// `.notFound` when it vanished; the caller decides whether that stops it and records the problem.
-    package func open() throws(CollectorError) -> OpenFile {
-        guard entry.kind == .file else {
-            throw CollectorError(.invalidInput, "\(entry.displayPath) is not a regular file")
-        }
-        let opened = names.withPointer(current) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
-        switch consume opened {
-        case .failure(let error): throw CollectorError.system(error.number, "cannot open", entry.path)
-        case .success(let descriptor):
-            switch FileStatus.of(descriptor.number) {
-            case .failure(let error): throw CollectorError.system(error.number, "cannot examine", entry.path)
-            case .success(let status):
-                let identity = FileIdentity(device: entry.device, inode: entry.inode)
-                guard status.identity == identity, status.kind == .file else {
-                    throw CollectorError(
-                        .changed, "\(entry.displayPath) became something else before it was opened",
-                        hint: "Try again when nothing changes the tree.")
-                }
-                return OpenFile(descriptor: descriptor, path: entry.path, status: status)
-            }
-        }
     }
 }

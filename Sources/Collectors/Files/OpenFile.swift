@@ -29,6 +29,8 @@ package struct OpenFile: ~Copyable, Sendable {
                 throw CollectorError.system(errno, "cannot read", path)
             }
             filled += count
+            // A regular file gives less than was asked for only where it ends.
+            if offset + UInt64(filled) >= status.size { break }
         }
         return filled
     }

@@ -2,17 +2,40 @@ package import Domain
 
 /// A small-file group under construction: the files' bytes lie behind room for the table of their lengths, which is written
 /// when the group is closed, right before them.
-struct OpenGroup {
+final class OpenGroup {
     static let headerRoom = 4 + 4 * ArchiveSession.Limits.groupMembers
     let number: Int
     let lease: BufferPool.Lease
-    var used = OpenGroup.headerRoom
-    var lengths: [UInt32] = []
-    var members: [Digest] = []
+    private(set) var used = OpenGroup.headerRoom
+    private(set) var members: [Digest] = []
+    private var lengths: [UInt32] = []
 
-    var byteCount: Int { used - Self.headerRoom }
-    var free: UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(rebasing: lease.bytes[used...])
+    init(number: Int, lease: BufferPool.Lease) {
+        self.number = number
+        self.lease = lease
+    }
+
+    var isFull: Bool {
+        used - Self.headerRoom >= ArchiveSession.Limits.groupBytes || members.count == ArchiveSession.Limits.groupMembers
+    }
+
+    /// Takes a file in; returns its number in the group.
+    func append(_ bytes: UnsafeRawBufferPointer, id: Digest) -> Int {
+        UnsafeMutableRawBufferPointer(rebasing: lease.bytes[used..<used + bytes.count]).copyMemory(from: bytes)
+        used += bytes.count
+        lengths.append(UInt32(bytes.count))
+        members.append(id)
+        return members.count - 1
+    }
+
+    /// Writes the table of lengths; returns where the group's plaintext lies in the buffer.
+    func close() -> Range<Int> {
+        let start = Self.headerRoom - 4 - 4 * lengths.count
+        lease.bytes.storeBytes(of: UInt32(lengths.count).littleEndian, toByteOffset: start, as: UInt32.self)
+        for (index, length) in lengths.enumerated() {
+            lease.bytes.storeBytes(of: length.littleEndian, toByteOffset: start + 4 + 4 * index, as: UInt32.self)
+        }
+        return start..<used
     }
 }
 
@@ -28,34 +51,68 @@ package protocol FileContent: AnyObject {
 }
 
 extension ArchiveSession {
-    /// Whether the old tree holds this very entry; then it is archived with that, and nothing has to be read. Entries must
-    /// come in order, each once, and be given to either this or ``add(_:content:isSparse:)``.
-    package func takeUnchanged(_ entry: Entry) throws(VaultError) -> Bool {
-        while let cursor = old.cursor {
-            let order = PathOrder.compare(cursor.path, entry.path)
-            if order < 0 {
-                try breakCandidate()
-                old.advance()
+    /// Takes in a batch: entries in order, each path once in a run. `onItem` is told of each entry as archived, and whether it
+    /// was unchanged; `onProblem` of a large file whose source failed while it was read, which is then not archived.
+    package func absorb(
+        _ batch: EntryBatch, onItem: (Entry, _ unchanged: Bool) -> Void, onProblem: (Entry, any Error) -> Void
+    ) throws(VaultError) {
+        var ids: [Digest] = []
+        identities.member.identities(of: batch.smallBytes, lengths: batch.smallLengths, into: &ids)
+        var next = 0
+        var offset = 0
+        for item in batch.items {
+            switch item.matter {
+            case .unchanged:
+                try takeUnchanged(item.entry)
+                onItem(item.entry, true)
                 continue
+            case .bare: onItem(try add(item.entry, .none), false)
+            case .small(let count):
+                let bytes = UnsafeRawBufferPointer(rebasing: batch.smallBytes[offset..<offset + count])
+                let place: PendingContent
+                if let known = known(item.entry) { place = known } else { place = try storeSmall(bytes, id: ids[next]) }
+                onItem(try add(item.entry, place), false)
+                offset += count
+                next += 1
+            case .large(let content, let isSparse):
+                var entry = item.entry
+                let place: PendingContent
+                do {
+                    if let known = known(entry) {
+                        place = known
+                    } else {
+                        place = try storeLarge(&entry, content, isSparse: isSparse)
+                    }
+                    if try content.hasChanged() { entry.changedWhileRead = true }
+                } catch let error as VaultError {
+                    throw error
+                } catch {
+                    onProblem(entry, error)
+                    continue
+                }
+                onItem(try add(entry, place), false)
             }
-            if order > 0 { break }
-            let stat = cursor.stat
-            guard stat.kind == entry.kind, !stat.isRacy, !stat.changedWhileRead, stat.inode == entry.inode,
-                stat.device == entry.device, stat.changed == entry.changed, stat.modified == entry.modified,
-                stat.size == entry.size || entry.kind != .file && entry.kind != .symlink,
-                stat.linkCount == max(1, entry.linkCount) || entry.kind == .directory
-            else { break }
-            try matchUnchanged(cursor)
-            if entry.kind == .file { totalBytes += entry.size }
-            return true
+            try checkpointIfDue(nil)
         }
-        if let cursor = old.cursor, PathOrder.compare(cursor.path, entry.path) == 0 {
+    }
+
+    /// Archives an entry as the old tree holds it.
+    private func takeUnchanged(_ entry: Entry) throws(VaultError) {
+        try skipOld(upTo: entry.path)
+        guard let cursor = old.cursor, cursor.path == entry.path else {
+            throw VaultError(
+                .io, "the remembered tree of this source changed while it was used", hint: "Run the command again.")
+        }
+        try matchUnchanged(cursor)
+        if entry.kind == .file { totalBytes += entry.size }
+    }
+
+    /// Passes by what the old tree holds before `path`: it is gone from the source.
+    private func skipOld(upTo path: [UInt8]) throws(VaultError) {
+        while let cursor = old.cursor, PathOrder.compare(cursor.path, path) < 0 {
             try breakCandidate()
             old.advance()
-        } else {
-            try breakCandidate()
         }
-        return false
     }
 
     private func matchUnchanged(_ cursor: PageCursor) throws(VaultError) {
@@ -96,98 +153,56 @@ extension ArchiveSession {
         }
     }
 
-    /// Archives an entry that is new or has changed. `content` is needed for a file with bytes. Throws the source's own error
-    /// when it cannot be read; then nothing of the entry is archived.
-    ///
-    /// Returns the entry as archived: size and flags as they were found while reading.
-    @discardableResult
-    package func add(_ entry: Entry, content: (any FileContent)?, isSparse: Bool = false) throws -> Entry {
-        var entry = entry
-        entry.linkCount = max(1, entry.linkCount)
-        if entry.kind == .directory { entry.linkCount = 1 }
-        entry.isRacy = isRacy(entry)
-        var place = PendingContent.none
-        if entry.kind == .file, let content {
-            place = try store(&entry, content, isSparse: isSparse)
-            totalBytes += entry.size
-        } else if entry.kind == .file {
-            entry.size = 0
-        }
+    /// Archives an entry that is new or has changed.
+    private func add(_ archived: Entry, _ place: PendingContent) throws(VaultError) -> Entry {
+        var entry = archived
+        try skipOld(upTo: entry.path)
+        try breakCandidate()
+        if let cursor = old.cursor, cursor.path == entry.path { old.advance() }
+        entry.linkCount = entry.kind == .directory ? 1 : max(1, entry.linkCount)
+        if entry.linkCount > 1, entry.kind == .file { remember(&entry, place) }
+        if entry.kind == .file { totalBytes += entry.size }
         page.append(entry, place)
         try closePageIfFull()
-        try checkpointIfDue(nil)
         return entry
     }
 
-    /// A stamp that is younger than the clock's grain when it is read proves nothing later.
-    private func isRacy(_ entry: Entry) -> Bool {
-        guard entry.kind == .file else { return false }
-        let now = WallTime.now()
-        let age = (now.seconds &- entry.changed.seconds) &* 1_000_000_000 &+ Int64(now.nanoseconds)
-            &- Int64(entry.changed.nanoseconds)
-        return now.seconds - entry.changed.seconds <= 2 && age < 50_000_000
+    // MARK: Hard links
+
+    /// The content of another name of the same file, if one was archived in this run.
+    private func known(_ entry: Entry) -> PendingContent? {
+        entry.linkCount > 1 ? links[LinkKey(device: entry.device, inode: entry.inode)]?.content : nil
     }
 
-    private func store(
-        _ entry: inout Entry, _ content: any FileContent, isSparse: Bool
-    ) throws -> PendingContent {
+    /// Keeps the first name's content for the others, which get its size too: one file has one content.
+    private func remember(_ entry: inout Entry, _ place: PendingContent) {
         let key = LinkKey(device: entry.device, inode: entry.inode)
-        if entry.linkCount > 1, var known = links[key] {
-            known.remaining -= 1
-            links[key] = known.remaining == 0 ? nil : known
-            entry.size = known.size
-            return known.content
-        }
-        let place =
-            entry.size <= UInt64(Limits.smallFile) && !isSparse
-            ? try storeSmall(&entry, content) : try storeLarge(&entry, content, isSparse: isSparse)
-        if try content.hasChanged() { entry.changedWhileRead = true }
-        if entry.linkCount > 1 {
-            links[key] = LinkedContent(content: place, size: entry.size, remaining: entry.linkCount - 1)
-        }
-        return place
+        var link = links[key] ?? LinkedContent(content: place, size: entry.size, remaining: entry.linkCount)
+        entry.size = link.size
+        link.remaining -= 1
+        links[key] = link.remaining == 0 ? nil : link
     }
 
     // MARK: Small files
 
-    private func storeSmall(_ entry: inout Entry, _ content: any FileContent) throws -> PendingContent {
-        if group == nil { group = OpenGroup(number: pool.reserveNumber(), lease: groupBuffers.take()) }
-        guard var open = group else { return .none }
-        let size = Int(entry.size)
-        // One byte more than expected shows that the file has grown.
-        let room = UnsafeMutableRawBufferPointer(rebasing: open.free[..<min(open.free.count, size + 1)])
-        let count = try content.read(into: room, at: 0)
-        if count != size { entry.changedWhileRead = true }
-        entry.size = UInt64(min(count, size))
-        guard entry.size > 0 else { return .none }
-        let bytes = UnsafeRawBufferPointer(rebasing: room[..<Int(entry.size)])
-        let id = identities.member.identity(of: bytes)
+    private func storeSmall(_ bytes: UnsafeRawBufferPointer, id: Digest) throws(VaultError) -> PendingContent {
         if let known = members.find(id) { return .member(known.group, known.index) }
-        let place = PendingContent.member(.pending(open.number), open.members.count)
-        members.insert(id, group: .pending(open.number), index: open.members.count)
-        open.members.append(id)
-        open.lengths.append(UInt32(bytes.count))
-        open.used += bytes.count
-        group = open
-        if open.byteCount >= Limits.groupBytes || open.members.count == Limits.groupMembers { try closeGroup() }
         if members.mustSpill { try members.spill(resolve) }
-        return place
+        let open = group ?? OpenGroup(number: pool.reserveNumber(), lease: groupBuffers.take())
+        group = open
+        let index = open.append(bytes, id: id)
+        members.insert(id, group: .pending(open.number), index: index)
+        if open.isFull { try closeGroup() }
+        return .member(.pending(open.number), index)
     }
 
     /// Hands the open group to the sealing threads.
     func closeGroup() throws(VaultError) {
         guard let open = group else { return }
         group = nil
-        guard !open.members.isEmpty else { return }
-        let start = OpenGroup.headerRoom - 4 - 4 * open.lengths.count
-        open.lease.bytes.storeBytes(of: UInt32(open.lengths.count).littleEndian, toByteOffset: start, as: UInt32.self)
-        for (index, length) in open.lengths.enumerated() {
-            open.lease.bytes.storeBytes(
-                of: length.littleEndian, toByteOffset: start + 4 + 4 * index, as: UInt32.self)
-        }
         try pool.submit(
             SealingPool.Job(
-                number: open.number, kind: .group, lease: open.lease, range: start..<open.used, id: nil,
+                number: open.number, kind: .group, lease: open.lease, range: open.close(), id: nil,
                 members: open.members))
     }
 

@@ -35,7 +35,12 @@ package final class ArchiveSession {
         static let pageBytes = 192 << 10
         static let smallestPage = 24 << 10
         static let pendingPages = 12
-        static let readBuffer = 12 << 20
+        static let readBuffer = 8 << 20
+        /// Entries in one batch, and bytes of small files in it.
+        static let batchEntries = 512
+        static let batchBytes = 1 << 20
+        /// Batches under way between the collecting thread and the session's.
+        static let batches = 4
     }
 
     package let id = Random.digest()
@@ -58,6 +63,8 @@ package final class ArchiveSession {
     let resumed: (session: Digest, lock: FileLock, partial: PartialFile?)?
     let old: OldTree
     let base: BaseTree?
+    /// The old tree once more, for the thread that collects: it tells what need not be read.
+    package let changes: ChangeDetector
 
     var page = PageBuilder()
     var pending: [PendingPage] = []
@@ -75,7 +82,9 @@ package final class ArchiveSession {
     var lastCheckpoint = MonotonicTime.now()
     var totalBytes: UInt64 = 0
     let groupBuffers = BufferPool(
-        bytesPerBuffer: OpenGroup.headerRoom + Limits.groupBytes + Limits.smallFile, limit: 12)
+        bytesPerBuffer: OpenGroup.headerRoom + Limits.groupBytes + Limits.smallFile, limit: 7)
+    private let batchBuffers = BufferPool(
+        bytesPerBuffer: Limits.batchBytes + Limits.smallFile + 1, limit: Limits.batches)
     let readBuffers = BufferPool(bytesPerBuffer: Limits.readBuffer, limit: 3)
     private var isOver = false
 
@@ -157,6 +166,8 @@ package final class ArchiveSession {
         try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .open(opened) }
         base = Self.loadBase(vault, source)
         old = try OldTree(base: base?.reader, journal: interrupted?.journal)
+        changes = ChangeDetector(
+            try OldTree(base: Self.loadBase(vault, source)?.reader, journal: try interrupted?.journal.reopened(vault.vaultID)))
         resumed = interrupted.map { ($0.session, $0.lock, $0.journal.checkpoint.partial) }
         journal = try TreeCacheWriter(
             path: vault.host.journalPath(source, id), vaultID: vault.vaultID, session: id)
@@ -235,16 +246,17 @@ package final class ArchiveSession {
             }
             let entries = try PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
             chunks.adopt(entries.lazy.map(\.chunkID))
-            remember(entries)
-            packs.append(PackSummary(pack: pack, entries: entries, recordBytes: 0))
+            try remember(entries)
+            packs.append(PackSummary(pack: pack, entries: entries.map(\.withoutMembers)))
             uncheckpointed.append(pack)
         }
     }
 
     /// Puts the members of groups where the next file with the same content finds them.
-    private func remember(_ entries: [PackEntry]) {
+    private func remember(_ entries: [PackEntry]) throws(VaultError) {
         for entry in entries where entry.kind == .group {
             for (index, member) in entry.members.enumerated() {
+                if members.mustSpill { try members.spill(resolve) }
                 members.insert(member, group: .known(entry.chunkID), index: index)
             }
         }
@@ -260,8 +272,7 @@ package final class ArchiveSession {
             guard !covered.contains(archive.id) else { continue }
             for pack in try vault.manifest(archive.commit.manifest).packs {
                 let reader = try vault.store.open(Manifest.packName(pack.id))
-                remember(try PackFooter.read(from: reader, length: pack.length, suite: vault.suite))
-                if members.mustSpill { try members.spill(resolve) }
+                try remember(try PackFooter.read(from: reader, length: pack.length, suite: vault.suite))
             }
         }
     }
@@ -278,6 +289,9 @@ package final class ArchiveSession {
         case .pending(let number): pool.id(of: number)
         }
     }
+
+    /// An empty batch for the collecting thread; waits while as many as allowed are under way. Any thread.
+    package func makeBatch() -> EntryBatch { EntryBatch(batchBuffers.take()) }
 
     /// Ends the sealing threads and lets go of the lock; what was not committed stays behind for the next run to resume.
     package func stop() {

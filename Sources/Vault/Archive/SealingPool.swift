@@ -29,7 +29,7 @@ final class SealingPool: @unchecked Sendable {
         var member: IdentityHasher { hashers[0] }
     }
 
-    private static let queueLimit = 8
+    private static let queueLimit = 6
     private let monitor = Monitor()
     private let chunks: ChunkIndex
     private let identities: Identities

@@ -16,7 +16,7 @@ package struct ChunkerParameters: Sendable, Equatable {
     package let maximum: Int
 
     /// 512 KiB, 2 MiB, 8 MiB.
-    package static let standard = ChunkerParameters(minimum: 512 << 10, normal: 2 << 20, maximum: 8 << 20)
+    package static let standard = ChunkerParameters(minimum: 1 << 20, normal: 2 << 20, maximum: 4 << 20)
 
     /// - Precondition: ``areValid(minimum:normal:maximum:)``, which is to be asked first about sizes from storage.
     package init(minimum: Int, normal: Int, maximum: Int) {

@@ -24,6 +24,14 @@ final class OldTree {
         var tail: Int?
         var end: Int
         var checkpoint: TreeCheckpoint
+
+        /// The same journal with a place of its own to read at; nil when its file is gone.
+        func reopened(_ vaultID: Digest) throws(VaultError) -> Journal? {
+            guard let again = TreeCacheReader(path: reader.path, vaultID: vaultID) else { return nil }
+            var copy = self
+            copy.reader = again
+            return copy
+        }
     }
 
     init(base: TreeCacheReader?, journal: Journal?) throws(VaultError) {

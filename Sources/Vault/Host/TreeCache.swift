@@ -101,6 +101,7 @@ final class TreeCacheWriter {
 
 /// Reads frames front to back; a damaged one ends the file.
 final class TreeCacheReader {
+    let path: String
     private let descriptor: Int32
     private let length: Int
     private var offset: Int
@@ -121,6 +122,7 @@ final class TreeCacheReader {
             close(descriptor)
             return nil
         }
+        self.path = path
         self.descriptor = descriptor
         self.session = session
         length = Int(info.st_size)

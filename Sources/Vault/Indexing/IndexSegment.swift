@@ -126,7 +126,7 @@ struct IndexSegment: Sendable {
         }
         return packs.map { pack in
             PackSummary(
-                pack: Manifest.Pack(id: pack, length: 0, digest: .zero), entries: entries[pack] ?? [], recordBytes: 0)
+                pack: Manifest.Pack(id: pack, length: 0, digest: .zero), entries: entries[pack] ?? [])
         }
     }
 }

@@ -27,6 +27,11 @@ final class MappedBytes: @unchecked Sendable {
         isMapped = true
     }
 
+    /// Lets go of the pages that were touched; the next touch brings them back from the page cache.
+    func release() {
+        if isMapped { madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED) }
+    }
+
     deinit {
         if isMapped {
             munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)

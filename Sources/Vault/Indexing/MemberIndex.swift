@@ -7,12 +7,11 @@ import Glibc
 // number of entries goes to sorted files that are mapped, each behind a filter of ten bits an entry. A hit is only believed
 // when the chunk index still holds its group.
 final class MemberIndex {
-    private static let spillCount = 150_000
     private static let mergeCount = 12
 
     private let directory: String
     private let chunks: ChunkIndex
-    private var memory: [Digest: (group: ChunkHandle, index: Int)] = [:]
+    private var memory = MemberTable()
     private var files: [MemberFile] = []
 
     init(directory: String, chunks: ChunkIndex) throws(VaultError) {
@@ -29,7 +28,7 @@ final class MemberIndex {
     }
 
     func find(_ id: Digest) -> (group: ChunkHandle, index: Int)? {
-        if let found = memory[id] { return found }
+        if let found = memory.find(id) { return found }
         for file in files {
             if let (group, index) = file.find(id), file.isLive(group, chunks) {
                 return (.known(file.groupID(group)), index)
@@ -38,33 +37,29 @@ final class MemberIndex {
         return nil
     }
 
-    func insert(_ id: Digest, group: ChunkHandle, index: Int) { memory[id] = (group, index) }
+    /// Not while ``mustSpill`` is true.
+    func insert(_ id: Digest, group: ChunkHandle, index: Int) { memory.insert(id, group: group, index: index) }
 
-    var mustSpill: Bool { memory.count >= Self.spillCount }
+    var mustSpill: Bool { memory.isFull }
 
     /// Moves entries whose group has its id to a file. `resolve` gives nil for a group that is still under way.
     func spill(_ resolve: (ChunkHandle) -> Digest?) throws(VaultError) {
-        guard !memory.isEmpty else { return }
+        guard memory.count > 0 else { return }
         var rows: [MemberFile.Row] = []
         rows.reserveCapacity(memory.count)
         var groups: [Digest] = []
         var groupIndex: [ChunkHandle: UInt32] = [:]
-        var kept: [Digest: (group: ChunkHandle, index: Int)] = [:]
-        for (id, place) in memory {
-            if groupIndex[place.group] == nil {
-                guard let resolved = resolve(place.group) else {
-                    kept[id] = place
-                    continue
-                }
-                groupIndex[place.group] = UInt32(groups.count)
+        memory.drain { id, handle, index in
+            if groupIndex[handle] == nil {
+                guard let resolved = resolve(handle) else { return false }
+                groupIndex[handle] = UInt32(groups.count)
                 groups.append(resolved)
             }
-            if let group = groupIndex[place.group] {
-                rows.append(MemberFile.Row(id: id, group: group, index: UInt32(place.index)))
+            if let group = groupIndex[handle] {
+                rows.append(MemberFile.Row(id: id, group: group, index: UInt32(index)))
             }
+            return true
         }
-        memory = kept
-        memory.reserveCapacity(min(Self.spillCount, 4096))
         rows.sort { $0.id < $1.id }
         try add(rows, groups)
         if files.count >= Self.mergeCount { try merge() }
@@ -109,6 +104,9 @@ final class MemberFile {
     private let rowsAt: Int
     /// 0 unknown, 1 live, 2 dead; by group.
     private var liveness: [UInt8]
+    /// Searches since the pages were let go; each touches a few, which count as resident memory.
+    private var searches = 0
+    private static let searchesBeforeRelease = 1024
 
     init?(path: String) {
         guard let mapped = MappedBytes(path: path), mapped.bytes.count >= Self.headerCount,
@@ -152,6 +150,11 @@ final class MemberFile {
         let (word, mask) = Self.probes(id, filterWords)
         let bits = mapped.bytes.loadUnaligned(fromByteOffset: filterAt + 8 * word, as: UInt64.self)
         guard UInt64(littleEndian: bits) & mask == mask else { return nil }
+        searches += 1
+        if searches == Self.searchesBeforeRelease {
+            searches = 0
+            mapped.release()
+        }
         // Ids are uniform, so the guess by interpolation is a few rows off at most.
         var low = 0
         var high = count

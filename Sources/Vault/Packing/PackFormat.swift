@@ -24,6 +24,13 @@ package struct PackEntry: Sendable, Equatable {
     package var chunkID: Digest
     /// Ids of a group's members, in order.
     package var members: [Digest] = []
+
+    /// What an index needs; kept for every chunk of a run, it must not grow with the number of files.
+    var withoutMembers: PackEntry {
+        var short = self
+        short.members = []
+        return short
+    }
 }
 
 /// Byte layout of packs.

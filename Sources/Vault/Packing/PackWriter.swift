@@ -4,8 +4,6 @@ import Domain
 struct PackSummary: Sendable {
     var pack: Manifest.Pack
     var entries: [PackEntry]
-    /// Bytes of sealed records, without footer and padding.
-    var recordBytes: Int
 }
 
 /// Compresses, seals, checks and writes chunks into one open pack after another. One thread's own.
@@ -33,10 +31,10 @@ final class PackWriter {
     private var open: OpenPack?
     private var finished: [PackSummary] = []
 
-    /// Payload before sealing, the record as stored, and what comes back from it. Grown to the largest chunk met.
+    /// Payload before sealing (and, after it, what opens from the record again), the record as stored, and what decompresses
+    /// from it. Grown to the largest chunk met.
     private var payload = RawBuffer(count: 2 << 20)
     private var record = RawBuffer(count: 2 << 20)
-    private var opened = RawBuffer(count: 2 << 20)
     private var unpacked = RawBuffer(count: 2 << 20)
 
     fileprivate final class OpenPack {
@@ -106,8 +104,7 @@ final class PackWriter {
         guard payload.bytes.count < needed else { return }
         payload = RawBuffer(count: needed)
         record = RawBuffer(count: needed)
-        opened = RawBuffer(count: needed)
-        unpacked = RawBuffer(count: needed)
+        unpacked = RawBuffer(count: count)
     }
 
     /// Fills `payload` with lengths, packed bytes and padding; returns the codec and the padded count.
@@ -130,7 +127,7 @@ final class PackWriter {
         _ commitment: RecordCommitment
     ) throws(VaultError) {
         let count = Int(label.storedLength)
-        let out = UnsafeMutableRawBufferPointer(rebasing: opened.bytes[..<count])
+        let out = UnsafeMutableRawBufferPointer(rebasing: payload.bytes[..<count])
         try cipher.open(
             sealed, into: out, label: label, session: settings.session, commitment: commitment)
         let again = try RecordPayload.unpack(
@@ -155,7 +152,6 @@ final class PackWriter {
     func finish() throws(VaultError) {
         guard let pack = open else { return }
         open = nil
-        let recordBytes = pack.length
         let footer = PackFooter.encode(pack.entries)
         let total = PackFormat.paddedPack(pack.length + footer.count + PackFormat.trailerCount)
         let padding = total - pack.length - footer.count - PackFormat.trailerCount
@@ -166,8 +162,8 @@ final class PackWriter {
         let digest = pack.takeDigest(suite: settings.suite)
         finished.append(
             PackSummary(
-                pack: Manifest.Pack(id: pack.id, length: UInt64(pack.length), digest: digest), entries: pack.entries,
-                recordBytes: recordBytes))
+                pack: Manifest.Pack(id: pack.id, length: UInt64(pack.length), digest: digest),
+                entries: pack.entries.map(\.withoutMembers)))
     }
 
     /// The packs finished since the last call.

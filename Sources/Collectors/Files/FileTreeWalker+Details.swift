@@ -1,0 +1,83 @@
+import CLinux
+import Domain
+import Glibc
+
+/// What a walk tells about its current entry beyond `stat`.
+extension FileTreeWalker {
+    /// Adds what `stat` does not tell: target of a link, extended attributes, names of owner and group. What cannot be
+    /// read becomes a problem.
+    package func loadDetails() throws(CollectorError) {
+        loadOwners()
+        if entry.kind == .symlink { try loadLinkTarget() }
+        let failure = names.withPointer(current) {
+            attributes.read(.name($0, directory: directory), into: &entry.attributes)
+        }
+        if let failure { try report(failure) }
+    }
+
+    /// The same for a file that is open anyway: its attributes are read through it.
+    package func loadDetails(using file: borrowing OpenFile) throws(CollectorError) {
+        loadOwners()
+        if let failure = attributes.read(.descriptor(file.descriptor.number), into: &entry.attributes) {
+            try report(failure)
+        }
+    }
+
+    private func report(_ failure: AttributeReader.Failure) throws(CollectorError) {
+        if failure.number == ENOENT { return report(.vanished, ENOENT) }
+        if failure.number == ENOMEM { try reportUnlessFatal(ENOMEM, what: .attributesUnread) }
+        report(.attributesUnread, failure.number, detail: failure.detail)
+    }
+
+    private func loadOwners() {
+        let path = entry.path
+        let log = problems
+        let report = { (number: Int32) in log.add(FileProblem(path: path, what: .ownerNameUnknown, systemError: number))
+        }
+        entry.userName = owners.user(entry.userID, report: report)
+        entry.groupName = owners.group(entry.groupID, report: report)
+    }
+
+    private func loadLinkTarget() throws(CollectorError) {
+        if linkBuffer.isEmpty { linkBuffer = [UInt8](repeating: 0, count: 4096) }
+        while true {
+            let count = linkBuffer.withUnsafeMutableBytes { buffer in
+                names.withPointer(current) { tree_link_target(directory, $0, buffer.baseAddress, buffer.count) }
+            }
+            guard count >= 0 else {
+                return try reportUnlessFatal(Int32(-count), what: count == -Int(ENOENT) ? .vanished : .linkUnread)
+            }
+            if count < linkBuffer.count {
+                entry.linkTarget = Array(linkBuffer[..<count])
+                entry.size = UInt64(count)
+                return
+            }
+            guard linkBuffer.count < 1 << 20 else { return report(.linkUnread, ENAMETOOLONG) }
+            linkBuffer = [UInt8](repeating: 0, count: linkBuffer.count * 4)
+        }
+    }
+
+    /// Opens the current entry, a regular file, for reading. `.changed` when its name now stands for something else,
+    /// `.notFound` when it vanished; the caller decides whether that stops it and records the problem.
+    package func open() throws(CollectorError) -> OpenFile {
+        guard entry.kind == .file else {
+            throw CollectorError(.invalidInput, "\(entry.displayPath) is not a regular file")
+        }
+        let opened = names.withPointer(current) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
+        switch consume opened {
+        case .failure(let error): throw CollectorError.system(error.number, "cannot open", entry.path)
+        case .success(let descriptor):
+            switch FileStatus.of(descriptor.number) {
+            case .failure(let error): throw CollectorError.system(error.number, "cannot examine", entry.path)
+            case .success(let status):
+                let identity = FileIdentity(device: entry.device, inode: entry.inode)
+                guard status.identity == identity, status.kind == .file else {
+                    throw CollectorError(
+                        .changed, "\(entry.displayPath) became something else before it was opened",
+                        hint: "Try again when nothing changes the tree.")
+                }
+                return OpenFile(descriptor: descriptor, path: entry.path, status: status)
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+extension Int {
+    /// The sum, or the largest number: sizes of sparse files are claims, and a few of them exceed what a total can hold.
+    package func addingClamped(_ more: UInt64) -> Int {
+        let (sum, overflows) = addingReportingOverflow(Int(clamping: more))
+        return overflows ? .max : sum
+    }
+}
+
+extension UInt64 {
+    package func addingClamped(_ more: UInt64) -> UInt64 {
+        let (sum, overflows) = addingReportingOverflow(more)
+        return overflows ? .max : sum
+    }
+}

@@ -1,0 +1,136 @@
+import Collectors
+import Domain
+import Vault
+
+/// The thread that walks the sources and reads their small files, ahead of the session that takes the entries in.
+///
+/// Invariants:
+/// 1. Batches arrive in the order of the walk; the walk's own errors arrive behind the batches before them.
+/// 2. As many batches are under way as the session's buffers allow, no more.
+/// 3. After `next()` returned nil or threw, or `cancel()`, the thread is gone and the walk belongs to the caller again.
+///
+/// SAFETY: `walk` and `changes` belong to the thread until it was joined; the rest is touched inside `monitor.locked`.
+final class Collecting: @unchecked Sendable {
+    private let walk: SourceWalk
+    private let session: BatchMaker
+    private let interrupt: InterruptFlag
+    private let monitor = Monitor()
+    private var ready: [EntryBatch] = []
+    private var isDone = false
+    private var isCancelled = false
+    private var failure: (any Error)?
+    private var thread: WorkerThread?
+
+    /// The two things of a session that the collecting thread may use.
+    ///
+    /// SAFETY: `makeBatch` may be called from any thread; the detector is used by the collecting thread only.
+    private struct BatchMaker: @unchecked Sendable {
+        let make: () -> EntryBatch
+        let changes: ChangeDetector
+    }
+
+    init(_ walk: SourceWalk, _ session: ArchiveSession, _ interrupt: InterruptFlag) throws {
+        self.walk = walk
+        self.session = BatchMaker(make: session.makeBatch, changes: session.changes)
+        self.interrupt = interrupt
+        thread = try WorkerThread { [self] in collect() }
+    }
+
+    /// The next batch; nil at the end.
+    func next() throws -> EntryBatch? {
+        let batch = monitor.locked {
+            while ready.isEmpty, !isDone { monitor.wait() }
+            return ready.isEmpty ? nil : ready.removeFirst()
+        }
+        if let batch { return batch }
+        join()
+        if let failure { throw failure }
+        return nil
+    }
+
+    func cancel() {
+        monitor.locked {
+            isCancelled = true
+            ready = []
+        }
+        // The thread may wait for a buffer: those that were dropped came back above.
+        join()
+    }
+
+    private func join() {
+        thread?.join()
+        thread = nil
+    }
+
+    private func collect() {
+        do { try walkAll() } catch { monitor.locked { failure = error } }
+        monitor.locked {
+            isDone = true
+            monitor.wakeAll()
+        }
+    }
+
+    private func walkAll() throws {
+        var batch = session.make()
+        while !interrupt.isSet, let walker = try walk.next() {
+            do {
+                try take(walker, into: batch)
+            } catch let error as CollectorError {
+                walk.add(PathProblem(path: walker.entry.displayPath, reason: error.message))
+            }
+            guard batch.isFull else { continue }
+            guard hand(over: batch) else { return }
+            batch = session.make()
+        }
+        if !batch.isEmpty { _ = hand(over: batch) }
+    }
+
+    private func take(_ walker: FileTreeWalker, into batch: EntryBatch) throws {
+        if session.changes.isUnchanged(walker.entry) {
+            batch.addUnchanged(walker.entry)
+            return
+        }
+        guard walker.entry.kind == .file else {
+            try walker.loadDetails()
+            batch.add(walker.entry)
+            return
+        }
+        let content = SourceFile(try walker.open())
+        try walker.loadDetails(using: content.file)
+        let size = walker.entry.size
+        if size == 0 {
+            batch.add(walker.entry)
+        } else {
+            try batch.add(walker.entry, content: content, isSparse: walker.blocks * 512 < size)
+        }
+    }
+
+    /// False when nobody wants it any more.
+    private func hand(over batch: EntryBatch) -> Bool {
+        monitor.locked {
+            guard !isCancelled else { return false }
+            ready.append(batch)
+            monitor.wakeAll()
+            return true
+        }
+    }
+}
+
+/// A file of the source as the session reads it.
+private final class SourceFile: FileContent {
+    let file: OpenFile
+
+    init(_ file: consuming OpenFile) { self.file = file }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+        try file.read(into: buffer, at: offset)
+    }
+
+    func nextData(from offset: UInt64) throws -> Range<UInt64>? {
+        guard let start = try file.nextData(from: offset) else { return nil }
+        let end = try file.nextHole(from: start)
+        return end > start ? start..<end : nil
+    }
+
+    func hasChanged() throws -> Bool { try file.hasChanged() }
+}
