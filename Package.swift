@@ -59,7 +59,9 @@ let package = Package(
         + [.executableTarget(name: "qala", dependencies: ["Commands"], swiftSettings: house)]
         // Tests
         + [
-            .target(name: "TestSupport", dependencies: ["Domain", "Vault", "CLinux"], path: "Sources/TestSupport", swiftSettings: house),
+            .target(
+                name: "TestSupport", dependencies: ["Domain", "Vault", "CLinux"], path: "Sources/TestSupport",
+                swiftSettings: house),
             .testTarget(name: "TidyTests", swiftSettings: house),
         ]
 )

@@ -53,15 +53,23 @@ package struct ArchivesReply: Encodable, Sendable {
 
 package struct FoundReply: Encodable, Sendable {
     package var found: [FoundRow]
-    package init(found: [FoundRow]) { self.found = found }
+    /// Archives that were not searched for want of a key.
+    package var notSearched: Int
+    package init(found: [FoundRow], notSearched: Int) {
+        self.found = found
+        self.notSearched = notSearched
+    }
 }
 
 package struct VersionsReply: Encodable, Sendable {
     package var path: String
     package var versions: [FoundRow]
-    package init(path: String, versions: [FoundRow]) {
+    /// Archives that were not searched for want of a key.
+    package var notSearched: Int
+    package init(path: String, versions: [FoundRow], notSearched: Int) {
         self.path = path
         self.versions = versions
+        self.notSearched = notSearched
     }
 }
 

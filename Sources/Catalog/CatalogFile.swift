@@ -33,7 +33,9 @@ final class CatalogFile {
     private func flush() throws(CatalogError) {
         var done = 0
         while done < buffer.count {
-            let count = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            let count = buffer.withUnsafeBytes {
+                write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw Self.failure("writing", temporary) }
             done += count

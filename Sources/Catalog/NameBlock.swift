@@ -73,7 +73,8 @@ struct NameBlockReader {
         self.kind = kind
         self.size = size
         modified = Timestamp(
-            seconds: Int64(bitPattern: seconds >> 1) ^ -Int64(bitPattern: seconds & 1), nanoseconds: UInt32(nanoseconds))
+            seconds: Int64(bitPattern: seconds >> 1) ^ -Int64(bitPattern: seconds & 1), nanoseconds: UInt32(nanoseconds)
+        )
         return true
     }
 

@@ -35,6 +35,13 @@ package struct NameVersion: Sendable, Equatable {
     package var newest: Digest
     package var oldest: Digest
     package var archives: Int
+
+    package init(row: NameRow, newest: Digest, oldest: Digest, archives: Int) {
+        self.row = row
+        self.newest = newest
+        self.oldest = oldest
+        self.archives = archives
+    }
 }
 
 package final class NameCatalog {

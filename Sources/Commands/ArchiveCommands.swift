@@ -35,13 +35,19 @@ struct Archive: ParsableCommand {
     @Flag(help: "Tell what would be archived, and store nothing.")
     var dryRun = false
 
+    @Option(help: ArgumentHelp("Seconds between checkpoints.", valueName: "n", visibility: .hidden))
+    var checkpointSeconds: Double?
+
     @OptionGroup var common: CommonOptions
+
+    func validate() throws { try validateCheckpointSeconds(checkpointSeconds) }
 
     func run() throws {
         try common.perform { session in
             let request = ArchiveTrees.Request(
                 roots: try paths.map(session.absolute), excludes: exclude, oneFileSystem: oneFileSystem,
-                excludeCaches: excludeCaches, dryRun: dryRun, policy: nil)
+                excludeCaches: excludeCaches, dryRun: dryRun, policy: nil,
+                checkpointSeconds: checkpointSeconds)
             let report = try session.showingProgress { try ArchiveTrees.run(request, at: session.workplace()) }
             try session.answer(PartialReport(report, partial: report.isPartial)) {
                 Rendering.archived(report, dryRun: dryRun, session.language)
@@ -73,7 +79,12 @@ struct Run: ParsableCommand {
     @Flag(help: "Tell what would be archived, and store nothing.")
     var dryRun = false
 
+    @Option(help: ArgumentHelp("Seconds between checkpoints.", valueName: "n", visibility: .hidden))
+    var checkpointSeconds: Double?
+
     @OptionGroup var common: CommonOptions
+
+    func validate() throws { try validateCheckpointSeconds(checkpointSeconds) }
 
     func run() throws {
         try common.perform { session in
@@ -85,7 +96,7 @@ struct Run: ParsableCommand {
             // Excludes and limits differ by source: the operation takes them, and the roots, from the policy.
             let request = ArchiveTrees.Request(
                 roots: policy.sources.map(\.path), excludes: [], oneFileSystem: false, excludeCaches: false,
-                dryRun: dryRun, policy: policy)
+                dryRun: dryRun, policy: policy, checkpointSeconds: checkpointSeconds)
             let report = try session.showingProgress {
                 try ArchiveTrees.run(request, at: session.workplace(preferred: policy.vault))
             }
@@ -94,5 +105,11 @@ struct Run: ParsableCommand {
             }
             return report.isPartial ? .partial : .done
         }
+    }
+}
+
+private func validateCheckpointSeconds(_ seconds: Double?) throws {
+    if let seconds, !(0.001...3600).contains(seconds) {
+        throw ValidationError("--checkpoint-seconds is a number from 0.001 to 3600.")
     }
 }

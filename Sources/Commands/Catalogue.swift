@@ -133,6 +133,16 @@ extension Text {
                 "No archives of the policy %1 yet: run `qala run` with its file.",
                 "%1 siyasətinin hələ arxivi yoxdur: onun faylı ilə `qala run` icra edin."
             )
+        case .archivesUnread:
+            (
+                "More of the archives that the catalog of this host lacks shows with a key: --passphrase-file or --key-file.",
+                "Bu hostun kataloqunda olmayan arxivlər haqqında daha çoxunu görmək üçün açar verin: --passphrase-file və ya --key-file."
+            )
+        case .notSearched:
+            (
+                "%1 archives that the catalog of this host lacks were not searched: give a key once (--passphrase-file or --key-file).",
+                "Bu hostun kataloqunda olmayan %1 arxivdə axtarılmadı: bir dəfə açar verin (--passphrase-file və ya --key-file)."
+            )
         case .noEntries: ("Nothing is there.", "Burada heç nə yoxdur.")
         case .nothingFound: ("No name contains “%1”.", "Heç bir adda “%1” yoxdur.")
         case .nothingFoundHint:
@@ -153,6 +163,11 @@ extension Text {
         case .ownershipHint:
             ("Restore as root to get owners back.", "Sahiblərin də bərpası üçün root kimi icra edin.")
         case .couldNotRestore: ("Could not be restored completely: %1", "Tam bərpa edilə bilmədi: %1")
+        case .restoreDamaged:
+            (
+                "The vault holds %1 files damaged. Run `qala verify --read-data`, and restore them from another copy of the vault.",
+                "Anbarda %1 fayl zədəlidir. `qala verify --read-data` icra edin, onları anbarın başqa nüsxəsindən bərpa edin."
+            )
         case .verifiedDigests:
             ("Digests verified without keys in %1.", "Yoxlama cəmləri açarsız, %1 ərzində yoxlandı.")
         case .verifiedStructure: ("Structure verified in %1.", "Quruluş %1 ərzində yoxlandı.")
@@ -177,6 +192,11 @@ extension Text {
             (
                 "Freshness unproven: this host knew no earlier head. Compare with your records: %1.",
                 "Təzəliyi sübut olunmayıb: bu host əvvəlki son yazını bilmirdi. Öz qeydlərinizlə tutuşdurun: %1."
+            )
+        case .treesNotRead:
+            (
+                "The trees of the archives were not walked: no key was given (--passphrase-file or --key-file).",
+                "Arxivlərin ağacları yoxlanmadı: açar verilməyib (--passphrase-file və ya --key-file)."
             )
         case .keyAdded: ("Key %1 was added.", "%1 açarı əlavə edildi.")
         case .keyRemoved: ("Key %1 was removed.", "%1 açarı çıxarıldı.")

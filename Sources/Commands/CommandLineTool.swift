@@ -16,9 +16,9 @@ import Synchronization
 package enum CommandLineTool {
     /// Runs the command line of the process and ends it.
     package static func main() -> Never {
-        let language = Language.chosen(by: SystemText.environment)
         Interrupts.watch(ProcessState.interrupt) {
-            let notice = "\n" + Text.stopping(language) + "\n"
+            let chosen = ProcessState.speaksAzerbaijani.load(ordering: .relaxed) ? Language.azerbaijani : .english
+            let notice = "\n" + Text.stopping(chosen) + "\n"
             _ = Array(notice.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
         }
         let status = run(Array(CommandLine.arguments.dropFirst()))
@@ -67,6 +67,8 @@ enum ProcessState {
     static let interrupt = InterruptFlag()
     /// A question stands on the terminal: progress must not write over it.
     static let isAsking = Atomic<Bool>(false)
+    /// The language of the command that runs, for what is said beside it.
+    static let speaksAzerbaijani = Atomic<Bool>(Language.chosen(by: SystemText.environment) == .azerbaijani)
 }
 
 /// The root of the command line.

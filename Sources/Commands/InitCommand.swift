@@ -37,9 +37,8 @@ struct Init: ParsableCommand {
             let request = InitializeVault.Request(
                 writeOnlyHost: writeOnlyHost, kitPath: try kit.map(session.absolute),
                 passphrase: writeOnlyHost ? nil : { try secrets.newPassphrase(from: secrets.passphraseFile) },
-                suite: suite)
+                suite: suite, keepKit: kit == nil ? { try showKit($0, session) } : nil)
             let made = try session.showingProgress { try InitializeVault.run(request, at: session.workplace()) }
-            try showKit(made.kitDocument, session)
             try session.answer(made.report) { Rendering.initialized(made.report, session.language) }
             return .done
         }
@@ -62,6 +61,8 @@ func showKit(_ document: String?, _ session: Session) throws {
         throw CommandError(
             .usage, Text.noKitPlace(session.language), hint: Text.noKitPlaceHint(session.language))
     }
+    // Whatever progress stood on the line gives way.
     try terminal.write(
-        Text.kitShown(session.language) + "\n\n" + document + "\n" + Text.kitShownEnd(session.language) + "\n")
+        "\r\u{1B}[K" + Text.kitShown(session.language) + "\n\n" + document + "\n" + Text.kitShownEnd(session.language)
+            + "\n")
 }

@@ -18,6 +18,9 @@ struct SecretInput: Sendable {
     /// What is told to the operator on the way, such as that a file is open to others.
     let warn: @Sendable (String) -> Void
 
+    /// Whether only a person at the terminal can give the key.
+    var asksForKey: Bool { keyFile == nil && passphraseFile == nil }
+
     /// How operations come by a reading key. Nothing is read or asked before one needs it.
     var unlocking: Unlocking {
         if let keyFile {

@@ -84,8 +84,10 @@ package struct ProgressSnapshot {
     /// As many facts as fit into `width` columns, the most telling first.
     package func line(width: Int, _ language: Language) -> String {
         guard files > 0 || bytes > 0 else { return String(Text.progressPreparing(language).prefix(max(0, width))) }
-        var facts = [
-            Text.progressFiles(language, [Readable.count(files)]), Readable.size(bytes, language),
+        // A check of a vault counts bytes only.
+        var facts = files > 0 ? [Text.progressFiles(language, [Readable.count(files)])] : []
+        facts += [
+            Readable.size(bytes, language),
             Readable.rate(bytes: bytes, seconds: seconds, language),
         ]
         if let remaining {

@@ -99,11 +99,17 @@ package enum Rendering {
         ])
         for row in rows {
             table.add([
-                Printable.shortID(row.id), Printable.localTime(row.time), row.policy ?? "", Readable.count(row.files),
+                Printable.shortID(row.id), Printable.localTime(row.time), row.policy ?? "",
+                row.files.map(Readable.count) ?? "",
                 Readable.size(row.bytes, language), row.partial ? Text.partialMark(language) : "", list(row.roots),
             ])
         }
-        return table.lines
+        return rows.contains { $0.files == nil } ? table.lines + [Text.archivesUnread(language)] : table.lines
+    }
+
+    /// What a search could not look into.
+    package static func notSearched(_ count: Int, _ language: Language) -> [String] {
+        count == 0 ? [] : [Text.notSearched(language, [Readable.count(count)])]
     }
 
     /// The first three, and how many more there are.

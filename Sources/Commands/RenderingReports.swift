@@ -25,6 +25,7 @@ extension Rendering {
             lines.append("  " + Text.restoreVerified(language, [Readable.count(report.verified)]))
         }
         if report.skipped > 0 { lines.append("  " + Text.restoreSkipped(language, [Readable.count(report.skipped)])) }
+        if report.damaged > 0 { lines.append(Text.restoreDamaged(language, [Readable.count(report.damaged)])) }
         if report.ownershipNotSet > 0 {
             lines.append(Text.ownershipNotSet(language, [Readable.count(report.ownershipNotSet)]))
             lines.append(Text.ownershipHint(language))
@@ -48,6 +49,7 @@ extension Rendering {
         }
         let freshness: Text = report.freshnessProven ? .freshnessProven : .freshnessUnproven
         lines.append("  " + freshness(language, [Printable.text(report.head)]))
+        if report.depth == "structure", !report.treesRead { lines.append("  " + Text.treesNotRead(language)) }
         guard !report.damage.isEmpty else { return lines + [Text.noDamage(language)] }
         lines.append(Text.damageFound(language, [Readable.count(report.damage.count)]))
         var table = Table([(Text.columnObject(language), .left), (Text.columnReason(language), .left)])

@@ -61,7 +61,7 @@ struct Restore: ParsableCommand {
             try session.answer(PartialReport(report, partial: report.isPartial)) {
                 Rendering.restored(report, session.language)
             }
-            return report.isPartial ? .partial : .done
+            return report.damaged > 0 ? .damaged : report.isPartial ? .partial : .done
         }
     }
 }

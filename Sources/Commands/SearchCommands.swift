@@ -40,11 +40,12 @@ struct Find: ParsableCommand {
         try common.perform { session in
             let request = FindNames.Request(
                 text: text, path: try path.map(session.absolute), allVersions: allVersions, limit: limit)
-            let rows = try FindNames.run(request, at: session.workplace())
-            try session.answer(FoundReply(found: rows)) {
-                Rendering.found(rows, text: text, allVersions: allVersions, session.language)
+            let names = try FindNames.run(request, at: session.workplace())
+            try session.answer(FoundReply(found: names.rows, notSearched: names.notSearched)) {
+                Rendering.found(names.rows, text: text, allVersions: allVersions, session.language)
+                    + Rendering.notSearched(names.notSearched, session.language)
             }
-            return .done
+            return names.notSearched > 0 ? .partial : .done
         }
     }
 }
@@ -67,11 +68,12 @@ struct History: ParsableCommand {
     func run() throws {
         try common.perform { session in
             let path = try session.absolute(path)
-            let rows = try PathHistory.run(path: path, at: session.workplace())
-            try session.answer(VersionsReply(path: path, versions: rows)) {
-                Rendering.versions(rows, path: path, session.language)
+            let names = try PathHistory.run(path: path, at: session.workplace())
+            try session.answer(VersionsReply(path: path, versions: names.rows, notSearched: names.notSearched)) {
+                Rendering.versions(names.rows, path: path, session.language)
+                    + Rendering.notSearched(names.notSearched, session.language)
             }
-            return .done
+            return names.notSearched > 0 ? .partial : .done
         }
     }
 }

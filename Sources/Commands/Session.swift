@@ -4,6 +4,7 @@ import Documents
 import Domain
 import Glibc
 import Operations
+import Synchronization
 
 extension Language: ExpressibleByArgument {}
 
@@ -66,6 +67,7 @@ final class Session {
     init(_ options: CommonOptions) {
         self.options = options
         language = options.language ?? Language.chosen(by: SystemText.environment)
+        ProcessState.speaksAzerbaijani.store(language == .azerbaijani, ordering: .relaxed)
         isJSON = options.json
         isQuiet = options.quiet
         let prefix = language
@@ -96,7 +98,7 @@ final class Session {
             ?? Places.state(isRoot: geteuid() == 0, SystemText.environment)
         return Workplace(
             vaultPath: try absolute(vault), statePath: try absolute(state), unlocking: secrets.unlocking,
-            progress: progress, interrupt: ProcessState.interrupt)
+            asksForKey: secrets.asksForKey, progress: progress, interrupt: ProcessState.interrupt)
     }
 
     /// Shows progress while `work` runs.
@@ -137,17 +139,17 @@ final class Session {
         under key: String, _ each: ((Element) throws -> Void) throws -> Void, line: @escaping (Element) -> String
     ) throws -> Int {
         var count = 0
-        if isJSON { try out.bytes(Array("{\"\(key)\":[".utf8)) }
+        // Begun with the first element, so that an error before it leaves no half of an object behind.
         try each { element in
             if isJSON {
-                if count > 0 { try out.bytes([0x2C]) }
+                try out.bytes(count > 0 ? [0x2C] : Array("{\"\(key)\":[".utf8))
                 try out.bytes(try JSONText.encode(element))
             } else {
                 try out.line(line(element))
             }
             count += 1
         }
-        if isJSON { try out.line("]}") }
+        if isJSON { try out.line(count > 0 ? "]}" : "{\"\(key)\":[]}") }
         return count
     }
 

@@ -14,15 +14,16 @@ package enum Text: CaseIterable, Sendable {
     case policyIs, componentIs, responsibleIs, deputyIs, legalBasisIs, confidentialityIs
     case archived, archivedDry, archiveCounts, archiveRead, archiveStored, archiveResumed, archiveExcluded
     case changedWhileRead, couldNotArchive, partialArchive, moreProblems
-    case noArchives, noArchivesOfPolicy, noEntries, nothingFound, nothingFoundHint, noVersions, noDifferences
+    case archivesUnread, notSearched, noArchives, noArchivesOfPolicy, noEntries, nothingFound, nothingFoundHint,
+        noVersions, noDifferences
     case columnID, columnTime, columnPolicy, columnComponent, columnFiles, columnSize, columnRoots, columnNote
     case columnMode, columnOwner, columnModified, columnPath, columnArchives, columnNewest, columnSince
     case columnKind, columnLabel, columnCreated, columnObject, columnReason, columnBefore, columnAfter
     case partialMark, administratorMark
     case restored, restoredDry, restoreCounts, restoreVerified, restoreSkipped, ownershipNotSet, ownershipHint
-    case couldNotRestore, targetNeeded, targetNeededHint
+    case couldNotRestore, restoreDamaged, targetNeeded, targetNeededHint
     case verifiedDigests, verifiedStructure, verifiedData, verifyCounts, verifyRead, noDamage, damageFound, damageAdvice
-    case freshnessProven, freshnessUnproven
+    case freshnessProven, freshnessUnproven, treesNotRead
     case keyAdded, keyRemoved, keysRotated, keyOpens, hostEnrolled, noKeys
     case statArchives, statRecords, statSessions, statPacks, statChunks, statSegments, statReaders, statWriters
     case statPlain, statHead, indexRebuilt, catalogRebuilt

@@ -18,6 +18,7 @@ struct Verify: ParsableCommand {
               qala verify --read-data
               qala verify --sample 5%
               qala verify --without-keys
+              qala verify --without-keys --head 1:f0b1faa88c9d5099
             """)
 
     @Flag(help: "Read every chunk: decrypt it, decompress it, identify it.")
@@ -29,11 +30,21 @@ struct Verify: ParsableCommand {
     @Flag(help: "Compare digests only; no key is needed.")
     var withoutKeys = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Record that the log must have, as a recovery kit names it: its number and the first 16 digits of its digest at least.",
+            valueName: "number:digest"))
+    var head: String?
+
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
         if withoutKeys, readData || sample != nil {
             throw ValidationError("--without-keys cannot read data; leave out --read-data and --sample.")
+        }
+        if let head, KnownHead(head) == nil {
+            throw ValidationError(
+                "`\(head)` is no record: write its number, a colon, and 16 to 64 digits of its digest.")
         }
     }
 
@@ -41,7 +52,8 @@ struct Verify: ParsableCommand {
         try common.perform { session in
             let share = try sample.map { try Self.percent($0, session.language) }
             let request = VerifyVault.Request(
-                readData: readData || share != nil, samplePercent: share, withoutKeys: withoutKeys)
+                readData: readData || share != nil, samplePercent: share, withoutKeys: withoutKeys,
+                head: head.flatMap(KnownHead.init))
             let report = try session.showingProgress { try VerifyVault.run(request, at: session.workplace()) }
             try session.answer(report) { Rendering.verified(report, session.language) }
             return report.damage.isEmpty ? .done : .damaged

@@ -4,6 +4,9 @@ extension Int {
         let (sum, overflows) = addingReportingOverflow(Int(clamping: more))
         return overflows ? .max : sum
     }
+
+    /// The difference, or zero.
+    package func subtractingClamped(_ less: UInt64) -> Int { Swift.max(0, self - Swift.min(self, Int(clamping: less))) }
 }
 
 extension UInt64 {

@@ -118,11 +118,29 @@ package enum PathOrder {
     }
 
     /// Whether the bytes obey the rules of ``Entry/path``.
-    package static func isWellFormed(_ path: some Collection<UInt8>) -> Bool {
+    package static func isWellFormed(_ path: [UInt8]) -> Bool {
+        path.withUnsafeBufferPointer { isWellFormed($0, from: 0) }
+    }
+
+    /// As above, when the components that end before `start` were checked already.
+    package static func isWellFormed(_ path: UnsafeBufferPointer<UInt8>, from start: Int) -> Bool {
         guard !path.isEmpty, path.count <= Entry.maximumPathBytes else { return false }
-        for component in path.split(separator: 0x2F, omittingEmptySubsequences: false) {
-            if component.isEmpty || component.contains(0) { return false }
-            if component.elementsEqual([0x2E]) || component.elementsEqual([0x2E, 0x2E]) { return false }
+        var at = start
+        while at > 0, path[at - 1] != 0x2F { at -= 1 }
+        var length = 0
+        var dots = 0
+        while at <= path.count {
+            let byte = at == path.count ? 0x2F : path[at]
+            if byte == 0x2F {
+                if length == 0 || dots == length && length <= 2 { return false }
+                length = 0
+                dots = 0
+            } else {
+                if byte == 0 { return false }
+                length += 1
+                if byte == 0x2E { dots += 1 }
+            }
+            at += 1
         }
         return true
     }

@@ -15,10 +15,12 @@ package enum ArchiveTrees {
         package var dryRun: Bool
         /// With a policy its sources are archived, and `roots` to `excludeCaches` do not count.
         package var policy: Policy?
+        /// Seconds between checkpoints; nil for what suits most.
+        package var checkpointSeconds: Double?
 
         package init(
             roots: [String], excludes: [String], oneFileSystem: Bool, excludeCaches: Bool, dryRun: Bool,
-            policy: Policy?
+            policy: Policy?, checkpointSeconds: Double? = nil
         ) {
             self.roots = roots
             self.excludes = excludes
@@ -26,6 +28,7 @@ package enum ArchiveTrees {
             self.excludeCaches = excludeCaches
             self.dryRun = dryRun
             self.policy = policy
+            self.checkpointSeconds = checkpointSeconds
         }
 
         var sources: [FileSource] {
@@ -148,7 +151,7 @@ final class SourceWalk {
     }
 
     private func add(_ problem: FileProblem) {
-        add(PathProblem(path: "/" + String(decoding: problem.path, as: UTF8.self), reason: problem.message))
+        add(PathProblem(path: "/" + String(decoding: problem.path, as: UTF8.self), reason: problem.reason))
     }
 
     /// Any thread.
@@ -203,7 +206,7 @@ struct ArchiveRun {
 
     private func checkInterrupt() throws {
         if open.workplace.interrupt.isSet {
-            throw OperationError(.interrupted, "interrupted", hint: "Run the same command again: it goes on from here.")
+            throw OperationError(.interrupted, "interrupted")
         }
     }
 
@@ -226,7 +229,9 @@ struct ArchiveRun {
     mutating func archive() throws -> ArchiveReport {
         let vault = open.vault
         let started = WallTime.seconds()
-        let session = try ArchiveSession(vault: vault, source: sourceID)
+        var options = ArchiveSession.Options()
+        if let seconds = request.checkpointSeconds { options.checkpointSeconds = seconds }
+        let session = try ArchiveSession(vault: vault, source: sourceID, options: options)
         defer { session.stop() }
         report.resumed = session.isResumed
         let names = try NameCatalog.Writer(directory: vault.host.catalogDirectory, id: session.id)
@@ -241,9 +246,9 @@ struct ArchiveRun {
             }
         }
         expect(session)
-        let collector = try Collecting(walk, session, open.workplace.interrupt)
+        let collector = try Collecting(walk, session, open.workplace)
         do {
-            while let batch = try collector.next() { try take(batch, into: session) }
+            while let batch = try collector.next() { try take(batch, from: collector, into: session) }
         } catch {
             collector.cancel()
             throw error
@@ -272,7 +277,9 @@ struct ArchiveRun {
         open.workplace.progress.expectedBytes.store(header.bytes, ordering: .relaxed)
     }
 
-    private mutating func take(_ batch: EntryBatch, into session: ArchiveSession) throws {
+    private mutating func take(
+        _ batch: EntryBatch, from collector: Collecting, into session: ArchiveSession
+    ) throws {
         let progress = open.workplace.progress
         var files = 0
         var bytes = 0
@@ -281,19 +288,20 @@ struct ArchiveRun {
             count(entry)
             guard entry.kind == .file else { return }
             files += 1
-            bytes += Int(entry.size)
+            bytes = bytes.addingClamped(entry.size)
             if unchanged { return }
-            read += Int(entry.size)
+            read = read.addingClamped(entry.size)
             report.filesRead += 1
             if entry.changedWhileRead { noteChanged(entry) }
         } onProblem: { entry, error in
             walk.add(
                 PathProblem(path: entry.displayPath, reason: (error as? any Failure)?.message ?? "\(error)"))
         }
-        report.bytesRead += read
+        report.bytesRead = report.bytesRead.addingClamped(UInt64(read))
         progress.files.add(files, ordering: .relaxed)
-        progress.bytes.add(bytes, ordering: .relaxed)
-        progress.read.add(read, ordering: .relaxed)
+        let shown = collector.takeShown()
+        progress.bytes.wrappingAdd(bytes &- shown, ordering: .relaxed)
+        progress.read.wrappingAdd(read &- shown, ordering: .relaxed)
         progress.stored.store(session.storedBytes, ordering: .relaxed)
     }
 

@@ -1,5 +1,6 @@
 import Collectors
 import Domain
+import Synchronization
 import Vault
 
 /// The thread that walks the sources and reads their small files, ahead of the session that takes the entries in.
@@ -13,7 +14,9 @@ import Vault
 final class Collecting: @unchecked Sendable {
     private let walk: SourceWalk
     private let session: BatchMaker
-    private let interrupt: InterruptFlag
+    private let workplace: Workplace
+    /// Bytes of large files that the progress showed while they were read, before their entries were counted.
+    private let shown = Atomic(0)
     private let monitor = Monitor()
     private var ready: [EntryBatch] = []
     private var isDone = false
@@ -29,10 +32,10 @@ final class Collecting: @unchecked Sendable {
         let changes: ChangeDetector
     }
 
-    init(_ walk: SourceWalk, _ session: ArchiveSession, _ interrupt: InterruptFlag) throws {
+    init(_ walk: SourceWalk, _ session: ArchiveSession, _ workplace: Workplace) throws {
         self.walk = walk
         self.session = BatchMaker(make: session.makeBatch, changes: session.changes)
-        self.interrupt = interrupt
+        self.workplace = workplace
         thread = try WorkerThread { [self] in collect() }
     }
 
@@ -46,6 +49,22 @@ final class Collecting: @unchecked Sendable {
         join()
         if let failure { throw failure }
         return nil
+    }
+
+    /// What was shown since the last call.
+    func takeShown() -> Int { shown.exchange(0, ordering: .relaxed) }
+
+    /// Called while a large file is read.
+    fileprivate func show(_ bytes: Int) {
+        shown.add(bytes, ordering: .relaxed)
+        workplace.progress.bytes.add(bytes, ordering: .relaxed)
+        workplace.progress.read.add(bytes, ordering: .relaxed)
+    }
+
+    /// Ends the run in the middle of a large file: what goes on from it is the last checkpoint, which knows how far the file
+    /// was read. An error of the vault, because one of the source would only leave the file out.
+    fileprivate func checkInterrupt() throws(VaultError) {
+        if workplace.interrupt.isSet { throw VaultError(.interrupted, "interrupted") }
     }
 
     func cancel() {
@@ -72,7 +91,7 @@ final class Collecting: @unchecked Sendable {
 
     private func walkAll() throws {
         var batch = session.make()
-        while !interrupt.isSet, let walker = try walk.next() {
+        while !workplace.interrupt.isSet, let walker = try walk.next() {
             do {
                 try take(walker, into: batch)
             } catch let error as CollectorError {
@@ -95,7 +114,7 @@ final class Collecting: @unchecked Sendable {
             batch.add(walker.entry)
             return
         }
-        let content = SourceFile(try walker.open())
+        let content = SourceFile(try walker.open(), self)
         try walker.loadDetails(using: content.file)
         let size = walker.entry.size
         if size == 0 {
@@ -119,11 +138,18 @@ final class Collecting: @unchecked Sendable {
 /// A file of the source as the session reads it.
 private final class SourceFile: FileContent {
     let file: OpenFile
+    private let collector: Collecting
 
-    init(_ file: consuming OpenFile) { self.file = file }
+    init(_ file: consuming OpenFile, _ collector: Collecting) {
+        self.file = file
+        self.collector = collector
+    }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
-        try file.read(into: buffer, at: offset)
+        if offset > 0 { try collector.checkInterrupt() }
+        let count = try file.read(into: buffer, at: offset)
+        if count > 1 << 20 { collector.show(count) }
+        return count
     }
 
     func nextData(from offset: UInt64) throws -> Range<UInt64>? {

@@ -19,30 +19,43 @@ package enum FindNames {
         }
     }
 
-    package static func run(_ request: Request, at workplace: Workplace) throws -> [FoundRow] {
+    package static func run(_ request: Request, at workplace: Workplace) throws -> NamesFound {
         let open = try OpenVault(workplace)
-        let catalog = try open.completeCatalog()
+        let (catalog, missing) = try open.searchableCatalog()
         let query = try NameQuery(text: request.text, below: try request.path.map(StoredPath.parse) ?? [])
         let limit = request.limit ?? .max
         var versions = catalog.find(query, limit: request.allVersions ? limit : .max)
         if !request.allVersions {
+            // Not lazily: a lazy filter is asked more than once, and this one remembers.
             var seen: Set<[UInt8]> = []
-            versions = Array(versions.lazy.filter { seen.insert($0.row.path).inserted }.prefix(limit))
+            versions = Array(versions.filter { seen.insert($0.row.path).inserted }.prefix(limit))
         }
-        return try FoundRow.rows(versions, open)
+        return NamesFound(rows: try FoundRow.rows(versions, open), notSearched: missing)
     }
+}
+
+/// What a search found.
+package struct NamesFound: Sendable {
+    package var rows: [FoundRow]
+    /// Archives of other hosts whose names this one does not know, because no key was given to read them.
+    package var notSearched: Int
 }
 
 /// The versions of one path, newest first.
 package enum PathHistory {
-    package static func run(path: String, at workplace: Workplace) throws -> [FoundRow] {
+    package static func run(path: String, at workplace: Workplace) throws -> NamesFound {
         let open = try OpenVault(workplace)
-        let versions = try open.completeCatalog().history(of: try StoredPath.parse(path))
+        let (catalog, missing) = try open.searchableCatalog()
+        let versions = catalog.history(of: try StoredPath.parse(path))
         guard !versions.isEmpty else {
             throw OperationError(
-                .notFound, "no archive holds \(path)", hint: "`qala find` searches parts of names.")
+                .notFound,
+                missing == 0
+                    ? "no archive holds \(path)"
+                    : "no archive that could be searched holds \(path) (\(missing) need a key)",
+                hint: "`qala find` searches parts of names.")
         }
-        return try FoundRow.rows(versions, open)
+        return NamesFound(rows: try FoundRow.rows(versions, open), notSearched: missing)
     }
 }
 

@@ -10,18 +10,22 @@ package enum InitializeVault {
         package var kitPath: String?
         package var passphrase: (() throws -> [UInt8])?
         package var suite: String?
+        /// Without a path: takes the kit's text before the vault counts, so that no vault can outlive its only key.
+        package var keepKit: ((String) throws -> Void)?
 
         package init(
-            writeOnlyHost: Bool, kitPath: String?, passphrase: (() throws -> [UInt8])?, suite: String?
+            writeOnlyHost: Bool, kitPath: String?, passphrase: (() throws -> [UInt8])?, suite: String?,
+            keepKit: ((String) throws -> Void)? = nil
         ) {
             self.writeOnlyHost = writeOnlyHost
             self.kitPath = kitPath
             self.passphrase = passphrase
             self.suite = suite
+            self.keepKit = keepKit
         }
     }
 
-    /// `kitDocument` is given when there is no path: for the terminal, and nowhere else.
+    /// `kitDocument` is given when nobody took it: for the terminal, and nowhere else.
     package static func run(
         _ request: Request, at workplace: Workplace
     ) throws -> (report: InitReport, kitDocument: String?) {
@@ -34,29 +38,38 @@ package enum InitializeVault {
             throw OperationError(
                 .usage, "a passphrase is needed", hint: "Give --passphrase-file, or use --write-only-host.")
         }
-        // The kit's place is proven before there is a vault that needs it.
-        let kit = try request.kitPath.map { try SecretFile(path: $0) }
         let store = try LocalStore.creating(path: workplace.vaultPath)
+        // Before anybody is asked for a passphrase.
+        try NewVault.checkRoom(in: store)
+        let kit = try request.kitPath.map { try SecretFile(path: $0) }
         var phrase = request.writeOnlyHost ? [] : try request.passphrase?() ?? []
         defer { Wipe.array(&phrase) }
         let created = TimeText.seconds(Int64(WallTime.seconds()))
-        let made = try Vault.create(
+        let new = try NewVault(
             store: store, stateBase: workplace.statePath, suite: suite,
             passphrase: request.writeOnlyHost ? nil : phrase, created: created)
-        let document = try KitText.document(made.kit, made.vault, workplace.vaultPath)
-        try kit?.write(document)
+        let document = try KitText.document(new.kit, new.vaultID, new.head, workplace.vaultPath)
+        // The kit is out before there is a vault that needs it.
+        if let kit { try kit.write(document) } else { try request.keepKit?(document) }
+        let vault = try new.finish()
         let report = InitReport(
-            vault: workplace.vaultPath, vaultID: made.vault.vaultID.hex, suite: suite.name,
+            vault: workplace.vaultPath, vaultID: vault.vaultID.hex, suite: suite.name,
             writeOnlyHost: request.writeOnlyHost, kitPath: request.kitPath)
-        return (report, request.kitPath == nil ? document : nil)
+        return (report, request.kitPath == nil && request.keepKit == nil ? document : nil)
     }
 }
 
 enum KitText {
     static func document(_ secret: Secret, _ vault: Vault, _ location: String) throws -> String {
+        try document(secret, vault.vaultID, (vault.log.count - 1, vault.log.head), location)
+    }
+
+    static func document(
+        _ secret: Secret, _ vaultID: Digest, _ head: (number: UInt64, digest: Digest), _ location: String
+    ) throws -> String {
         let created = TimeText.seconds(Int64(WallTime.seconds()))
         return try RecoveryKit(
-            secret: secret, vaultID: vault.vaultID, logNumber: vault.log.count - 1, logDigest: vault.log.head,
+            secret: secret, vaultID: vaultID, logNumber: head.number, logDigest: head.digest,
             created: String(created.prefix(10)), vaultLocation: location
         ).document()
     }
@@ -88,12 +101,16 @@ final class SecretFile {
         defer { Wipe.array(&bytes) }
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw OperationError(.failed, "cannot write \(path)", hint: "Check the disk.") }
             done += count
         }
-        guard fsync(descriptor) == 0 else { throw OperationError(.failed, "cannot sync \(path)", hint: "Check the disk.") }
+        guard fsync(descriptor) == 0 else {
+            throw OperationError(.failed, "cannot sync \(path)", hint: "Check the disk.")
+        }
         isWritten = true
     }
 }

@@ -65,7 +65,8 @@ package enum ManageKeys {
         let found = open.vault.log.keySet.readers.filter { $0.id.hex.hasPrefix(id.lowercased()) }
         guard let reader = found.first, id.count >= 4 else {
             throw OperationError(
-                .notFound, "there is no key \(id)", hint: "Give 4 digits of its id at least; `qala key list` shows them.")
+                .notFound, "there is no key \(id)",
+                hint: "Give 4 digits of its id at least; `qala key list` shows them.")
         }
         guard found.count == 1 else {
             throw OperationError(.notFound, "\(found.count) keys begin with \(id)", hint: "Give more digits.")

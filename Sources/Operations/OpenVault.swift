@@ -35,7 +35,8 @@ final class OpenVault {
         case .none:
             throw OperationError(
                 .wrongKey, "a key is needed to read archives",
-                hint: "Give the passphrase with --passphrase-file or QALA_PASSPHRASE_FILE, or a key file or recovery kit with --key-file."
+                hint:
+                    "Give the passphrase with --passphrase-file or QALA_PASSPHRASE_FILE, or a key file or recovery kit with --key-file."
             )
         }
     }
@@ -47,7 +48,10 @@ final class OpenVault {
         return made
     }
 
-    var hasKey: Bool { if case .none = workplace.unlocking { false } else { true } }
+    /// Whether a key was given, so that reading asks nobody.
+    var hasKeyAtHand: Bool {
+        if case .none = workplace.unlocking { false } else { opened != nil || !workplace.asksForKey }
+    }
 
     func catalog() throws -> NameCatalog {
         if let loaded { return loaded }
@@ -56,31 +60,38 @@ final class OpenVault {
         return made
     }
 
-    /// The catalog with every archive of the log in it: what is missing is read from the vault, for which a key is needed.
-    func completeCatalog() throws -> NameCatalog {
+    /// The catalog of names, with every archive of the log in it where a key is at hand to read what is missing. Without
+    /// one, what this host made itself can be searched; `missing` says how many archives cannot. Where that would be all,
+    /// a key is asked for.
+    func searchableCatalog() throws -> (catalog: NameCatalog, missing: Int) {
         let known = Set(try catalog().archives.map(\.id))
         let missing = vault.log.archives.filter { !known.contains($0.id) }
-        guard !missing.isEmpty else { return try catalog() }
-        guard hasKey else {
+        if missing.isEmpty || !hasKeyAtHand && missing.count < vault.log.archives.count {
+            return (try catalog(), missing.count)
+        }
+        do { _ = try reader() } catch let error as any Failure where !hasKeyAtHand && error.kind != .interrupted {
             throw OperationError(
-                .wrongKey, "the catalog of this host lacks \(missing.count) of \(vault.log.archives.count) archives",
+                error.kind, "the catalog of this host knows none of \(missing.count) archives: \(error.message)",
                 hint: "Give a key (--passphrase-file or --key-file) once, so that it can be rebuilt from the vault.")
         }
         _ = try CatalogBuilder.add(missing, to: self)
         loaded = nil
-        return try catalog()
+        return (try catalog(), 0)
     }
 
-    /// What each archive says of itself: from the catalog where it is there, else from the vault when a key is at hand.
-    func headers() throws -> [(archive: ArchiveRecord, header: ArchiveHeader?)] {
+    /// What each archive says of itself: from the catalog where it is there, else from the vault when a key is at hand,
+    /// or when `all` are needed.
+    func headers(all: Bool = false) throws -> [(archive: ArchiveRecord, header: ArchiveHeader?)] {
         var known: [Digest: [UInt8]] = [:]
         for archive in try catalog().archives { known[archive.id] = archive.header }
         var list: [(archive: ArchiveRecord, header: ArchiveHeader?)] = []
         for archive in vault.log.archives {
-            if let json = known[archive.id], let header = try? JSONDecoder().decode(ArchiveHeader.self, from: Data(json)) {
+            if let json = known[archive.id],
+                let header = try? JSONDecoder().decode(ArchiveHeader.self, from: Data(json))
+            {
                 list.append((archive, header))
             } else {
-                list.append((archive, hasKey ? try reader().header(of: archive) : nil))
+                list.append((archive, all || hasKeyAtHand ? try reader().header(of: archive) : nil))
             }
         }
         return list
@@ -96,7 +107,7 @@ final class OpenVault {
         if text == "latest" { return newest }
         if text.hasPrefix("latest:") {
             let policy = text.dropFirst("latest:".count)
-            guard let found = try headers().last(where: { $0.header?.policy == String(policy) }) else {
+            guard let found = try headers(all: true).last(where: { $0.header?.policy == String(policy) }) else {
                 throw OperationError(
                     .notFound, "there is no archive of policy \(policy)", hint: "`qala archives` lists them.")
             }

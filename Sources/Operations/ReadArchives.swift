@@ -6,12 +6,12 @@ import Vault
 package enum ListArchives {
     package static func run(policy: String?, at workplace: Workplace) throws -> [ArchiveRow] {
         let open = try OpenVault(workplace)
-        return try open.headers().compactMap { archive, header in
+        return try open.headers(all: policy != nil).compactMap { archive, header in
             if let policy, header?.policy != policy { return nil }
             return ArchiveRow(
                 id: archive.id.hex, time: TimeText.seconds(Int64(clamping: archive.time)), policy: header?.policy,
                 component: header?.component, host: header?.host, roots: header?.roots ?? [],
-                files: header?.files ?? 0, bytes: Int(clamping: archive.commit.bytes),
+                files: header?.files, bytes: Int(clamping: archive.commit.bytes),
                 entries: Int(clamping: archive.commit.entries), partial: header?.partial ?? false)
         }
     }

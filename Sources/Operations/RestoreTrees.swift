@@ -61,8 +61,8 @@ package enum RestoreTrees {
             }
         } else {
             let run = try RestoreRun(request, reader, archive, workplace)
-            try run.restore(selection, &report)
-            if request.verify { report.verified = try run.compare(selection, &report) }
+            let failed = try run.restore(selection, &report)
+            if request.verify { report.verified = try run.compare(selection, leavingOut: failed, &report) }
         }
         report.seconds = MonotonicTime.now() - started
         return report
@@ -71,7 +71,8 @@ package enum RestoreTrees {
     static func checkInterrupt(_ workplace: Workplace) throws {
         guard workplace.interrupt.isSet else { return }
         throw OperationError(
-            .interrupted, "interrupted", hint: "Run it again with --conflict skip or overwrite, or into a new directory.")
+            .interrupted, "interrupted",
+            hint: "Run it again with --conflict skip or overwrite, or into a new directory.")
     }
 }
 
@@ -96,7 +97,8 @@ extension RestoreReport {
 private struct Selection {
     private let tree: ArchiveReader
     private let prefixes: [[UInt8]]
-    private let ancestors: [[UInt8]]
+    private let above: [[UInt8]]
+    var ancestors: Set<[UInt8]> { Set(above) }
 
     init(_ paths: [String], _ tree: ArchiveReader) throws {
         self.tree = tree
@@ -122,12 +124,12 @@ private struct Selection {
             for at in path.indices where path[at] == 0x2F { above.insert(Array(path[..<at])) }
         }
         prefixes = wanted
-        ancestors = above.sorted { PathOrder.compare($0, $1) < 0 }
+        self.above = above.sorted { PathOrder.compare($0, $1) < 0 }
     }
 
     /// Calls `body` for each entry in order.
     func forEach(_ body: (PageCursor) throws -> Void) throws {
-        var pending = ancestors[...]
+        var pending = above[...]
         for prefix in prefixes {
             while let next = pending.first, PathOrder.compare(next, prefix) < 0 {
                 pending.removeFirst()
@@ -148,6 +150,8 @@ private struct Selection {
 private final class OpenTarget: Sendable {
     let file: RestoringFile
     let parts: Atomic<Int>
+    /// Set once, by the thread that gave the file up; the others leave it alone.
+    let isGivenUp = Atomic(false)
 
     init(_ file: RestoringFile, parts: Int) {
         self.file = file
@@ -155,17 +159,28 @@ private final class OpenTarget: Sendable {
     }
 }
 
+/// A file that could not be filled.
+private struct RestoreFailure: Sendable {
+    var path: String
+    var reason: String
+    var size: UInt64
+    /// The vault does not hold what was stored; otherwise the target is to blame.
+    var isDamage: Bool
+}
+
 /// What the threads of a restore do.
 private enum RestoreJob: Sendable {
     /// Small files that lie in one group.
     case members(group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])
     case chunk(id: Digest, length: UInt64, target: OpenTarget, offset: UInt64)
+    /// A file of holes only.
+    case hole(target: OpenTarget)
 
     /// Open files that wait for this job.
     var fileCount: Int {
         switch self {
         case .members(_, let files): files.count
-        case .chunk: 1
+        case .chunk, .hole: 1
         }
     }
 }
@@ -198,7 +213,9 @@ private struct RestoreRun {
             RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace))
     }
 
-    func restore(_ selection: Selection, _ report: inout RestoreReport) throws {
+    /// Returns the paths of the files whose content could not be restored.
+    func restore(_ selection: Selection, _ report: inout RestoreReport) throws -> Set<String> {
+        let scaffold = selection.ancestors.union(try leading(to: reader.header(of: archive).roots))
         let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
         var batch: (group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])?
         func submitBatch() throws {
@@ -232,16 +249,33 @@ private struct RestoreRun {
             throw error
         }
         let failures = try crew.finish()
-        for failure in failures { report.add(failure.path, failure.reason) }
+        for failure in failures {
+            report.add(failure.path, failure.reason)
+            report.files -= 1
+            report.bytes = report.bytes.subtractingClamped(failure.size)
+            if failure.isDamage { report.damaged += 1 }
+        }
         try restorer.finishDirectories()
         report.skipped = restorer.skippedCount
         for problem in restorer.problems.take() {
             if problem.what == .ownershipNotSet {
-                report.ownershipNotSet += 1
+                // What only leads to the archived roots belonged to somebody else from the start.
+                if !scaffold.contains(problem.path) { report.ownershipNotSet += 1 }
             } else {
-                report.add(String(decoding: problem.path, as: UTF8.self), problem.message)
+                report.add("/" + String(decoding: problem.path, as: UTF8.self), problem.reason)
             }
         }
+        return Set(failures.map(\.path))
+    }
+
+    /// The directories above paths, as a tree stores them.
+    private func leading(to paths: [String]) throws -> Set<[UInt8]> {
+        var above: Set<[UInt8]> = []
+        for text in paths {
+            let path = try StoredPath.parse(text)
+            for at in path.indices where path[at] == 0x2F { above.insert(Array(path[..<at])) }
+        }
+        return above
     }
 
     private func begin(_ page: PageCursor) throws -> RestoringFile? {
@@ -252,22 +286,23 @@ private struct RestoreRun {
 
     private func submit(_ extents: [Extent], of file: RestoringFile, to crew: RestoreCrew) throws {
         let chunks = extents.count { $0.chunk != nil }
-        guard chunks > 0 else {
-            try file.finish()
-            return
-        }
         let target = OpenTarget(file, parts: chunks)
+        if chunks == 0 { try crew.submit(.hole(target: target)) }
         var offset: UInt64 = 0
         for extent in extents {
             if let chunk = extent.chunk {
+                try RestoreTrees.checkInterrupt(workplace)
                 try crew.submit(.chunk(id: chunk, length: extent.length, target: target, offset: offset))
             }
             offset += extent.length
         }
     }
 
-    /// Reads every restored file back from the target; returns how many are what the archive holds.
-    func compare(_ selection: Selection, _ report: inout RestoreReport) throws -> Int {
+    /// Reads every restored file back from the target; returns how many are what the archive holds. Those
+    /// that failed are in the report already.
+    func compare(
+        _ selection: Selection, leavingOut failed: Set<String>, _ report: inout RestoreReport
+    ) throws -> Int {
         let tree = try ArchiveReader(reader, archive)
         let chunks = try ChunkReader(reader, for: archive)
         var verified = 0
@@ -276,6 +311,7 @@ private struct RestoreRun {
             try RestoreTrees.checkInterrupt(workplace)
             guard page.kind == .file else { return }
             let display = "/" + String(decoding: page.path, as: UTF8.self)
+            if failed.contains(display) { return }
             let descriptor = (target + [0x2F] + page.path + [0]).withUnsafeBufferPointer { path in
                 path.withMemoryRebound(to: CChar.self) { name in
                     name.baseAddress.map { open($0, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) } ?? -1
@@ -289,6 +325,7 @@ private struct RestoreRun {
             var offset = 0
             var isEqual = true
             try tree.read(page.content, with: chunks) { bytes in
+                try RestoreTrees.checkInterrupt(workplace)
                 guard isEqual else { return }
                 isEqual = Self.matches(descriptor, offset, bytes)
                 offset += bytes.count
@@ -333,7 +370,7 @@ private final class RestoreCrew: @unchecked Sendable {
     private var openFiles = 0
     private var isClosing = false
     private var failure: (any Error)?
-    private var problems: [PathProblem] = []
+    private var problems: [RestoreFailure] = []
     private var threads: [WorkerThread] = []
 
     init(threads count: Int, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace) throws {
@@ -371,7 +408,7 @@ private final class RestoreCrew: @unchecked Sendable {
         }
     }
 
-    private func done(_ job: RestoreJob, _ failed: [PathProblem]) {
+    private func done(_ job: RestoreJob, _ failed: [RestoreFailure]) {
         monitor.locked {
             openFiles -= job.fileCount
             problems += failed
@@ -402,7 +439,7 @@ private final class RestoreCrew: @unchecked Sendable {
     }
 
     /// Waits for all jobs; returns what could not be restored.
-    func finish() throws -> [PathProblem] {
+    func finish() throws -> [RestoreFailure] {
         close()
         if let failure { throw failure }
         return problems
@@ -420,12 +457,13 @@ private final class RestoreWorker {
     }
 
     /// Returns the files that could not be filled: they are discarded, never left half right under their name.
-    func perform(_ job: RestoreJob) -> [PathProblem] {
-        var failed: [PathProblem] = []
+    func perform(_ job: RestoreJob) -> [RestoreFailure] {
+        var failed: [RestoreFailure] = []
         switch job {
         case .members(let id, let files):
             do {
                 let group = try chunks.group(id)
+                defer { withExtendedLifetime(group) {} }
                 for (target, index, size) in files {
                     attempt(target, &failed) {
                         let bytes = try group.member(index)
@@ -448,15 +486,22 @@ private final class RestoreWorker {
                     try target.file.finish()
                 }
             }
+        case .hole(let target): attempt(target, &failed) { try target.file.finish() }
         }
         return failed
     }
 
-    private func attempt(_ target: OpenTarget, _ failed: inout [PathProblem], _ body: () throws -> Void) {
+    private func attempt(_ target: OpenTarget, _ failed: inout [RestoreFailure], _ body: () throws -> Void) {
+        if target.isGivenUp.load(ordering: .relaxed) { return }
         do { try body() } catch {
+            guard !target.isGivenUp.exchange(true, ordering: .relaxed) else { return }
             target.file.discard()
-            let reason = (error as? any Failure)?.message ?? "\(error)"
-            failed.append(PathProblem(path: "/" + String(decoding: target.file.path, as: UTF8.self), reason: reason))
+            let failure = error as? any Failure
+            failed.append(
+                RestoreFailure(
+                    path: "/" + String(decoding: target.file.path, as: UTF8.self),
+                    reason: failure?.message ?? "\(error)", size: target.file.size, isDamage: failure?.kind == .damaged)
+            )
         }
     }
 }

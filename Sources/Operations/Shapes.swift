@@ -57,7 +57,8 @@ package struct ArchiveRow: Codable, Sendable {
     package var component: String?
     package var host: String?
     package var roots: [String]
-    package var files: Int
+    /// Nil where the archive's header could not be read for want of a key.
+    package var files: Int?
     package var bytes: Int
     package var entries: Int
     package var partial: Bool
@@ -113,6 +114,8 @@ package struct RestoreReport: Codable, Sendable {
     package var verified = 0
     package var problems: [PathProblem] = []
     package var problemCount = 0
+    /// Files among the problems that the vault holds damaged.
+    package var damaged = 0
     package var dryRun = false
     package var seconds = 0.0
     package var isPartial: Bool { problemCount > 0 || ownershipNotSet > 0 }
@@ -131,6 +134,8 @@ package struct VerifyReport: Codable, Sendable {
     package var head = ""
     /// Whether the log was compared with a head that this host had pinned before.
     package var freshnessProven = false
+    /// Whether the trees of the archives were walked, for which a key is needed.
+    package var treesRead = false
     package var damage: [DamageRow] = []
     package var seconds = 0.0
     package init() {}

@@ -12,11 +12,14 @@ package enum VerifyVault {
         package var samplePercent: Double?
         /// Compares digests only, for which no key is needed.
         package var withoutKeys: Bool
+        /// A record that the log must have, as a recovery kit names it.
+        package var head: KnownHead?
 
-        package init(readData: Bool, samplePercent: Double?, withoutKeys: Bool) {
+        package init(readData: Bool, samplePercent: Double?, withoutKeys: Bool, head: KnownHead? = nil) {
             self.readData = readData
             self.samplePercent = samplePercent
             self.withoutKeys = withoutKeys
+            self.head = head
         }
     }
 
@@ -49,11 +52,15 @@ package enum VerifyVault {
             let reader = try open.reader()
             var found = try scrubber.checkData(reader, sample: sample)
             found.damage += try TreeCheck(open, reader).damage()
+            report.treesRead = true
             result = found
         } else {
             var found = try scrubber.checkStructure()
             // With a key the trees are walked too; without one the structure is what can be seen.
-            if open.hasKey { found.damage += try TreeCheck(open, try open.reader()).damage() }
+            if open.hasKeyAtHand {
+                found.damage += try TreeCheck(open, try open.reader()).damage()
+                report.treesRead = true
+            }
             result = found
         }
         report.depth = depth(request)
@@ -66,12 +73,46 @@ package enum VerifyVault {
         report.head = "\(vault.log.count - 1) \(vault.log.head.hex)"
         report.freshnessProven = vault.freshnessProven
         report.damage = result.damage.map { DamageRow(object: $0.object, reason: $0.reason) }
+        if let head = request.head {
+            if let missing = head.whatIsMissing(in: vault.log) {
+                report.damage.insert(DamageRow(object: "log", reason: missing), at: 0)
+            } else {
+                report.freshnessProven = true
+            }
+        }
         report.seconds = MonotonicTime.now() - started
         return report
     }
 
     private static func depth(_ request: Request) -> String {
         request.withoutKeys ? "digests" : request.readData ? "data" : "structure"
+    }
+}
+
+/// A record of the log that somebody wrote down: its number, and its digest or the first 16 digits of it at least.
+package struct KnownHead: Sendable, Equatable {
+    package var number: UInt64
+    package var digits: String
+
+    /// Reads `NUMBER:DIGEST`.
+    package init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let number = UInt64(parts[0]), (16...64).contains(parts[1].count),
+            parts[1].allSatisfy({ $0.isASCII && $0.isHexDigit })
+        else { return nil }
+        self.number = number
+        digits = parts[1].lowercased()
+    }
+
+    /// Why the log does not continue from this record; nil when it does.
+    func whatIsMissing(in log: VaultLog) -> String? {
+        guard number < log.count else {
+            return "it ends at record \(log.count - 1), before record \(number): it is old or was cut short"
+        }
+        guard log.chain[Int(number)].hex.hasPrefix(digits) else {
+            return "record \(number) has another digest: this is another history"
+        }
+        return nil
     }
 }
 
@@ -87,36 +128,54 @@ private struct TreeCheck {
 
     func damage() throws -> [Damage] {
         var damage: [Damage] = []
-        var pages: Set<Digest> = []
+        var pages: [Digest: Page] = [:]
         var chunks: Set<Digest> = []
         for archive in open.vault.log.archives {
             let name = "archive \(archive.id.hex.prefix(12))"
             do {
                 _ = try reader.header(of: archive)
                 let tree = try ArchiveReader(reader, archive)
-                var fresh: [ArchiveReader.PageReference] = []
                 var entries: UInt64 = 0
-                try tree.forEachPageReference { page in
+                var last: PageEnd?
+                try tree.forEachPageReference { reference in
+                    if open.workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+                    let page = try pages[reference.id] ?? read(reference, of: tree, archive, &chunks)
+                    pages[reference.id] = page
+                    // A page that archives share was read once, but where it stands is each one's own.
+                    guard page.first == reference.firstPath, page.entries == reference.entries,
+                        last?.mayPrecede(page.first) ?? true
+                    else { throw VaultError.damaged("its pages are out of order") }
+                    last = page.last
                     entries &+= page.entries
-                    if pages.insert(page.id).inserted { fresh.append(page) }
                     return true
                 }
                 guard entries == archive.commit.entries else {
                     throw VaultError.damaged("its tree has \(entries) entries instead of \(archive.commit.entries)")
-                }
-                for reference in fresh {
-                    if open.workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
-                    let page = try tree.page(reference)
-                    for chunk in page.chunks where chunks.insert(chunk).inserted {
-                        try reader.checkPresence(of: chunk, in: archive)
-                    }
-                    while try page.next() {}
                 }
             } catch let error as VaultError {
                 damage.append(Damage(object: name, reason: error.message))
             }
         }
         return damage
+    }
+
+    /// What is remembered of a page that was read: enough to check its place in the next archive.
+    private struct Page {
+        var first: [UInt8]
+        var last: PageEnd
+        var entries: UInt64
+    }
+
+    private func read(
+        _ reference: ArchiveReader.PageReference, of tree: ArchiveReader, _ archive: ArchiveRecord,
+        _ chunks: inout Set<Digest>
+    ) throws -> Page {
+        let page = try tree.page(reference)
+        for chunk in page.chunks where chunks.insert(chunk).inserted {
+            try reader.checkPresence(of: chunk, in: archive)
+        }
+        while try page.next() {}
+        return Page(first: reference.firstPath, last: PageEnd(page), entries: reference.entries)
     }
 }
 

@@ -9,16 +9,19 @@ package struct Workplace: Sendable {
     package var statePath: String
     /// Gives the passphrase, the key file or the kit code; asked only when something must be read with a key.
     package var unlocking: Unlocking
+    /// Whether a person must be asked for that key: then it is used only where nothing can be done without it.
+    package var asksForKey: Bool
     package var progress: Progress
     package var interrupt: InterruptFlag
 
     package init(
-        vaultPath: String, statePath: String, unlocking: Unlocking = .none, progress: Progress = Progress(),
-        interrupt: InterruptFlag = InterruptFlag()
+        vaultPath: String, statePath: String, unlocking: Unlocking = .none, asksForKey: Bool = false,
+        progress: Progress = Progress(), interrupt: InterruptFlag = InterruptFlag()
     ) {
         self.vaultPath = vaultPath
         self.statePath = statePath
         self.unlocking = unlocking
+        self.asksForKey = asksForKey
         self.progress = progress
         self.interrupt = interrupt
     }

@@ -1,31 +1,23 @@
-import Domain
+package import Domain
 
-/// What making a vault yields besides the vault.
+/// A vault in the making: everything is in its store but `vault.json`, before which there is no vault.
 package struct NewVault {
-    package var vault: Vault
-    /// The secret of the recovery kit, which is nowhere else.
-    package var kit: Secret
-}
+    /// The secret of the recovery kit, which is nowhere else: to be kept safe before ``finish()``.
+    package let kit: Secret
+    package let vaultID: Digest
+    /// The head of the log that the vault begins with.
+    package let head: (number: UInt64, digest: Digest)
+    private let store: any Store
+    private let stateBase: String
+    private let genesis: Genesis
 
-extension Vault {
-    /// Makes a vault in an empty store and enrols this host as its first writer.
-    ///
     /// The recovery kit is always a reader and administrator; with `passphrase` there is a second one. Without it this host
-    /// can write, and only the kit can read. `vault.json` is written last: before it there is no vault.
-    package static func create(
+    /// can write, and only the kit can read. This host becomes the first writer.
+    package init(
         store: any Store, stateBase: String, suite: HashSuite, passphrase: [UInt8]?, created: String,
         scrypt: ScryptParameters = .standard
-    ) throws(VaultError) -> NewVault {
-        guard try store.length(of: Genesis.objectName) == nil else {
-            throw VaultError(
-                .alreadyExists, "there is a vault at \(store.describe) already",
-                hint: "Use it, or choose another directory.")
-        }
-        guard try store.list("log").isEmpty else {
-            throw VaultError(
-                .alreadyExists, "\(store.describe) holds the remains of an interrupted `qala init`",
-                hint: "Remove that directory, which never was a vault, and run `qala init` again.")
-        }
+    ) throws(VaultError) {
+        try Self.checkRoom(in: store)
         let root = try SigningKey(seed: try Secret.random())
         let genesis = try Genesis(suite: suite, rootKey: root.publicKey, created: created)
         let now = WallTime.seconds()
@@ -59,10 +51,46 @@ extension Vault {
         let host = try HostState(base: stateBase, vaultID: genesis.vaultID)
         try host.save(
             try WriterIdentity(signingSeed: seed, domain: second.domainID, identity: second.identity))
+        self.kit = kit
+        vaultID = genesis.vaultID
+        head = (1, previous)
+        self.store = store
+        self.stateBase = stateBase
+        self.genesis = genesis
+    }
+
+    /// Refuses a store in which something is already.
+    package static func checkRoom(in store: any Store) throws(VaultError) {
+        guard try store.length(of: Genesis.objectName) == nil else {
+            throw VaultError(
+                .alreadyExists, "there is a vault at \(store.describe) already",
+                hint: "Use it, or choose another directory.")
+        }
+        guard try store.list("log").isEmpty else {
+            throw VaultError(
+                .alreadyExists, "\(store.describe) holds the remains of an interrupted `qala init`",
+                hint: "Remove that directory, which never was a vault, and run `qala init` again.")
+        }
+    }
+
+    /// Makes it a vault.
+    package func finish() throws(VaultError) -> Vault {
         guard try store.putIfAbsent(Genesis.objectName, genesis.bytes) != .exists else {
             throw VaultError(.conflict, "somebody else made a vault at \(store.describe)")
         }
-        return NewVault(vault: try Vault(store: store, stateBase: stateBase), kit: kit)
+        return try Vault(store: store, stateBase: stateBase)
+    }
+}
+
+extension Vault {
+    /// Makes a vault in an empty store at once, for callers that keep the kit's secret afterwards.
+    package static func create(
+        store: any Store, stateBase: String, suite: HashSuite, passphrase: [UInt8]?, created: String,
+        scrypt: ScryptParameters = .standard
+    ) throws(VaultError) -> (vault: Vault, kit: Secret) {
+        let new = try NewVault(
+            store: store, stateBase: stateBase, suite: suite, passphrase: passphrase, created: created, scrypt: scrypt)
+        return (try new.finish(), new.kit)
     }
 
     /// Opens the reading key with a passphrase.

@@ -28,11 +28,14 @@ package final class Vault {
         host = try HostState(base: stateBase, vaultID: log.vaultID)
         let pin = try host.pin()
         if let pin {
+            // Another run of this host may have appended and pinned after the log was read above.
+            if pin.number >= log.count { try log.refresh() }
             guard pin.number < log.count, log.chain[Int(pin.number)] == pin.digest else {
                 throw VaultError(
                     .rolledBack,
                     "the log of this vault lacks record \(pin.number) that this host has seen: it was cut short or replaced",
-                    hint: "Do not archive here. Compare with the mirror; if the older state is really wanted, remove the pinned head in \(host.directory)/head."
+                    hint:
+                        "Do not archive here. Compare with the mirror; if the older state is really wanted, remove the pinned head in \(host.directory)/head."
                 )
             }
         }
@@ -43,7 +46,9 @@ package final class Vault {
     func pinHead() throws(VaultError) {
         guard log.count > 0 else { return }
         let head = HostState.Pin(number: log.count - 1, digest: log.head)
-        if try host.pin() != head { try host.save(head) }
+        // A pin never moves back: another run of this host may have seen more.
+        if let pin = try host.pin(), pin.number >= head.number { return }
+        try host.save(head)
     }
 
     /// This host's keys for writing, if it is enrolled and not revoked.
@@ -55,7 +60,8 @@ package final class Vault {
         }
         guard log.keySet.writer(writer.signing.publicKey)?.state == .active else {
             throw VaultError(
-                .notAllowed, "this host's writing key was revoked", hint: "Enrol the host again with `qala key enrol-host`.")
+                .notAllowed, "this host's writing key was revoked",
+                hint: "Enrol the host again with `qala key enrol-host`.")
         }
         return writer
     }
@@ -138,10 +144,22 @@ package final class Vault {
     }
 
     private func packs(behind segment: Digest, _ domain: Digest) throws(VaultError) -> [Manifest.Pack] {
-        for manifest in try manifests(of: domain) {
+        var steps = 0
+        return try Self.packs(behind: segment, try manifests(of: domain)[...], &steps)
+    }
+
+    /// A segment replaces only those of archives before its own, and not too many: so this ends whatever the manifests say.
+    private static func packs(
+        behind segment: Digest, _ manifests: ArraySlice<Manifest>, _ steps: inout Int
+    ) throws(VaultError) -> [Manifest.Pack] {
+        steps += 1
+        for (index, manifest) in zip(manifests.indices, manifests) {
             guard let found = manifest.segments.first(where: { $0.object.digest == segment }) else { continue }
             var packs: [Manifest.Pack] = []
-            for earlier in found.replaced { packs += try self.packs(behind: earlier, domain) }
+            for earlier in found.replaced { packs += try Self.packs(behind: earlier, manifests[..<index], &steps) }
+            guard packs.count <= Manifest.packLimit, steps <= Manifest.packLimit else {
+                throw .damaged("index segment \(segment) claims to stand for too many packs")
+            }
             return packs + manifest.packs
         }
         throw .damaged("no archive names index segment \(segment)")

@@ -2,9 +2,6 @@ import Foundation
 import Glibc
 import Testing
 
-/// The path of the built `qala`; the tests of the real binary need it.
-let qalaBinary = ProcessInfo.processInfo.environment["QALA_BINARY"]
-
 @Suite("The real binary")
 struct BinaryTests {
     @Test("Where the binary is missing although everything must be tested, that is a failure")
@@ -23,10 +20,10 @@ struct BinaryTests {
 
         let run = try world.qala("archive", "tree", "--json")
         #expect(run.status == 0, "\(run.errorText)")
-        let report = try object(run)
+        let report = try World.object(run)
         #expect(report["files"] as? Int == 2 && report["partial"] as? Bool == false)
 
-        let archives = try object(try world.qala("archives", "--json"))["archives"] as? [[String: Any]]
+        let archives = try World.object(try world.qala("archives", "--json"))["archives"] as? [[String: Any]]
         #expect(archives?.count == 1)
         let id = archives?.first?["id"] as? String ?? ""
         #expect(id == report["archive"] as? String)
@@ -56,15 +53,16 @@ struct BinaryTests {
         // Files as young as the run are read again on purpose: their stamps prove nothing yet.
         sleep(3)
         #expect(try world.qala("archive", "tree").status == 0)
-        let second = try object(try world.qala("archive", "tree", "--json"))
+        let second = try World.object(try world.qala("archive", "tree", "--json"))
         #expect(second["filesRead"] as? Int == 0)
         try world.write("tree/b.txt", "three\n")
         #expect(try world.qala("archive", "tree").status == 0)
-        let archives = try object(try world.qala("archives", "--json"))["archives"] as? [[String: Any]] ?? []
+        let archives = try World.object(try world.qala("archives", "--json"))["archives"] as? [[String: Any]] ?? []
         let ids = archives.sorted { ($0["time"] as? String ?? "") < ($1["time"] as? String ?? "") }
             .compactMap { $0["id"] as? String }
         try #require(ids.count == 3)
-        let changes = try object(try world.qala("diff", ids[1], "latest", "--json"))["differences"] as? [[String: Any]]
+        let changes =
+            try World.object(try world.qala("diff", ids[1], "latest", "--json"))["differences"] as? [[String: Any]]
         #expect(changes?.contains { $0["path"] as? String == world.path("tree/b.txt") } == true)
     }
 
@@ -123,7 +121,7 @@ struct BinaryTests {
         #expect(run.outputText.contains("Aysel Quliyeva") && run.outputText.contains("configuration files"))
         #expect(try world.qala("cat", "latest:web:" + world.path("tree/a.conf")).outputText == "x\n")
         #expect(try world.qala("cat", "latest:web:" + world.path("tree/b.bak")).status == 14)
-        let second = try object(try world.qala("run", "p.yaml", "--json"))
+        let second = try World.object(try world.qala("run", "p.yaml", "--json"))
         #expect((second["responsible"] as? [String: Any])?["name"] as? String == "Aysel Quliyeva")
         #expect(second["component"] as? String == "config")
     }
@@ -136,46 +134,4 @@ struct BinaryTests {
         let best = try (0..<10).map { _ in try clock.measure { _ = try world.qala("--version") } }.min()
         #expect(best ?? .seconds(1) < .milliseconds(100))
     }
-
-    private func object(_ finished: Finished) throws -> [String: Any] {
-        let value = try JSONSerialization.jsonObject(with: Data(finished.output))
-        return try #require(value as? [String: Any], "\(finished.errorText)")
-    }
-}
-
-/// A folder with a passphrase, a vault and a host state of its own.
-private struct World {
-    let folder: URL
-
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
-            .appending(path: "qala-test-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try write("passphrase", "correct horse battery\n")
-        chmod(path("passphrase"), 0o600)
-    }
-
-    func url(_ name: String) -> URL { folder.appending(path: name) }
-    func path(_ name: String) -> String { url(name).path }
-
-    func write(_ name: String, _ text: String) throws {
-        let file = url(name)
-        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: file)
-    }
-
-    func qala(_ arguments: String...) throws -> Finished {
-        try ProcessRunner.run(
-            try #require(qalaBinary), arguments,
-            environment: [
-                "HOME": folder.path, "PATH": "/usr/bin:/bin", "QALA_VAULT": path("vault"), "QALA_STATE": path("state"),
-                "QALA_PASSPHRASE_FILE": path("passphrase"), "SWIFT_BACKTRACE": "enable=no",
-            ], in: folder)
-    }
-
-    func remove() { try? FileManager.default.removeItem(at: folder) }
-}
-
-extension Finished {
-    fileprivate var errorLines: [[UInt8]] { errors.split(separator: 0x0A).map(Array.init) }
 }

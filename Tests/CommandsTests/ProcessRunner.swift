@@ -30,10 +30,15 @@ enum ProcessRunner {
         _ program: String, _ arguments: [String], environment: [String: String], input: String = "", in folder: URL,
         seconds: Double = 120
     ) throws -> Finished {
+        try start(program, arguments, environment: environment, input: input, in: folder).wait(seconds: seconds)
+    }
+
+    static func start(
+        _ program: String, _ arguments: [String], environment: [String: String], input: String = "", in folder: URL
+    ) throws -> RunningProcess {
         let name = UUID().uuidString
         let files = ["in", "out", "err"].map { folder.appending(path: ".\(name).\($0)").path }
         try Data(input.utf8).write(to: URL(filePath: files[0]))
-        defer { for file in files { unlink(file) } }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -48,14 +53,45 @@ enum ProcessRunner {
                 posix_spawn(&child, shell[0], &actions, nil, argv, envp)
             }
         }
-        guard status == 0 else { throw RunnerError(message: "\(program) cannot be started: error \(status)") }
-        let code = try wait(for: child, seconds: seconds)
+        guard status == 0 else {
+            for file in files { unlink(file) }
+            throw RunnerError(message: "\(program) cannot be started: error \(status)")
+        }
+        return RunningProcess(program: program, child: child, files: files)
+    }
+
+    private static func withStrings<Result>(
+        _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+    ) -> Result {
+        let copies = strings.map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        return body(copies + [nil])
+    }
+}
+
+/// A process that was started; to be waited for once.
+final class RunningProcess {
+    private let program: String
+    private let child: pid_t
+    private let files: [String]
+
+    fileprivate init(program: String, child: pid_t, files: [String]) {
+        self.program = program
+        self.child = child
+        self.files = files
+    }
+
+    func send(_ signal: Int32) { kill(child, signal) }
+
+    func wait(seconds: Double = 120) throws -> Finished {
+        defer { for file in files { unlink(file) } }
+        let code = try status(seconds: seconds)
         return Finished(
             status: code, output: Array(try Data(contentsOf: URL(filePath: files[1]))),
             errors: Array(try Data(contentsOf: URL(filePath: files[2]))))
     }
 
-    private static func wait(for child: pid_t, seconds: Double) throws -> Int32 {
+    private func status(seconds: Double) throws -> Int32 {
         let clock = ContinuousClock()
         let end = clock.now + .seconds(seconds)
         var status: Int32 = 0
@@ -66,19 +102,11 @@ enum ProcessRunner {
             if clock.now > end {
                 kill(child, SIGKILL)
                 waitpid(child, &status, 0)
-                throw RunnerError(message: "the process took longer than \(seconds) seconds")
+                throw RunnerError(message: "\(program) took longer than \(seconds) seconds")
             }
             usleep(2000)
         }
         let signal = status & 0x7F
         return signal == 0 ? status >> 8 & 0xFF : 128 + signal
-    }
-
-    private static func withStrings<Result>(
-        _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
-    ) -> Result {
-        let copies = strings.map { strdup($0) }
-        defer { for copy in copies { free(copy) } }
-        return body(copies + [nil])
     }
 }

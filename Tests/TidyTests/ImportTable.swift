@@ -9,7 +9,10 @@ enum ImportTable {
         // F0 sees no clock and does no I/O.
         "Domain": [],
         // F1 does without Foundation; `Documents` parses text for people and may use it.
-        "Vault": system.union(["Domain", "CZstd", "COpenSSL", "CLinux", "CBlake3", "CQREncode", "Crypto"]),
+        // The vault has JSON in two places (genesis, archive headers), for which the essentials suffice.
+        "Vault": system.union([
+            "Domain", "CZstd", "COpenSSL", "CLinux", "CBlake3", "CQREncode", "Crypto", "FoundationEssentials",
+        ]),
         "Catalog": system.union(["Domain", "CLinux", "CZstd"]),
         "Collectors": system.union(["Domain", "CLinux"]),
         "Documents": system.union(foundation).union(["Domain", "Yams"]),

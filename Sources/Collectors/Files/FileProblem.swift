@@ -28,8 +28,11 @@ package struct FileProblem: Sendable, Hashable {
         self.detail = detail
     }
 
-    package var message: String {
-        let words =
+    package var message: String { "\(CollectorError.displayPath(path)) \(reason)" }
+
+    /// The message without the path.
+    package var reason: String {
+        var text =
             switch what {
             case .unreadable: "cannot be read"
             case .vanished: "vanished before it was read"
@@ -49,7 +52,6 @@ package struct FileProblem: Sendable, Hashable {
             case .permissionsNotSet: "did not get its permissions"
             case .timeNotSet: "did not get its time of modification"
             }
-        var text = "\(CollectorError.displayPath(path)) \(words)"
         if !detail.isEmpty { text += " (\(detail))" }
         if systemError != 0 { text += ": \(CollectorError.systemText(systemError))" }
         return text

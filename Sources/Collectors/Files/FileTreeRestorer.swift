@@ -89,8 +89,9 @@ package final class FileTreeRestorer {
     private static func make(_ path: ArraySlice<UInt8>, _ mode: mode_t) throws(CollectorError) -> Bool {
         if CName(path).withPointer({ mkdir($0, mode) }) == 0 { return true }
         let number = errno
-        // Other errors than these may come before EEXIST although the directory is there: opening it decides.
-        guard number == EEXIST || number == EROFS || number == EACCES else {
+        // These may come before EEXIST although the directory is there.
+        let mayExist = number == EROFS || number == EACCES
+        guard number == EEXIST || mayExist && CName(path).withPointer({ access($0, F_OK) }) == 0 else {
             throw CollectorError.system(number, "cannot make the target", Array(path))
         }
         return false

@@ -28,7 +28,8 @@ extension FileTreeRestorer {
         case .refuse:
             throw CollectorError(
                 .conflict, "\(CollectorError.displayPath(path)) exists already in the target",
-                hint: "Restore into an empty directory, or say whether to skip, overwrite or keep both.")
+                hint: "Restore into an empty directory, or say what to do with --conflict skip, overwrite or keep-both."
+            )
         case .skip:
             skippedCount += 1
             return .left

@@ -21,6 +21,7 @@ package final class RestoringFile: Sendable {
     package let size: UInt64
     /// -1 once it is closed.
     private let descriptor: Atomic<Int32>
+    private let isDiscarded = Atomic(false)
     private let writtenEnd = Atomic<UInt64>(0)
     private let parent: DirectoryHandle
     private let naming: Naming
@@ -42,7 +43,11 @@ package final class RestoringFile: Sendable {
         self.metadata = metadata
     }
 
-    deinit { discard() }
+    deinit {
+        discard()
+        let number = descriptor.load(ordering: .relaxed)
+        if number >= 0 { _ = close(number) }
+    }
 
     /// Writes all of `bytes` at `offset`; they must lie within ``size``.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(CollectorError) {
@@ -71,7 +76,7 @@ package final class RestoringFile: Sendable {
     /// system. On failure the file is taken away.
     package func finish() throws(CollectorError) {
         let number = descriptor.load(ordering: .relaxed)
-        guard number >= 0 else { return }
+        guard number >= 0, !isDiscarded.load(ordering: .relaxed) else { return }
         if writtenEnd.load(ordering: .relaxed) < size, let length = Int(exactly: size) {
             guard ftruncate(number, length) == 0 else {
                 let error = CollectorError.system(errno, "cannot set the length of", path)
@@ -89,10 +94,12 @@ package final class RestoringFile: Sendable {
         if close(number) != 0, errno != EINTR { throw CollectorError.system(errno, "cannot close", path) }
     }
 
-    /// Closes the file and removes it, because its content cannot be had. Harmless after ``finish()``.
+    /// Removes the file, because its content cannot be had. Harmless after ``finish()``.
+    ///
+    /// It stays open until nobody holds it: another thread may be writing, and the number of a closed descriptor would be
+    /// that of the next file.
     package func discard() {
-        let number = descriptor.exchange(-1, ordering: .relaxed)
-        guard number >= 0 else { return }
+        guard descriptor.load(ordering: .relaxed) >= 0, !isDiscarded.exchange(true, ordering: .relaxed) else { return }
         let name =
             switch naming {
             case .direct(let name): name
@@ -104,6 +111,5 @@ package final class RestoringFile: Sendable {
                 _ = unlinkat(parent.number, name, 0)
             }
         }
-        _ = close(number)
     }
 }

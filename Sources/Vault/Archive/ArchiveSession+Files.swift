@@ -16,7 +16,8 @@ final class OpenGroup {
     }
 
     var isFull: Bool {
-        used - Self.headerRoom >= ArchiveSession.Limits.groupBytes || members.count == ArchiveSession.Limits.groupMembers
+        used - Self.headerRoom >= ArchiveSession.Limits.groupBytes
+            || members.count == ArchiveSession.Limits.groupMembers
     }
 
     /// Takes a file in; returns its number in the group.
@@ -104,7 +105,7 @@ extension ArchiveSession {
                 .io, "the remembered tree of this source changed while it was used", hint: "Run the command again.")
         }
         try matchUnchanged(cursor)
-        if entry.kind == .file { totalBytes += entry.size }
+        if entry.kind == .file { totalBytes = totalBytes.addingClamped(entry.size) }
     }
 
     /// Passes by what the old tree holds before `path`: it is gone from the source.
@@ -161,7 +162,7 @@ extension ArchiveSession {
         if let cursor = old.cursor, cursor.path == entry.path { old.advance() }
         entry.linkCount = entry.kind == .directory ? 1 : max(1, entry.linkCount)
         if entry.linkCount > 1, entry.kind == .file { remember(&entry, place) }
-        if entry.kind == .file { totalBytes += entry.size }
+        if entry.kind == .file { totalBytes = totalBytes.addingClamped(entry.size) }
         page.append(entry, place)
         try closePageIfFull()
         return entry
@@ -216,9 +217,12 @@ extension ArchiveSession {
             partial.device == entry.device, partial.modified == entry.modified, partial.changed == entry.changed,
             partial.size == entry.size
         {
-            file.extents = partial.extents.map { PendingExtent(length: $0.length, chunk: $0.chunk.map(ChunkHandle.known)) }
+            file.extents = partial.extents.map {
+                PendingExtent(length: $0.length, chunk: $0.chunk.map(ChunkHandle.known))
+            }
             file.offset = partial.offset
         }
+        try checkExtents(of: file, isSparse: isSparse)
         while file.offset < entry.size {
             var data = file.offset..<entry.size
             if isSparse {
@@ -231,6 +235,7 @@ extension ArchiveSession {
             }
             let end = data.upperBound
             try storeRun(&file, content, upTo: end)
+            try checkExtents(of: file, isSparse: true)
             // The file ended before it should: what there was is kept, and the change is reported.
             guard file.offset == end else { break }
         }
@@ -239,6 +244,20 @@ extension ArchiveSession {
             entry.size = file.offset
         }
         return entry.size == 0 ? .none : .extents(file.extents)
+    }
+
+    /// An entry lies in one page, and a page in one chunk: what would not fit is refused before it is read, as far as its size
+    /// tells.
+    private func checkExtents(of file: LargeFile, isSparse: Bool) throws(FileTooLarge) {
+        let expected = isSparse ? 0 : file.entry.size / UInt64(chunker.parameters.normal)
+        guard file.extents.count <= Limits.extents, expected <= UInt64(Limits.extents) else { throw FileTooLarge() }
+    }
+
+    /// A problem of the file, which is left out, not of the run.
+    struct FileTooLarge: Failure {
+        var kind: FailureKind { .failed }
+        var message: String { "has more than \(Limits.extents) parts, which an archive of format 1 cannot describe" }
+        var hint: String { "Split the file, or archive what it holds as files." }
     }
 
     struct LargeFile {

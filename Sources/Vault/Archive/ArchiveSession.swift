@@ -35,6 +35,8 @@ package final class ArchiveSession {
         static let pageBytes = 192 << 10
         static let smallestPage = 24 << 10
         static let pendingPages = 12
+        /// Parts of one file, at 41 bytes each in its page: a chunk id, its number, a length.
+        static let extents = 400_000
         static let readBuffer = 8 << 20
         /// Entries in one batch, and bytes of small files in it.
         static let batchEntries = 512
@@ -135,7 +137,8 @@ package final class ArchiveSession {
         try vault.log.refresh()
         guard let domain = vault.log.keySet.currentDomain(writer.domain) else {
             throw VaultError(
-                .notAllowed, "this host's domain is not in the vault", hint: "Enrol it again with `qala key enrol-host`.")
+                .notAllowed, "this host's domain is not in the vault",
+                hint: "Enrol it again with `qala key enrol-host`.")
         }
         let secret = try Secret.random()
         let keyring = try Keyring(sealing: secret, vaultID: vault.vaultID, sessionID: id, to: domain).encode()
@@ -167,7 +170,8 @@ package final class ArchiveSession {
         base = Self.loadBase(vault, source)
         old = try OldTree(base: base?.reader, journal: interrupted?.journal)
         changes = ChangeDetector(
-            try OldTree(base: Self.loadBase(vault, source)?.reader, journal: try interrupted?.journal.reopened(vault.vaultID)))
+            try OldTree(
+                base: Self.loadBase(vault, source)?.reader, journal: try interrupted?.journal.reopened(vault.vaultID)))
         resumed = interrupted.map { ($0.session, $0.lock, $0.journal.checkpoint.partial) }
         journal = try TreeCacheWriter(
             path: vault.host.journalPath(source, id), vaultID: vault.vaultID, session: id)

@@ -15,7 +15,7 @@ package struct ChunkerParameters: Sendable, Equatable {
     package let normal: Int
     package let maximum: Int
 
-    /// 512 KiB, 2 MiB, 8 MiB.
+    /// 1 MiB, 2 MiB, 4 MiB: the minimum is not scanned, and the maximum bounds the buffers of every thread.
     package static let standard = ChunkerParameters(minimum: 1 << 20, normal: 2 << 20, maximum: 4 << 20)
 
     /// - Precondition: ``areValid(minimum:normal:maximum:)``, which is to be asked first about sizes from storage.

@@ -7,7 +7,8 @@ enum StateFile {
     static func failure(_ what: String, _ path: String) -> VaultError {
         let code = errno
         return VaultError(
-            code == ENOSPC || code == EDQUOT ? .noSpace : .io, "\(what) \(path) failed: \(String(cString: strerror(code)))",
+            code == ENOSPC || code == EDQUOT ? .noSpace : .io,
+            "\(what) \(path) failed: \(String(cString: strerror(code)))",
             hint: "Check the disk and the rights of the host state directory (--state or QALA_STATE).")
     }
 
@@ -34,7 +35,9 @@ enum StateFile {
         var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { Glibc.pread(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(done)) }
+            let count = bytes.withUnsafeMutableBytes {
+                Glibc.pread(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(done))
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw failure("reading", path) }
             done += count
@@ -122,7 +125,9 @@ final class AppendFile {
     func flush() throws(VaultError) {
         var done = 0
         while done < buffer.count {
-            let count = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            let count = buffer.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw StateFile.failure("writing", path) }
             done += count

@@ -149,7 +149,8 @@ final class TreeCacheReader {
                 Int(packed), check
             )
         }
-        guard let (described, count, check) = fields, count <= described.plainCount, described.plainCount <= TreeFrame.payloadLimit,
+        guard let (described, count, check) = fields, count <= described.plainCount,
+            described.plainCount <= TreeFrame.payloadLimit,
             offset + header.count + count <= length
         else { return nil }
         var frame = described

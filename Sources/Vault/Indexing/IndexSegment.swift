@@ -78,7 +78,9 @@ struct IndexSegment: Sendable {
     }
 
     private func bound(_ first: Int) -> Int {
-        min(count, Int(UInt32(littleEndian: storage.bytes.loadUnaligned(fromByteOffset: fanOut + 4 * first, as: UInt32.self))))
+        min(
+            count,
+            Int(UInt32(littleEndian: storage.bytes.loadUnaligned(fromByteOffset: fanOut + 4 * first, as: UInt32.self))))
     }
 
     private func id(_ index: Int) -> Digest {

@@ -22,7 +22,9 @@ final class MappedBytes: @unchecked Sendable {
         var info = stat()
         guard fstat(descriptor, &info) == 0, info.st_size > 0 else { return nil }
         let count = Int(info.st_size)
-        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else { return nil }
+        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            return nil
+        }
         bytes = UnsafeRawBufferPointer(start: start, count: count)
         isMapped = true
     }

@@ -67,8 +67,9 @@ package struct RecoveryKit: Sendable {
                    \(Self.listCommand)
               3. Boş qovluğa bərpa edin:
                    \(Self.restoreCommand)
-              4. Jurnalda bu nömrəli qeydin yoxlama cəmi yuxarıdakı ilə eyni olmalıdır.
-                 Belə deyilsə, bu nüsxə köhnədir və ya kəsilib: başqasını götürün.
+              4. Bu nüsxənin jurnalında yuxarıdakı qeyd olmalıdır; bu əmr yoxlayır:
+                   \(headCommand)
+                 Zədə göstərilirsə, nüsxə köhnədir və ya kəsilib: başqasını götürün.
               5. Sonra kit.key faylını silin, zərfi yenidən möhürləyin və açılmasını
                  qeydiyyata alın.
 
@@ -91,8 +92,9 @@ package struct RecoveryKit: Sendable {
                    \(Self.listCommand)
               3. Restore into an empty directory:
                    \(Self.restoreCommand)
-              4. The log must have a record of the number above with the digest above. If it
-                 has not, this copy is old or was cut short: take another one.
+              4. The log of this copy must have the record named above; this checks it:
+                   \(headCommand)
+                 If damage is shown, this copy is old or was cut short: take another.
               5. Afterwards delete kit.key, seal the envelope again and register that it was
                  opened.
 
@@ -100,6 +102,9 @@ package struct RecoveryKit: Sendable {
     }
 
     private static let listCommand = "qala archives --vault /mnt/vault --key-file kit.key"
+    private var headCommand: String {
+        "qala verify --vault /mnt/vault --without-keys --head \(logNumber):\(logDigest.hex.prefix(16))"
+    }
     private static let restoreCommand = "qala restore latest --vault /mnt/vault --key-file kit.key --to /restore"
 
     /// The code as a QR symbol of half blocks, black on white, with the quiet zone of four modules that scanners want.

@@ -28,7 +28,8 @@ package struct Genesis: Sendable {
     /// A new vault's genesis; the salt makes every vault id unique.
     package init(suite: HashSuite, rootKey: Digest, created: String) throws(VaultError) {
         let fields = Fields(
-            format: 1, suite: suite.name, created: created, root: rootKey.hex, salt: Random.digest().hex, compatible: [],
+            format: 1, suite: suite.name, created: created, root: rootKey.hex, salt: Random.digest().hex,
+            compatible: [],
             readCompatible: [], incompatible: [])
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]

@@ -146,8 +146,10 @@ package struct LogRecord: Sendable {
             return try LogRecord(reading: &reader)
         }
         let message = Self.signedMessage(bytes[..<signedCount], vaultID)
-        guard SigningKey.verify(
-                signature: Array(bytes[signedCount...]), message: message, publicKey: signer) else {
+        guard
+            SigningKey.verify(
+                signature: Array(bytes[signedCount...]), message: message, publicKey: signer)
+        else {
             throw .damaged("the signature of log record \(number) is invalid")
         }
     }

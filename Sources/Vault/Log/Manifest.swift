@@ -3,6 +3,7 @@ package import Domain
 /// The objects that a checkpoint or commit makes count. See `docs/format.md` §5.
 package struct Manifest: Sendable, Equatable {
     static let byteLimit = 64 << 20
+    static let packLimit = 1 << 20
     private static let magic = Array("QALAMANI".utf8)
 
     package struct Pack: Sendable, Hashable {
@@ -59,7 +60,7 @@ package struct Manifest: Sendable, Equatable {
             throw reader.malformed("it does not start as one")
         }
         session = try reader.digest()
-        for _ in 0..<(try reader.varint(upTo: 1 << 20)) {
+        for _ in 0..<(try reader.varint(upTo: Self.packLimit)) {
             packs.append(Pack(id: try reader.digest(), length: try reader.u64(), digest: try reader.digest()))
         }
         for _ in 0..<(try reader.varint(upTo: 4096)) {

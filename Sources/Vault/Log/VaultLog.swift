@@ -28,6 +28,8 @@ package struct SessionRecord: Sendable {
 /// 2. The end is where no record and no higher number exists.
 /// 3. Appending is put-if-absent: of two appenders one wins, the other reads on and tries again. Nothing else in the
 ///    vault makes an object count.
+/// 4. A record is appended only when its predecessor is known to be durable: one that was merely read may be in the cache of
+///    a disk whose sync has failed, or of a writer that died before it, and a record behind a hole would end the log.
 ///
 /// Confined to one thread at a time by its owner.
 package final class VaultLog {
@@ -99,21 +101,31 @@ package final class VaultLog {
                 number: count, previous: head, signer: key.publicKey, time: time, body: try build(self))
             try check(record)
             let bytes = try record.encode(vaultID: vaultID, key: key)
-            let outcome = try put(bytes, named: LogRecord.objectName(record.number))
-            switch outcome {
+            try settle()
+            switch try store.putIfAbsent(LogRecord.objectName(record.number), bytes) {
             case .created, .alreadyThere:
-                try apply(record, bytes: bytes)
+                try apply(record, bytes: bytes, isOwn: true)
                 return record.number
             case .exists: continue
             }
         }
     }
 
-    private func put(_ bytes: [UInt8], named name: String) throws(VaultError) -> PutOutcome {
-        try store.putIfAbsent(name, bytes)
+    /// The newest record's bytes while they were read and not written by this process.
+    private var unsettled: [UInt8]?
+
+    /// Makes the newest record durable: putting the same bytes again is what a store vouches for.
+    private func settle() throws(VaultError) {
+        guard let bytes = unsettled, count > 0 else { return }
+        guard try store.putIfAbsent(LogRecord.objectName(count - 1), bytes) != .exists else {
+            throw VaultError(
+                .rolledBack, "log record \(count - 1) was replaced by another one",
+                hint: "Do not archive here. Compare with the mirror: somebody exchanges the log of this vault.")
+        }
+        unsettled = nil
     }
 
-    private func apply(_ record: LogRecord, bytes: [UInt8]) throws(VaultError) {
+    private func apply(_ record: LogRecord, bytes: [UInt8], isOwn: Bool = false) throws(VaultError) {
         guard record.number == count, record.previous == head else {
             throw .damaged("log record \(count) does not continue the log")
         }
@@ -132,6 +144,7 @@ package final class VaultLog {
         head = ObjectHasher.digest(of: bytes, suite: suite)
         chain.append(head)
         count += 1
+        unsettled = isOwn ? nil : bytes
     }
 
     private func adopt(_ reference: ObjectReference) throws(VaultError) {
@@ -157,7 +170,9 @@ package final class VaultLog {
             guard record.number > 0, let writer = keySet.writer(record.signer), writer.state == .active else {
                 throw refuse("is signed by no writer of this vault")
             }
-            guard writer.domainID == opening.domain, keySet.domain(opening.domain, generation: opening.generation) != nil else {
+            guard writer.domainID == opening.domain,
+                keySet.domain(opening.domain, generation: opening.generation) != nil
+            else {
                 throw refuse("opens a session in a domain that is not its writer's")
             }
             guard sessions[opening.session] == nil else { throw refuse("opens a session twice") }

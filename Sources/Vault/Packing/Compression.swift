@@ -57,10 +57,26 @@ final class Decompressor {
     func decompress(
         _ packed: UnsafeRawBufferPointer, into out: UnsafeMutableRawBufferPointer
     ) throws(VaultError) {
+        // In one piece zstd needs no window and would take any, several frames in a row, and frames that hold nothing.
+        guard ZSTD_findFrameCompressedSize(packed.baseAddress, packed.count) == packed.count,
+            Self.windowFits(packed, in: out.count)
+        else { throw .damaged("a chunk is not packed as one frame within the limits") }
         let count = ZSTD_decompressDCtx(context, out.baseAddress, out.count, packed.baseAddress, packed.count)
         guard ZSTD_isError(count) == 0, count == out.count else {
             throw .damaged("a chunk does not decompress to its length")
         }
+    }
+
+    /// Whether a reader that decompresses piece by piece needs a window of the limit at most, or no more than the chunk (RFC
+    /// 8878, 3.1.1.1: a frame of a single segment has its content for a window).
+    private static func windowFits(_ packed: UnsafeRawBufferPointer, in count: Int) -> Bool {
+        guard packed.count > 6 else { return false }
+        let magic = UInt32(littleEndian: packed.loadUnaligned(as: UInt32.self))
+        guard magic == 0xFD2F_B528 else { return false }
+        if packed[4] & 0x20 != 0 { return count <= PackFormat.chunkLimit }
+        let exponent = Int32(packed[5] >> 3) + 10
+        let mantissa = Int(packed[5] & 7)
+        return exponent < windowLogLimit || exponent == windowLogLimit && mantissa == 0
     }
 }
 

@@ -119,7 +119,8 @@ struct RecordHeader {
     }
 
     init(
-        kind: ChunkKind, codec: ChunkCodec, slot: UInt32, storedLength: UInt32, chunkID: Digest, commitment: RecordCommitment
+        kind: ChunkKind, codec: ChunkCodec, slot: UInt32, storedLength: UInt32, chunkID: Digest,
+        commitment: RecordCommitment
     ) {
         self.kind = kind
         self.codec = codec
@@ -211,7 +212,8 @@ enum PackFooter {
     }
 
     /// Reads and checks the footer of a pack through its trailer.
-    static func read(from reader: any ObjectReader, length: UInt64, suite: HashSuite) throws(VaultError) -> [PackEntry] {
+    static func read(from reader: any ObjectReader, length: UInt64, suite: HashSuite) throws(VaultError) -> [PackEntry]
+    {
         guard length <= PackFormat.packLimit,
             length >= UInt64(PackFormat.headerCount + PackFormat.trailerCount + 8)
         else { throw .damaged("a pack of \(length) bytes is out of bounds") }

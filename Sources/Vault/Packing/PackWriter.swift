@@ -99,7 +99,8 @@ final class PackWriter {
     }
 
     private func makeRoom(for count: Int) {
-        let needed = PackFormat.paddedPayload(Compressor.bound(count) + PackFormat.payloadHeaderCount)
+        let needed =
+            PackFormat.paddedPayload(Compressor.bound(count) + PackFormat.payloadHeaderCount)
             + PackFormat.recordHeaderCount + PackFormat.tagCount
         guard payload.bytes.count < needed else { return }
         payload = RawBuffer(count: needed)

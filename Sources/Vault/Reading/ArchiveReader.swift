@@ -15,18 +15,20 @@ package final class ArchiveReader {
     package func forEachPage(
         under prefix: [UInt8] = [], _ body: (Digest, PageCursor) throws -> Bool
     ) throws {
-        var last: [UInt8]?
+        var last: PageEnd?
         try forEachPageReference(under: prefix) { child in
             let cursor = try page(child, after: last)
-            defer { last = cursor.path }
+            defer { last = PageEnd(cursor) }
             return try body(child.id, cursor)
         }
     }
 
     /// One page, before its first entry.
-    package func page(_ reference: PageReference, after last: [UInt8]? = nil) throws(VaultError) -> PageCursor {
+    package func page(_ reference: PageReference, after last: PageEnd? = nil) throws(VaultError) -> PageCursor {
         let cursor = try PageCursor(Array(try chunks.read(reference.id, .page)))
-        guard UInt64(cursor.entryCount) == reference.entries else { throw .damaged("a page lacks entries") }
+        guard cursor.entryCount > 0, UInt64(cursor.entryCount) == reference.entries else {
+            throw .damaged("a page lacks entries")
+        }
         cursor.expect(first: reference.firstPath, after: last)
         return cursor
     }
@@ -35,7 +37,15 @@ package final class ArchiveReader {
     package func forEachPageReference(
         under prefix: [UInt8] = [], _ body: (PageReference) throws -> Bool
     ) throws {
-        _ = try visit(archive.commit.root, level: archive.commit.level, prefix, body)
+        var last: [UInt8]?
+        _ = try visit(archive.commit.root, level: archive.commit.level, first: nil, prefix) { page in
+            // Nodes may be shared, so only the order of pages bounds how often one can be met.
+            if let last, PathOrder.compare(last, page.firstPath) >= 0 {
+                throw VaultError.damaged("the pages of an archive are out of order")
+            }
+            last = page.firstPath
+            return try body(page)
+        }
     }
 
     package struct PageReference: Sendable {
@@ -47,12 +57,16 @@ package final class ArchiveReader {
     /// Ids of all nodes, for checks.
     package var onNode: ((Digest) -> Void)?
 
+    /// `first` is the first path that the node above gives; nil for the root, which alone may be empty.
     private func visit(
-        _ id: Digest, level: UInt8, _ prefix: [UInt8], _ body: (PageReference) throws -> Bool
+        _ id: Digest, level: UInt8, first: [UInt8]?, _ prefix: [UInt8], _ body: (PageReference) throws -> Bool
     ) throws -> Bool {
         guard level >= 1, level <= 8 else { throw VaultError.damaged("the tree of an archive is too deep") }
         let node = try Node(decoding: try chunks.read(id, .node))
         guard node.level == level else { throw VaultError.damaged("a node stands at the wrong level") }
+        guard first == nil && level == 1 || node.children.first != nil,
+            first == nil || node.children.first?.firstPath == first
+        else { throw VaultError.damaged("a node does not begin as the one above it says") }
         onNode?(id)
         for (index, child) in node.children.enumerated() {
             if !prefix.isEmpty {
@@ -70,7 +84,7 @@ package final class ArchiveReader {
             let goesOn =
                 level == 1
                 ? try body(PageReference(id: child.id, firstPath: child.firstPath, entries: child.entries))
-                : try visit(child.id, level: level - 1, prefix, body)
+                : try visit(child.id, level: level - 1, first: child.firstPath, prefix, body)
             guard goesOn else { return false }
         }
         return true
@@ -98,7 +112,10 @@ package final class ArchiveReader {
     ) throws {
         switch content {
         case .none: break
-        case .member(let group, let index): try body(try reader.group(group).member(index))
+        case .member(let id, let index):
+            let group = try reader.group(id)
+            defer { withExtendedLifetime(group) {} }
+            try body(try group.member(index))
         case .extents(let extents):
             for extent in extents {
                 if let chunk = extent.chunk {

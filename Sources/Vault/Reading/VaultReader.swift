@@ -12,6 +12,7 @@ package final class VaultReader: @unchecked Sendable {
     private var indexes: [Digest: [IndexSegment]] = [:]
     private var sessions: [Digest: SessionKey] = [:]
     private var packs: [Digest: OpenedPack] = [:]
+    let groups = GroupCache()
     private static let openPackLimit = 128
 
     private struct DomainKey: Hashable {
@@ -176,12 +177,15 @@ package final class ChunkReader {
 }
 
 /// A group's plaintext: the table of lengths and the members behind it.
-package struct GroupView {
-    private let bytes: UnsafeRawBufferPointer
+package struct GroupView: Sendable {
+    // SAFETY: points into `owner`, or into memory that its user keeps; read only.
+    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+    private let owner: RawBuffer?
     /// Start of each member and the end of the last.
     private let offsets: [Int]
 
-    init(_ bytes: UnsafeRawBufferPointer) throws(VaultError) {
+    /// The bytes must live as long as the view: as part of `owner`, or because the caller sees to it.
+    init(_ bytes: UnsafeRawBufferPointer, of owner: RawBuffer? = nil) throws(VaultError) {
         var reader = ByteReader(bytes, reading: "a group")
         let count = Int(try reader.u32())
         guard count <= reader.remaining / 4 else { throw reader.malformed("its count is out of bounds") }
@@ -190,6 +194,7 @@ package struct GroupView {
         for _ in 0..<count { offsets.append((offsets.last ?? 0) + Int(try reader.u32())) }
         guard offsets.last == bytes.count else { throw reader.malformed("its lengths do not fit") }
         self.bytes = bytes
+        self.owner = owner
         self.offsets = offsets
     }
 
@@ -197,9 +202,40 @@ package struct GroupView {
     var lengths: [Int] { zip(offsets.dropFirst(), offsets).map { $0 - $1 } }
     var firstOffset: Int { offsets[0] }
 
+    /// Valid as long as the view is kept (`withExtendedLifetime`).
     package func member(_ index: Int) throws(VaultError) -> UnsafeRawBufferPointer {
         guard index >= 0, index < count else { throw .damaged("a group has no member \(index)") }
         return UnsafeRawBufferPointer(rebasing: bytes[offsets[index]..<offsets[index + 1]])
+    }
+}
+
+/// The groups that were opened last, shared by the threads of a restore.
+///
+/// SAFETY: `groups` and `order` are touched inside `monitor.locked`.
+final class GroupCache: @unchecked Sendable {
+    /// Groups hold up to 1.5 MiB each.
+    private static let limit = 20
+    private let monitor = Monitor()
+    private var groups: [Digest: GroupView] = [:]
+    private var order: [Digest] = []
+
+    func find(_ id: Digest) -> GroupView? {
+        monitor.locked {
+            guard let found = groups[id] else { return nil }
+            if order.last != id, let at = order.lastIndex(of: id) {
+                order.remove(at: at)
+                order.append(id)
+            }
+            return found
+        }
+    }
+
+    func insert(_ id: Digest, _ group: GroupView) {
+        monitor.locked {
+            guard groups.updateValue(group, forKey: id) == nil else { return }
+            order.append(id)
+            if order.count > Self.limit { groups[order.removeFirst()] = nil }
+        }
     }
 }
 
@@ -211,7 +247,16 @@ extension ChunkReader {
         return ids
     }
 
-    package func group(_ id: Digest) throws(VaultError) -> GroupView { try GroupView(try read(id, .group)) }
+    /// A group of small files. The last few are kept: files in order of their paths come back to the same groups.
+    package func group(_ id: Digest) throws(VaultError) -> GroupView {
+        if let known = reader.groups.find(id) { return known }
+        let bytes = try read(id, .group)
+        let copy = RawBuffer(count: bytes.count)
+        copy.bytes.copyMemory(from: bytes)
+        let group = try GroupView(copy.slice(0..<bytes.count), of: copy)
+        reader.groups.insert(id, group)
+        return group
+    }
 
     package func data(_ id: Digest, length: UInt64) throws(VaultError) -> UnsafeRawBufferPointer {
         let bytes = try read(id, .data)

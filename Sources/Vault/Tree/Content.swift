@@ -70,14 +70,26 @@ struct Owner: Hashable, Sendable {
     var group: UInt32
     var userName: [UInt8]
     var groupName: [UInt8]
+
+    /// A name that is longer than format 1 allows is left out: the number remains.
+    init(user: UInt32, group: UInt32, userName: [UInt8], groupName: [UInt8]) {
+        self.user = user
+        self.group = group
+        self.userName = userName.count <= PageFormat.ownerNameLimit ? userName : []
+        self.groupName = groupName.count <= PageFormat.ownerNameLimit ? groupName : []
+    }
 }
 
 enum PageFormat {
-    /// Plaintext of a page at most; a single entry stays far below it.
-    static let byteLimit = 8 << 20
     static let entryLimit = 1 << 20
+    /// Owners, and devices, of one page.
+    static let tableLimit = 1 << 16
+    /// Runs of one file; see ``ArchiveSession/Limits`` for what a writer makes of it.
+    static let extentLimit = 1 << 20
     static let childLimit = 65_536
-    static let attributeLimit = 1 << 20
+    /// Names and values of one entry's attributes together, without their lengths.
+    static let attributeLimit = Entry.maximumAttributeBytes
+    static let ownerNameLimit = 1024
     static let linkTargetLimit = 1 << 16
     static let flagRacy: UInt8 = 1 << 3
     static let flagChanged: UInt8 = 1 << 4

@@ -42,14 +42,16 @@ package final class PageCursor {
             let chunkCount = try reader.varint(upTo: min(1 << 20, reader.remaining / Digest.byteCount))
             chunks.reserveCapacity(chunkCount)
             for _ in 0..<chunkCount { chunks.append(try reader.digest()) }
-            for _ in 0..<(try reader.varint(upTo: reader.remaining / 4)) {
+            for _ in 0..<(try reader.varint(upTo: min(PageFormat.tableLimit, reader.remaining / 4))) {
                 owners.append(
                     Owner(
                         user: UInt32(try reader.varint(upTo: Int(UInt32.max))),
-                        group: UInt32(try reader.varint(upTo: Int(UInt32.max))), userName: try reader.blob(upTo: 256),
-                        groupName: try reader.blob(upTo: 256)))
+                        group: UInt32(try reader.varint(upTo: Int(UInt32.max))),
+                        userName: try reader.blob(upTo: PageFormat.ownerNameLimit),
+                        groupName: try reader.blob(upTo: PageFormat.ownerNameLimit)))
             }
-            for _ in 0..<(try reader.varint(upTo: reader.remaining)) { devices.append(try reader.varint()) }
+            let deviceCount = try reader.varint(upTo: min(PageFormat.tableLimit, reader.remaining))
+            for _ in 0..<deviceCount { devices.append(try reader.varint()) }
             entryCount = try reader.varint(upTo: min(PageFormat.entryLimit, reader.remaining / 11))
             return reader.offset
         }
@@ -62,15 +64,15 @@ package final class PageCursor {
     }
 
     /// What the nodes above say of the page: its first path, and that it follows `last`. Checked when the first entry is met.
-    func expect(first: [UInt8], after last: [UInt8]?) {
+    func expect(first: [UInt8], after last: PageEnd?) {
         expected = (first, last)
     }
 
-    private var expected: (first: [UInt8], last: [UInt8]?)?
+    private var expected: (first: [UInt8], last: PageEnd?)?
 
     private func checkExpected() throws(VaultError) {
         guard let (first, last) = expected else { return }
-        guard path == first, last.map({ PathOrder.compare($0, first) < 0 }) ?? true else {
+        guard path == first, last?.mayPrecede(first) ?? true else {
             throw .damaged("the pages of an archive are out of order")
         }
     }
@@ -104,34 +106,17 @@ package final class PageCursor {
                 let old = path[shared] == 0x2F ? 0 : Int(path[shared]) + 1
                 let new = suffix[0] == 0x2F ? 0 : Int(suffix[0]) + 1
                 guard new > old else { throw reader.malformed("its paths are out of order") }
+            } else if suffix[0] == 0x2F, stat.kind != .directory {
+                throw reader.malformed("a path lies below one that is no directory")
             }
         } else if shared != 0 {
             throw reader.malformed("its first path is cut")
         }
         path.removeSubrange(shared...)
         path.append(contentsOf: suffix)
-        guard Self.isWellFormed(path, from: shared) else { throw reader.malformed("a path is not well formed") }
-    }
-
-    /// Checks the components that the suffix touches; those before were checked with the entry before.
-    private static func isWellFormed(_ path: [UInt8], from shared: Int) -> Bool {
-        var start = shared
-        while start > 0, path[start - 1] != 0x2F { start -= 1 }
-        var length = 0
-        var dots = 0
-        for at in start...path.count {
-            let byte = at == path.count ? 0x2F : path[at]
-            if byte == 0x2F {
-                if length == 0 || (dots == length && length <= 2) { return false }
-                length = 0
-                dots = 0
-            } else {
-                if byte == 0 { return false }
-                length += 1
-                if byte == 0x2E { dots += 1 }
-            }
+        guard path.withUnsafeBufferPointer({ PathOrder.isWellFormed($0, from: shared) }) else {
+            throw reader.malformed("a path is not well formed")
         }
-        return true
     }
 
     private func decodeStat(_ reader: inout ByteReader) throws(VaultError) {
@@ -182,7 +167,7 @@ package final class PageCursor {
                 index: try reader.varint(upTo: PackFormat.chunkLimit))
             return
         }
-        let count = try reader.varint(upTo: reader.remaining)
+        let count = try reader.varint(upTo: min(PageFormat.extentLimit, reader.remaining))
         var extents: [Extent] = []
         extents.reserveCapacity(count)
         var rest = stat.size
@@ -203,12 +188,21 @@ package final class PageCursor {
         var copy = ByteWriter()
         let count = try reader.varint(upTo: reader.remaining / 2)
         copy.varint(UInt64(count))
+        var last: [UInt8] = []
+        var total = 0
         for _ in 0..<count {
-            copy.blob(try reader.blob(upTo: 255))
-            copy.blob(try reader.blob(upTo: PageFormat.attributeLimit))
-        }
-        guard copy.count <= PageFormat.attributeLimit + 4096 else {
-            throw reader.malformed("its attributes exceed the limit")
+            let name = try reader.blob(upTo: 255)
+            guard last.lexicographicallyPrecedes(name), !name.contains(0) else {
+                throw reader.malformed("its attributes are not in order")
+            }
+            let value = try reader.blob(upTo: PageFormat.attributeLimit)
+            total += name.count + value.count
+            guard total <= PageFormat.attributeLimit else {
+                throw reader.malformed("its attributes exceed the limit")
+            }
+            copy.blob(name)
+            copy.blob(value)
+            last = name
         }
         attributeBytes = copy.bytes
     }
@@ -240,5 +234,23 @@ package final class PageCursor {
             }
         }
         return entry
+    }
+}
+
+/// The last entry of a page, for what follows it.
+package struct PageEnd: Sendable {
+    private let path: [UInt8]
+    private let isDirectory: Bool
+
+    /// Of a page that was read to its end; of one that was not read anything may follow.
+    package init(_ page: PageCursor) {
+        path = page.path
+        isDirectory = page.kind == .directory
+    }
+
+    /// Whether an entry may come next: in order, and not below one that is no directory.
+    package func mayPrecede(_ next: [UInt8]) -> Bool {
+        if path.isEmpty { return true }
+        return PathOrder.compare(path, next) < 0 && (isDirectory || !PathOrder.isInside(next, path))
     }
 }
