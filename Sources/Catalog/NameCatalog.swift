@@ -7,6 +7,9 @@ import Glibc
 // list of all its pages, and is written last: an archive without it is not in the catalog. Pages that archives share are
 // stored and searched once, so that a run that changed little adds little.
 //
+// A run writes its part before the vault's commit, as `ID.pending`, and gives it its place after it: a process that dies in
+// between leaves what the next one completes, without a key and without reading the vault.
+//
 // It is a cache: damage shows as a missing archive, and the answer to that is to rebuild it from the vault.
 
 /// What the catalog knows of an archive besides its names.
@@ -50,6 +53,8 @@ package final class NameCatalog {
     private let directory: String
     /// By number, oldest first.
     package private(set) var archives: [CatalogArchive] = []
+    /// Archives that were about to be committed to the vault when their process died.
+    package private(set) var pending: [Digest] = []
     private var blocks: [Digest: Block] = [:]
     private var files: [MappedFile] = []
 
@@ -60,7 +65,9 @@ package final class NameCatalog {
 
     package init(directory: String) throws(CatalogError) {
         self.directory = directory
-        for name in try CatalogFile.list(directory) where name.hasSuffix(".archive") {
+        for name in try CatalogFile.list(directory) {
+            if name.hasSuffix(".pending"), let id = Digest(hex: name.dropLast(".pending".count)) { pending.append(id) }
+            guard name.hasSuffix(".archive") else { continue }
             guard let id = Digest(hex: name.dropLast(".archive".count)),
                 let archive = readArchive("\(directory)/\(name)", id)
             else { continue }
@@ -176,6 +183,7 @@ package final class NameCatalog {
         private let names: CatalogFile
         private var pages: [Digest] = []
         private var written: Set<Digest> = []
+        private var isPrepared = false
 
         package init(directory: String, id: Digest) throws(CatalogError) {
             self.directory = directory
@@ -195,17 +203,50 @@ package final class NameCatalog {
             try names.append(block)
         }
 
-        package func commit(number: UInt64, time: UInt64, header: [UInt8]) throws(CatalogError) {
+        /// Makes everything ready that can be before the archive has a number and a time.
+        package func prepare(header: [UInt8]) throws(CatalogError) {
             try names.publish()
-            let file = try CatalogFile(path: "\(directory)/\(id.hex).archive")
-            try file.append(NameCatalog.archiveMagic)
-            for field in [number, time, UInt64(header.count), UInt64(pages.count)] {
-                try file.append(withUnsafeBytes(of: field.littleEndian) { Array($0) })
-            }
-            try file.append(header)
-            for page in pages { try file.append(page.bytes) }
-            try file.publish()
+            try write("pending", number: 0, time: 0, header)
+            isPrepared = true
         }
+
+        package func commit(number: UInt64, time: UInt64, header: [UInt8]) throws(CatalogError) {
+            if !isPrepared { try names.publish() }
+            try write("archive", number: number, time: time, header)
+            if isPrepared { unlink("\(directory)/\(id.hex).pending") }
+        }
+
+        private func write(_ kind: String, number: UInt64, time: UInt64, _ header: [UInt8]) throws(CatalogError) {
+            let archive = CatalogArchive(id: id, number: number, time: time, header: header, pages: pages)
+            try NameCatalog.write(archive, to: "\(directory)/\(id.hex).\(kind)")
+        }
+    }
+
+    private static func write(_ archive: CatalogArchive, to path: String) throws(CatalogError) {
+        let file = try CatalogFile(path: path)
+        try file.append(archiveMagic)
+        for field in [archive.number, archive.time, UInt64(archive.header.count), UInt64(archive.pages.count)] {
+            try file.append(withUnsafeBytes(of: field.littleEndian) { Array($0) })
+        }
+        try file.append(archive.header)
+        for page in archive.pages { try file.append(page.bytes) }
+        try file.publish()
+    }
+
+    /// Gives a pending archive that is in the vault its place. What is torn stays missing until it is rebuilt.
+    package func complete(_ id: Digest, number: UInt64, time: UInt64) throws(CatalogError) {
+        let path = "\(directory)/\(id.hex).pending"
+        if var archive = readArchive(path, id) {
+            archive.number = number
+            archive.time = time
+            try Self.write(archive, to: "\(directory)/\(id.hex).archive")
+        }
+        unlink(path)
+    }
+
+    /// Removes a pending archive that will never be in the vault.
+    package func drop(_ id: Digest) {
+        for kind in ["pending", "names"] { unlink("\(directory)/\(id.hex).\(kind)") }
     }
 
     /// Forgets everything, so that it can be rebuilt.

@@ -259,6 +259,7 @@ struct ArchiveRun {
         }
         finishCounts()
         let header = header(session, started: started)
+        session.onReady = { try names.prepare(header: CatalogBuilder.encode(header)) }
         let record = try session.commit(header)
         try names.commit(number: record.number, time: record.time, header: CatalogBuilder.encode(header))
         report.archive = record.id.hex

@@ -55,9 +55,24 @@ final class OpenVault {
 
     func catalog() throws -> NameCatalog {
         if let loaded { return loaded }
-        let made = try NameCatalog(directory: vault.host.catalogDirectory)
+        var made = try NameCatalog(directory: vault.host.catalogDirectory)
+        if try settle(made) { made = try NameCatalog(directory: vault.host.catalogDirectory) }
         loaded = made
         return made
+    }
+
+    /// Gives what a process left that died around its commit its place, or takes it away; whether anything changed.
+    private func settle(_ catalog: NameCatalog) throws -> Bool {
+        var isChanged = false
+        for id in catalog.pending {
+            if let archive = vault.log.archives.last(where: { $0.id == id }) {
+                try catalog.complete(id, number: archive.number, time: archive.time)
+                isChanged = true
+            } else if vault.log.sessions[id]?.ending != .running {
+                catalog.drop(id)
+            }
+        }
+        return isChanged
     }
 
     /// The catalog of names, with every archive of the log in it where a key is at hand to read what is missing. Without

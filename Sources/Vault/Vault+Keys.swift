@@ -114,7 +114,12 @@ extension Vault {
         let store = self.store
         let suite = self.suite
         try log.append(signing: unlocked.adminKey, time: WallTime.seconds()) { log throws(VaultError) in
-            .key(try store.putNamedByDigest("keys", try change(log.keySet).encode(), suite))
+            // A record that no reader accepts would end the log for good, so it is not written.
+            let next = try change(log.keySet)
+            guard next.generation == log.keySet.generation + 1 else {
+                throw VaultError(.invalidInput, "a change of the keys must be one step, and this is several")
+            }
+            return .key(try store.putNamedByDigest("keys", try next.encode(), suite))
         }
         try pinHead()
     }

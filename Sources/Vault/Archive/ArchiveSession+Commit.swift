@@ -68,8 +68,12 @@ extension ArchiveSession {
     }
 
     private func tell(_ id: Digest, _ bytes: [UInt8]?) throws(VaultError) {
+        try tell { try onPage?(id, bytes) }
+    }
+
+    private func tell(_ call: () throws -> Void) throws(VaultError) {
         do {
-            try onPage?(id, bytes)
+            try call()
         } catch {
             throw VaultError(
                 .io, "the catalog could not be written", hint: "Check the disk of the host state.",
@@ -163,6 +167,7 @@ extension ArchiveSession {
         let commit = SessionCommit(
             session: id, manifest: reference, root: root, level: level, entries: nodes.entries, bytes: totalBytes,
             header: try sessionKey.sealHeader(try header.encode()))
+        try tell { try onReady?() }
         let number = try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .commit(commit) }
         try remember(TreeSummary(root: root, level: level, references: references.digest, nodes: nodeIDs))
         guard let record = vault.log.archives.last(where: { $0.number == number }) else {
@@ -179,8 +184,7 @@ extension ArchiveSession {
         try members.spill(resolve)
         try saveCovered()
         try vault.pinHead()
-        if let resumed {
-            let session = resumed.session
+        for session in leftovers.map(\.session) {
             try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
             unlink(vault.host.journalPath(source, session))
             unlink(vault.host.lockPath(session))

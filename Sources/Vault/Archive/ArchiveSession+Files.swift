@@ -170,16 +170,27 @@ extension ArchiveSession {
 
     // MARK: Hard links
 
-    /// The content of another name of the same file, if one was archived in this run.
+    /// The content of another name of the same file, if one was archived in this run and the file is still the same.
     private func known(_ entry: Entry) -> PendingContent? {
-        entry.linkCount > 1 ? links[LinkKey(device: entry.device, inode: entry.inode)]?.content : nil
+        guard entry.linkCount > 1, let link = links[LinkKey(device: entry.device, inode: entry.inode)],
+            link.holds(entry)
+        else { return nil }
+        return link.content
     }
 
-    /// Keeps the first name's content for the others, which get its size too: one file has one content.
+    /// Keeps the first name's content for the others. A name that was reached after the file changed has a content of its own:
+    /// it is archived as a file of its own, marked, and so looked at again by the next run.
     private func remember(_ entry: inout Entry, _ place: PendingContent) {
         let key = LinkKey(device: entry.device, inode: entry.inode)
-        var link = links[key] ?? LinkedContent(content: place, size: entry.size, remaining: entry.linkCount)
-        entry.size = link.size
+        var link = links[key] ?? LinkedContent(place, of: entry)
+        if links[key] != nil {
+            if link.holds(entry) {
+                entry.isRacy = entry.isRacy || link.isRacy
+            } else {
+                entry.linkCount = 1
+                entry.changedWhileRead = true
+            }
+        }
         link.remaining -= 1
         links[key] = link.remaining == 0 ? nil : link
     }

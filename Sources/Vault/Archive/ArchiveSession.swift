@@ -61,8 +61,10 @@ package final class ArchiveSession {
 
     let journal: TreeCacheWriter
     private let lock: FileLock
-    /// The interrupted session this one takes over, and its lock.
-    let resumed: (session: Digest, lock: FileLock, partial: PartialFile?)?
+    /// The interrupted session this one takes over.
+    let resumed: (session: Digest, partial: PartialFile?)?
+    /// All that interrupted runs of this source left behind, locked so that nobody else takes it: it ends with the commit.
+    let leftovers: [Leftover]
     let old: OldTree
     let base: BaseTree?
     /// The old tree once more, for the thread that collects: it tells what need not be read.
@@ -92,6 +94,8 @@ package final class ArchiveSession {
 
     /// Told of every page in order: its id, and its bytes unless the last archive of this source held it too.
     package var onPage: ((Digest, [UInt8]?) throws -> Void)?
+    /// Told when only the commit record is missing.
+    package var onReady: (() throws -> Void)?
 
     /// The tree of the last archive of the source, as far as this host remembers it.
     struct BaseTree {
@@ -122,10 +126,30 @@ package final class ArchiveSession {
         var inode: UInt64
     }
 
+    /// The content of a file with several names, as its first name was archived, and the stamp it had then.
     struct LinkedContent {
         var content: PendingContent
         var size: UInt64
+        var modified: Timestamp
+        var changed: Timestamp
+        var isRacy: Bool
+        var changedWhileRead: Bool
         var remaining: UInt32
+
+        init(_ content: PendingContent, of entry: Entry) {
+            self.content = content
+            size = entry.size
+            modified = entry.modified
+            changed = entry.changed
+            isRacy = entry.isRacy
+            changedWhileRead = entry.changedWhileRead
+            remaining = entry.linkCount
+        }
+
+        /// Whether another name with the stamp of `entry` stands for the very same content.
+        func holds(_ entry: Entry) -> Bool {
+            !changedWhileRead && size == entry.size && modified == entry.modified && changed == entry.changed
+        }
     }
 
     /// Begins a run for `source`, taking over what an interrupted run of the same source left.
@@ -149,7 +173,8 @@ package final class ArchiveSession {
             throw VaultError(.conflict, "the lock of a new session is taken", hint: "Try again.")
         }
         lock = own
-        let interrupted = try Self.findInterrupted(vault, source, signer: writer.signing.publicKey)
+        leftovers = try Self.findLeftovers(vault, source, signer: writer.signing.publicKey)
+        let interrupted = try Self.findInterrupted(vault, source, among: leftovers)
         opening = SessionOpening(
             session: id, domain: writer.domain, generation: domain.generation, keyring: reference,
             commitment: sessionKey.commitment, resumes: interrupted?.session ?? .zero)
@@ -172,7 +197,7 @@ package final class ArchiveSession {
         changes = ChangeDetector(
             try OldTree(
                 base: Self.loadBase(vault, source)?.reader, journal: try interrupted?.journal.reopened(vault.vaultID)))
-        resumed = interrupted.map { ($0.session, $0.lock, $0.journal.checkpoint.partial) }
+        resumed = interrupted.map { ($0.session, $0.journal.checkpoint.partial) }
         journal = try TreeCacheWriter(
             path: vault.host.journalPath(source, id), vaultID: vault.vaultID, session: id)
         pool = try SealingPool(
@@ -205,33 +230,68 @@ package final class ArchiveSession {
         return hashers
     }
 
-    private struct Interrupted {
+    struct Leftover {
         var session: Digest
         var lock: FileLock
+    }
+
+    private struct Interrupted {
+        var session: Digest
         var journal: OldTree.Journal
         var packs: [Manifest.Pack]
     }
 
-    private static func findInterrupted(
+    private static func findLeftovers(
         _ vault: Vault, _ source: Digest, signer: Digest
+    ) throws(VaultError) -> [Leftover] {
+        var found: [Leftover] = []
+        for session in try vault.host.journals(of: source) {
+            guard let lock = try FileLock(path: vault.host.lockPath(session)) else { continue }
+            if let record = vault.log.sessions[session], record.signer == signer, record.ending == .running {
+                found.append(Leftover(session: session, lock: lock))
+            } else {
+                // It came to its end; only its files were not removed any more.
+                unlink(vault.host.journalPath(source, session))
+                unlink(vault.host.lockPath(session))
+            }
+        }
+        return found
+    }
+
+    /// Of the interrupted runs the one that had come farthest, as far as the vault still holds what it had stored.
+    private static func findInterrupted(
+        _ vault: Vault, _ source: Digest, among leftovers: [Leftover]
     ) throws(VaultError) -> Interrupted? {
         var best: Interrupted?
-        for session in try vault.host.journals(of: source) {
-            guard let record = vault.log.sessions[session], record.signer == signer, record.ending == .running,
-                let lock = try FileLock(path: vault.host.lockPath(session))
-            else { continue }
-            guard !record.checkpoints.isEmpty,
+        for session in leftovers.map(\.session) {
+            guard let record = vault.log.sessions[session], !record.checkpoints.isEmpty,
                 let reader = TreeCacheReader(path: vault.host.journalPath(source, session), vaultID: vault.vaultID),
                 let journal = try OldTree.journal(reader, checkpoints: record.checkpoints.count)
             else { continue }
             if let found = best, found.journal.end >= journal.end { continue }
-            var packs: [Manifest.Pack] = []
-            for reference in record.checkpoints.prefix(Int(journal.checkpoint.number)) {
-                packs += try vault.manifest(reference).packs
+            do throws(VaultError) {
+                let packs = try packs(of: record.checkpoints.prefix(Int(journal.checkpoint.number)), vault)
+                best = Interrupted(session: session, journal: journal, packs: packs)
+            } catch {
+                // Nothing was acknowledged of it: what is damaged is read from the source again.
+                guard error.kind == .damaged else { throw error }
             }
-            best = Interrupted(session: session, lock: lock, journal: journal, packs: packs)
         }
         return best
+    }
+
+    /// The packs that checkpoints name; fails when one of them is not there as it was.
+    private static func packs(
+        of checkpoints: ArraySlice<ObjectReference>, _ vault: Vault
+    ) throws(VaultError) -> [Manifest.Pack] {
+        var packs: [Manifest.Pack] = []
+        for reference in checkpoints { packs += try vault.manifest(reference).packs }
+        for pack in packs {
+            let reader = try vault.store.open(Manifest.packName(pack.id))
+            guard reader.length == pack.length else { throw .damaged("pack \(pack.id) has changed its length") }
+            _ = try PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
+        }
+        return packs
     }
 
     private static func loadBase(_ vault: Vault, _ source: Digest) -> BaseTree? {
@@ -245,9 +305,6 @@ package final class ArchiveSession {
     private func adopt(_ taken: [Manifest.Pack]) throws(VaultError) {
         for pack in taken {
             let reader = try vault.store.open(Manifest.packName(pack.id))
-            guard reader.length == pack.length else {
-                throw .damaged("pack \(pack.id) of an interrupted run has changed its length")
-            }
             let entries = try PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
             chunks.adopt(entries.lazy.map(\.chunkID))
             try remember(entries)
@@ -274,9 +331,13 @@ package final class ArchiveSession {
                 .compactMap { Digest(hex: $0) })
         for archive in vault.log.archives where archive.opening.domain == writer.domain {
             guard !covered.contains(archive.id) else { continue }
-            for pack in try vault.manifest(archive.commit.manifest).packs {
-                let reader = try vault.store.open(Manifest.packName(pack.id))
-                try remember(try PackFooter.read(from: reader, length: pack.length, suite: vault.suite))
+            guard let manifest = try? vault.manifest(archive.commit.manifest) else { continue }
+            for pack in manifest.packs {
+                // What cannot be read is only not shared with: `qala verify` reports it, and archiving must go on.
+                guard let reader = try? vault.store.open(Manifest.packName(pack.id)),
+                    let entries = try? PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
+                else { continue }
+                try remember(entries)
             }
         }
     }

@@ -89,6 +89,8 @@ final class AppendFile {
     let path: String
     private var buffer: [UInt8] = []
     private(set) var length = 0
+    /// Of what was flushed, for ``appendSum()``; nil where nobody asks.
+    private var hasher: ObjectHasher?
     private var isPublished = false
     private let isTemporary: Bool
 
@@ -100,7 +102,8 @@ final class AppendFile {
         buffer.reserveCapacity(1 << 18)
     }
 
-    init(temporaryFor path: String) throws(VaultError) {
+    init(temporaryFor path: String, summed: Bool = false) throws(VaultError) {
+        if summed { hasher = ObjectHasher(suite: .blake3) }
         self.path = "\(path).\(getpid()).\(UInt64.random(in: 0 ... .max)).new"
         isTemporary = true
         descriptor = Glibc.open(self.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -122,7 +125,15 @@ final class AppendFile {
         try bytes.withBytes { (raw) throws(VaultError) in try append(raw) }
     }
 
+    /// Ends a file that was opened as `summed`: 32 bytes of digest of all before.
+    func appendSum() throws(VaultError) {
+        try flush()
+        guard let finished = hasher.take() else { return }
+        try append(finished.finalize().bytes)
+    }
+
     func flush() throws(VaultError) {
+        buffer.withUnsafeBytes { hasher?.update($0) }
         var done = 0
         while done < buffer.count {
             let count = buffer.withUnsafeBytes {

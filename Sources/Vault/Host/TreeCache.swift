@@ -220,11 +220,15 @@ struct TreeCheckpoint {
                 modified: Timestamp(seconds: try reader.zigzag(), nanoseconds: try reader.u32()),
                 changed: Timestamp(seconds: try reader.zigzag(), nanoseconds: try reader.u32()),
                 size: try reader.u64(), extents: [])
+            var rest = partial.size
             for _ in 0..<(try reader.varint(upTo: reader.remaining)) {
                 let tag = try reader.varint()
+                guard tag >> 1 <= rest else { throw reader.malformed("a file is said to be longer than it is") }
+                rest -= tag >> 1
                 partial.extents.append(
                     Extent(length: tag >> 1, chunk: tag & 1 == 1 ? nil : try reader.digest()))
             }
+            try reader.expectEnd()
             checkpoint.partial = partial
             return checkpoint
         }

@@ -83,7 +83,8 @@ final class MemberIndex {
     }
 }
 
-/// One sorted file of a ``MemberIndex``: filter, group ids, entries. A file that is not whole is thrown away.
+/// One sorted file of a ``MemberIndex``: filter, group ids, entries, digest. A file that is not whole is thrown away: a
+/// changed row would name the content of another file.
 final class MemberFile {
     struct Row {
         var id: Digest
@@ -91,7 +92,7 @@ final class MemberFile {
         var index: UInt32
     }
 
-    static let magic = Array("QALAMEM1".utf8)
+    static let magic = Array("QALAMEM2".utf8)
     private static let headerCount = 24
     private static let rowCount = 40
     let path: String
@@ -121,7 +122,12 @@ final class MemberFile {
         filterAt = Self.headerCount
         groupsAt = filterAt + 8 * filterWords
         rowsAt = groupsAt + 32 * groupCount
-        guard mapped.bytes.count == rowsAt + Self.rowCount * count, filterWords > 0 else { return nil }
+        guard mapped.bytes.count == rowsAt + Self.rowCount * count + Digest.byteCount, filterWords > 0,
+            let sum = Digest(UnsafeRawBufferPointer(rebasing: mapped.bytes.suffix(Digest.byteCount))),
+            ObjectHasher.digest(
+                of: UnsafeRawBufferPointer(rebasing: mapped.bytes.dropLast(Digest.byteCount)), suite: .blake3) == sum
+        else { return nil }
+        mapped.release()
         self.path = path
         self.mapped = mapped
         liveness = [UInt8](repeating: 0, count: groupCount)
@@ -198,10 +204,11 @@ final class MemberFile {
             let (word, mask) = probes(row.id, words)
             filter[word] |= mask
         }
-        let file = try AppendFile(temporaryFor: path)
+        let file = try AppendFile(temporaryFor: path, summed: true)
         try file.append(header(rows: rows.count, groups: groups.count, words: words))
         try append(file, filter, groups)
         for row in rows { try append(file, row) }
+        try file.appendSum()
         try file.publish(as: path)
     }
 
@@ -271,7 +278,7 @@ final class MemberFile {
             let (word, mask) = probes(row.id, words)
             filter[word] |= mask
         }
-        let file = try AppendFile(temporaryFor: path)
+        let file = try AppendFile(temporaryFor: path, summed: true)
         try file.append(header(rows: count, groups: groups.count, words: words))
         try append(file, filter, groups)
         try walk { (index, row) throws(VaultError) in
@@ -279,6 +286,7 @@ final class MemberFile {
             moved.group = newGroup[index][Int(row.group)] ?? 0
             try append(file, moved)
         }
+        try file.appendSum()
         try file.publish(as: path)
     }
 }

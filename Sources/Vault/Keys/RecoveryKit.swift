@@ -103,7 +103,7 @@ package struct RecoveryKit: Sendable {
 
     private static let listCommand = "qala archives --vault /mnt/vault --key-file kit.key"
     private var headCommand: String {
-        "qala verify --vault /mnt/vault --without-keys --head \(logNumber):\(logDigest.hex.prefix(16))"
+        "qala verify --vault /mnt/vault --head \(logNumber):\(logDigest.hex.prefix(16))"
     }
     private static let restoreCommand = "qala restore latest --vault /mnt/vault --key-file kit.key --to /restore"
 
