@@ -5,7 +5,7 @@ BINARY = $(shell swift build -c release --show-bin-path)/qala
 # The backtracer of a crashing test can hang for minutes; the crash itself is enough.
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup release demo test test-long bench bench-data style format clean
+.PHONY: help setup release demo test test-long fuzz bench bench-data style format clean
 
 help: ## Shows this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -23,10 +23,16 @@ test: release ## Builds everything and runs all tests, those of the real binary 
 	scripts/python Benchmarks/test-harness
 	swift build --build-tests
 	QALA_BINARY=$(BINARY) swift test --skip-build --disable-xctest
+	scripts/fuzz $${QALA_FUZZ_SECONDS:-5}
 
 test-long: release ## The same with the longer slices of the fault tests.
 	swift build --build-tests
 	QALA_TEST_LONG=1 QALA_BINARY=$(BINARY) swift test --skip-build --disable-xctest
+	scripts/fuzz $${QALA_FUZZ_SECONDS:-60}
+
+fuzz: ## Fuzzes every decoder of stored data for a minute each; OPTIONS="600 page" narrows and lengthens it.
+	swift build --build-tests
+	scripts/fuzz $(OPTIONS)
 
 bench: release ## Measures qala beside restic and Borg; OPTIONS="--sets src --rounds 1" narrows it.
 	scripts/setup --bench
@@ -39,7 +45,7 @@ style: ## Checks formatting and scripts without changing anything.
 	scripts/style
 
 format: ## Formats the Swift sources.
-	swift format format -i -r -p Package.swift Sources Tests
+	swift format format -i -r -p Package.swift Sources Tests Fuzz
 
 clean: ## Removes what was built, not the data of the benchmark.
 	rm -rf .build

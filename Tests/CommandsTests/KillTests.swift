@@ -17,12 +17,12 @@ struct KillTests {
         let seed = UInt64.random(in: 0 ... .max)
         print("seed of the moments: \(seed)")
         var generator = SeededGenerator(seed: seed)
-        let rounds = isLong ? 240 : 48
-        let worldRounds = 24
+        let rounds = isLong ? 240 : 60
+        let worldRounds = 20
         var kills = 0
         var resumed = 0
         for start in stride(from: 0, to: rounds, by: worldRounds) {
-            var killing = try KillingWorld(files: 1500, largeEvery: 150)
+            var killing = try KillingWorld(files: 1000, largeEvery: 100, inMemory: !isLong)
             defer { killing.world.remove() }
             let span = try killing.measure(&generator)
             // The moments are spread evenly over the run and a little beyond, and come in random order.
@@ -49,7 +49,8 @@ struct KillTests {
         let workshop = try World()
         defer { workshop.remove() }
         let shim = try KillShim.build(in: workshop.folder)
-        var killing = try KillingWorld(files: 12, largeEvery: 6)
+        let files = isLong ? 20 : 5
+        var killing = try KillingWorld(files: files, largeEvery: 5, inMemory: true)
         defer { killing.world.remove() }
         var generator = SeededGenerator(seed: 7)
         let command = ["archive", "tree", "--checkpoint-seconds", "0.001", "--json"]
@@ -67,10 +68,11 @@ struct KillTests {
             if call % 40 == 0 {
                 try killing.checkEverything("call \(call)")
                 killing.world.remove()
-                killing = try KillingWorld(files: 12, largeEvery: 6)
+                killing = try KillingWorld(files: files, largeEvery: 5, inMemory: true)
             }
             call += 1
         }
+        print("calls killed: \(call)")
         #expect(call > 60, "a run makes more calls than \(call)")
         #expect(resumed > 10)
         try killing.checkEverything("all calls")
@@ -86,7 +88,7 @@ struct KillTests {
         var call = 1
         var vaults = 0
         while true {
-            let world = try World()
+            let world = try World(inMemory: true)
             defer { world.remove() }
             try world.write("tree/a", "a\n")
             let command = ["init", "--write-only-host", "--kit", "kit.txt"]
@@ -118,7 +120,7 @@ struct KillTests {
         "At every call of a key change: the old key opens, and a new one that counts is whole",
         .enabled(if: qalaBinary != nil))
     func keyChanges() throws {
-        let world = try World()
+        let world = try World(inMemory: true)
         defer { world.remove() }
         let shim = try KillShim.build(in: world.folder)
         try world.write("tree/a", "a\n")
@@ -144,7 +146,7 @@ struct KillTests {
 
     @Test("At every call of a restore: it can be done again over what is there", .enabled(if: qalaBinary != nil))
     func restores() throws {
-        let killing = try KillingWorld(files: 12, largeEvery: 6)
+        let killing = try KillingWorld(files: 12, largeEvery: 6, inMemory: true)
         defer { killing.world.remove() }
         let world = killing.world
         let shim = try KillShim.build(in: world.folder)
@@ -178,8 +180,8 @@ private struct KillingWorld {
     var tree: GeneratedTree
     private var acknowledged: [(id: String, state: GeneratedTree.State)] = []
 
-    init(files: Int, largeEvery: Int) throws {
-        world = try World()
+    init(files: Int, largeEvery: Int, inMemory: Bool = false) throws {
+        world = try World(inMemory: inMemory)
         tree = try GeneratedTree(at: world.url("tree"), files: files, largeEvery: largeEvery)
         try #require(try world.qala("init", "--write-only-host", "--kit", "kit.txt").status == 0)
     }

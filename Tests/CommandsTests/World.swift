@@ -11,9 +11,14 @@ struct World {
     /// The kit opens a vault without the cost of a passphrase.
     static let byKit = ["--key-file", "kit.txt"]
 
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
-            .appending(path: "qala-test-\(UUID().uuidString)")
+    /// With `inMemory` on a file system without a disk, where there is one: for many small runs in which what is synced
+    /// makes no difference.
+    init(inMemory: Bool = false) throws {
+        let memory = "/dev/shm"
+        let base =
+            inMemory && access(memory, W_OK) == 0
+            ? URL(filePath: memory) : FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
+        folder = base.appending(path: "qala-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try write("passphrase", "correct horse battery\n")
         chmod(path("passphrase"), 0o600)

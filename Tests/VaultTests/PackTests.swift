@@ -15,10 +15,10 @@ struct PackTests {
         let store: any Store
         let identities: SealingPool.Identities
 
-        init(packBytes: Int = 64 << 20, store given: (any Store)? = nil) throws {
+        init(packBytes: Int = 64 << 20, footerBytes: Int = PackFormat.footerLimit / 2) throws {
             bench = try VaultBench()
             let vault = bench.vault
-            store = given ?? vault.store
+            store = vault.store
             let host = try vault.writer()
             let pair = try #require(vault.log.keySet.currentDomain(host.domain))
             let id = Random.digest()
@@ -33,7 +33,9 @@ struct PackTests {
             domain = host.domain
             writer = try PackWriter(
                 store: store,
-                settings: .init(suite: vault.suite, domain: host.domain, session: session, packBytes: packBytes))
+                settings: .init(
+                    suite: vault.suite, domain: host.domain, session: session, packBytes: packBytes,
+                    footerBytes: footerBytes))
             var hashers: [IdentityHasher] = []
             for index in 0...UInt8(4) {
                 let key = try KeyDerivation.identityKey(host.identity, vaultID: vault.vaultID, index: index)
@@ -69,11 +71,13 @@ struct PackTests {
     ]
 
     private func chunk(_ size: Int, compressible: Bool) -> [UInt8] {
-        if compressible { return (0..<size).map { UInt8($0 >> 6 & 7) } }
-        var dice = Dice(seed: UInt64(size))
-        var bytes: [UInt8] = []
-        while bytes.count < size { withUnsafeBytes(of: dice.next()) { bytes.append(contentsOf: $0) } }
-        return Array(bytes.prefix(size))
+        if compressible {
+            let block = (0..<4096).map { UInt8($0 >> 6 & 7) }
+            var bytes: [UInt8] = []
+            while bytes.count < size { bytes += block }
+            return Array(bytes.prefix(size))
+        }
+        return Random.bytes(size)
     }
 
     @Test("A chunk of any size and kind comes back; lengths and places obey the format", arguments: [true, false])
@@ -142,6 +146,38 @@ struct PackTests {
             #expect(pack.entries.map(\.slot) == pack.entries.indices.map { UInt32($0) })
             let bytes = try bench.store.get(Manifest.packName(pack.pack.id), limit: 1 << 20)
             #expect(ObjectHasher.digest(of: bytes, suite: .blake3) == pack.pack.digest)
+        }
+    }
+
+    @Test("Chunks of nearly equal length follow each other in any order", arguments: [1, -1])
+    func nearlyEqual(step: Int) throws {
+        let bench = try Bench()
+        for number in 0..<12 { _ = try bench.add(chunk(3_000_000 + step * 997 * number, compressible: true)) }
+        try bench.writer.finish()
+        #expect(bench.writer.takeFinished().flatMap(\.entries).count == 12)
+    }
+
+    @Test("A pack of very many tiny files is finished before its footer exceeds what a reader takes")
+    func largeFooter() throws {
+        let bench = try Bench(footerBytes: 1 << 20)
+        let usual = PackWriter.Settings(suite: .blake3, domain: .zero, session: bench.session).footerBytes
+        #expect(usual + 4096 * Digest.byteCount + 64 < PackFormat.footerLimit)
+        let members = (0..<4096).map { Digest(words: (UInt64($0), 0, 0, 0)) }
+        for number in 0..<20 {
+            let plain = Array("group \(number)".utf8)
+            let id = bench.identities[.group].identity(of: plain)
+            _ = try plain.withBytes { raw throws(VaultError) in
+                try bench.writer.add(raw, kind: .group, id: id, members: members)
+            }
+        }
+        try bench.writer.finish()
+        let packs = bench.writer.takeFinished()
+        #expect(packs.flatMap(\.entries).count == 20 && packs.count >= 2)
+        for pack in packs {
+            let reader = try bench.store.open(Manifest.packName(pack.pack.id))
+            let entries = try PackFooter.read(from: reader, length: reader.length, suite: .blake3)
+            #expect(PackFooter.encode(entries).count < (1 << 20) + 4096 * Digest.byteCount + 64)
+            #expect(entries.allSatisfy { $0.members == members })
         }
     }
 

@@ -231,4 +231,21 @@ struct PageTests {
         #expect(try walk(root, level) == builder.entries)
         #expect(pages == (0..<count).map { UInt64($0) })
     }
+
+    @Test("Nodes over pages with very long paths stay below the limit of a chunk")
+    func longFirstPaths() throws {
+        var largest = 0
+        var builder = NodeBuilder()
+        func emit(_ bytes: [UInt8]) throws(VaultError) -> Digest {
+            largest = max(largest, bytes.count)
+            return ObjectHasher.digest(of: bytes, suite: .blake3)
+        }
+        let start = [UInt8](repeating: 0x61, count: Entry.maximumPathBytes - 7)
+        for number in 0..<600 {
+            let path = start + Array("\(1_000_000 + number)".utf8)
+            try builder.add(NodeChild(firstPath: path, id: .zero, entries: 1), emit: emit)
+        }
+        #expect(try builder.finish(emit: emit).level >= 2)
+        #expect(largest <= PackFormat.chunkLimit)
+    }
 }

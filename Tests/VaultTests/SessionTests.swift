@@ -1,4 +1,5 @@
 import Domain
+import Glibc
 import TestSupport
 import Testing
 
@@ -236,5 +237,23 @@ struct SessionTests {
         #expect(second.unchanged.isEmpty)
         #expect(try bench.kinds(second.record)[.group] == nil && (try bench.kinds(second.record)[.data]) == nil)
         expect(try bench.contents(second.record), made)
+    }
+
+    @Test(
+        "A directory of 100 000 entries is archived, met again and listed in order",
+        .enabled(if: getenv("QALA_TEST_LONG") != nil))
+    func largeDirectory() throws {
+        let bench = try VaultBench()
+        let made = [.directory("d")] + (0..<100_000).map { Made.file("d/\(1_000_000 + $0)", [], inode: UInt64($0)) }
+        let first = try bench.archive(made)
+        #expect(first.record.commit.entries == 100_001)
+        let second = try bench.archive(made)
+        #expect(second.unchanged.count == made.count && second.record.commit.root == first.record.commit.root)
+        var listed: [[UInt8]] = []
+        try ArchiveReader(try bench.reader(), second.record).forEachEntry { page in
+            listed.append(page.path)
+            return true
+        }
+        #expect(listed == made.map(\.entry.path))
     }
 }

@@ -21,6 +21,8 @@ final class PackWriter {
         var level: Int32 = 2
         /// A pack is finished when it has reached this many bytes.
         var packBytes = 64 << 20
+        /// Or when its footer has: far from what a reader refuses.
+        var footerBytes = PackFormat.footerLimit / 2
     }
 
     private let store: any Store
@@ -43,6 +45,8 @@ final class PackWriter {
         var hasher: ObjectHasher
         var length = 0
         var entries: [PackEntry] = []
+        /// What the entries take in the footer, at most.
+        var footerBytes = 0
 
         init(store: any Store, sizeHint: Int, suite: HashSuite) throws(VaultError) {
             upload = try store.create(Manifest.packName(id), sizeHint: sizeHint)
@@ -94,7 +98,8 @@ final class PackWriter {
                 offset: UInt64(pack.length), storedLength: label.storedLength, kind: kind, codec: codec,
                 slot: label.slot, chunkID: id, members: members))
         try pack.append(record.slice(0..<headerCount + sealedCount))
-        if pack.length >= settings.packBytes { try finish() }
+        pack.footerBytes += 64 + Digest.byteCount * members.count
+        if pack.length >= settings.packBytes || pack.footerBytes >= settings.footerBytes { try finish() }
         return headerCount + sealedCount
     }
 
@@ -102,7 +107,8 @@ final class PackWriter {
         let needed =
             PackFormat.paddedPayload(Compressor.bound(count) + PackFormat.payloadHeaderCount)
             + PackFormat.recordHeaderCount + PackFormat.tagCount
-        guard payload.bytes.count < needed else { return }
+        // Lengths are rounded, so equal needs do not mean equal counts.
+        guard payload.bytes.count < needed || unpacked.bytes.count < count else { return }
         payload = RawBuffer(count: needed)
         record = RawBuffer(count: needed)
         unpacked = RawBuffer(count: count)

@@ -51,7 +51,10 @@ struct Node: Sendable {
 /// memory grows with the depth of the tree, not with its size.
 struct NodeBuilder {
     private static let childrenPerNode = 2048
+    /// Paths of 64 KiB must not make a node larger than a chunk may be.
+    private static let pathBytesPerNode = 4 << 20
     private var levels: [[NodeChild]] = [[]]
+    private var pathBytes: [Int] = [0]
     private(set) var entries: UInt64 = 0
 
     /// `emit` stores a node's bytes and returns their chunk id.
@@ -65,9 +68,15 @@ struct NodeBuilder {
     private mutating func add(
         _ child: NodeChild, at level: Int, _ emit: ([UInt8]) throws(VaultError) -> Digest
     ) throws(VaultError) {
-        if level == levels.count { levels.append([]) }
+        if level == levels.count {
+            levels.append([])
+            pathBytes.append(0)
+        }
         levels[level].append(child)
-        if levels[level].count == Self.childrenPerNode { try close(level, emit) }
+        pathBytes[level] += child.firstPath.count
+        if levels[level].count == Self.childrenPerNode || pathBytes[level] >= Self.pathBytesPerNode {
+            try close(level, emit)
+        }
     }
 
     private mutating func close(
@@ -75,6 +84,7 @@ struct NodeBuilder {
     ) throws(VaultError) {
         let children = levels[level]
         levels[level] = []
+        pathBytes[level] = 0
         let id = try emit(Node(level: UInt8(level + 1), children: children).encode())
         let parent = NodeChild(
             firstPath: children.first?.firstPath ?? [], id: id, entries: children.reduce(0) { $0 + $1.entries })
