@@ -188,7 +188,7 @@ struct MemberIndexTests {
         let good = try #require(try StateFile.read(path, limit: 1 << 20))
         let chunks = fixture.chunks(fixture.groups)
         func check(_ bytes: [UInt8], _ what: String) throws {
-            try StateFile.write(path, bytes)
+            try ScratchDirectory.overwrite(path, bytes)
             guard let file = MemberFile(path: path) else { return }
             for row in rows {
                 guard let (group, index) = file.find(row.id), file.isLive(group, chunks) else { continue }

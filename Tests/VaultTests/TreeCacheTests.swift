@@ -51,7 +51,7 @@ struct TreeCacheTests {
         let bytes = try #require(try StateFile.read(path, limit: 1 << 24))
         #expect(try read(path) == frames.map(\.1))
         for count in 0...bytes.count {
-            try StateFile.write(path, Array(bytes[..<count]))
+            try ScratchDirectory.overwrite(path, Array(bytes[..<count]))
             let found = try read(path)
             guard count >= TreeCacheReader.headerCount else {
                 #expect(found == nil)
@@ -69,7 +69,7 @@ struct TreeCacheTests {
         for at in TreeCacheReader.headerCount..<bytes.count {
             var bad = bytes
             bad[at] ^= 4
-            try StateFile.write(path, bad)
+            try ScratchDirectory.overwrite(path, bad)
             #expect(try read(path)?.count == ends.count { $0 <= at }, "byte \(at)")
         }
     }

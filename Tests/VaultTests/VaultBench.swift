@@ -17,6 +17,13 @@ final class ScratchDirectory {
 
     deinit { Self.remove(path) }
 
+    /// Without syncing, for tests that do it thousands of times.
+    static func overwrite(_ path: String, _ bytes: [UInt8]) throws {
+        let file = try AppendFile(path: path)
+        try file.append(bytes)
+        try file.flush()
+    }
+
     static func remove(_ path: String) {
         if unlink(path) == 0 { return }
         for name in (try? StateFile.list(path)) ?? [] { remove("\(path)/\(name)") }
