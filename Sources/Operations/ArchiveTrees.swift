@@ -147,7 +147,11 @@ final class SourceWalk {
     }
 
     private func take(_ walker: FileTreeWalker) {
-        for problem in walker.problems.take() { add(problem) }
+        let details = walker.problems.take()
+        for problem in details { add(problem) }
+        // Of very many the log keeps only how many there were.
+        let more = walker.problems.count - details.count
+        ledger.withLock { $0.count += more }
     }
 
     private func add(_ problem: FileProblem) {

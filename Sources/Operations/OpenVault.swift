@@ -25,6 +25,12 @@ final class OpenVault {
     func unlock() throws -> UnlockedReader {
         switch workplace.unlocking {
         case .passphrase(let ask):
+            // Nobody is asked for what cannot open anything.
+            guard opensByPassphrase else {
+                throw OperationError(
+                    .wrongKey, "no key of this vault is opened by a passphrase",
+                    hint: "Give a key file or the recovery kit with --key-file.")
+            }
             var phrase = try ask()
             defer { Wipe.array(&phrase) }
             return try vault.unlock(passphrase: phrase)
@@ -48,9 +54,15 @@ final class OpenVault {
         return made
     }
 
-    /// Whether a key was given, so that reading asks nobody.
+    private var opensByPassphrase: Bool { vault.log.keySet.readers.contains { $0.kind == .passphrase } }
+
+    /// Whether a key was given that may open this vault, so that reading asks nobody.
     var hasKeyAtHand: Bool {
-        if case .none = workplace.unlocking { false } else { opened != nil || !workplace.asksForKey }
+        switch workplace.unlocking {
+        case .none: false
+        case .code: true
+        case .passphrase: opened != nil || !workplace.asksForKey && opensByPassphrase
+        }
     }
 
     func catalog() throws -> NameCatalog {

@@ -257,7 +257,14 @@ private struct RestoreRun {
         }
         try restorer.finishDirectories()
         report.skipped = restorer.skippedCount
-        for problem in restorer.problems.take() {
+        note(restorer.problems, scaffold, &report)
+        return Set(failures.map(\.path))
+    }
+
+    private func note(_ log: ProblemLog, _ scaffold: Set<[UInt8]>, _ report: inout RestoreReport) {
+        var unseen = log.counts
+        for problem in log.take() {
+            unseen[problem.what, default: 0] -= 1
             if problem.what == .ownershipNotSet {
                 // What only leads to the archived roots belonged to somebody else from the start.
                 if !scaffold.contains(problem.path) { report.ownershipNotSet += 1 }
@@ -265,7 +272,10 @@ private struct RestoreRun {
                 report.add("/" + String(decoding: problem.path, as: UTF8.self), problem.reason)
             }
         }
-        return Set(failures.map(\.path))
+        // Of very many the log keeps only how many there were.
+        for (what, count) in unseen {
+            if what == .ownershipNotSet { report.ownershipNotSet += count } else { report.problemCount += count }
+        }
     }
 
     /// The directories above paths, as a tree stores them.

@@ -206,7 +206,9 @@ private struct KillingWorld {
     /// After a death: everything acknowledged is still listed, the next run succeeds, and its archive comes
     /// back. Returns whether the run went on from a checkpoint.
     mutating func goOn(_ place: String) throws -> Bool {
-        let listed = Set(try world.archives())
+        let rows = try #require(try World.object(try world.qala("archives", "--json"))["archives"] as? [[String: Any]])
+        let listed = Set(rows.compactMap { $0["id"] as? String })
+        #expect(rows.allSatisfy { $0["files"] != nil }, "\(place): the catalog lacks an archive of its own host")
         for (id, _) in acknowledged { #expect(listed.contains(id), "\(place): \(id) is gone") }
         let next = try world.qala("archive", "tree", "--json")
         #expect(next.status == 0, "\(place): \(next.errorText)")

@@ -56,7 +56,7 @@ struct OutcomeTests {
         let row = (listed["archives"] as? [[String: Any]])?.first
         #expect(row?["id"] != nil && row?["time"] != nil && row?["files"] == nil)
         let search = try world.qala(["find", "mine", "--json"] + other, without: noKey)
-        #expect(search.status == 64 && search.errorText.contains("Give a key") && search.output.isEmpty)
+        #expect(search.status == 12 && search.errorText.contains("Give a key") && search.output.isEmpty)
         #expect(try world.qala(["verify"] + other, without: noKey).status == 0)
         #expect(try world.qala(["archive", "tree2"] + other, without: noKey).status == 77)
 

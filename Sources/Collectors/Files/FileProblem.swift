@@ -75,7 +75,9 @@ package final class ProblemLog: Sendable {
     package func add(_ problem: FileProblem) {
         state.withLock { state in
             state.counts[problem.what, default: 0] += 1
-            if state.details.count < Self.detailLimit { state.details.append(problem) }
+            // What hits nearly every path of a restore without root must not push out what hits one.
+            let limit = problem.what == .ownershipNotSet ? Self.detailLimit / 2 : Self.detailLimit
+            if state.details.count < limit { state.details.append(problem) }
         }
     }
 
