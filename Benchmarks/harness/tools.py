@@ -24,7 +24,7 @@ class Tool(ABC):
     def __init__(self, base: Path, data: str):
         self.home = base / "vaults" / f"{self.name}-{data}"
         self.vault = self.home / "vault"
-        self.out = base / "restored"
+        self.out = base / "restored" / self.name
         self.source = base / "data" / data
         self.archives = 0
         self.env = dict(os.environ, LC_ALL="C.UTF-8")

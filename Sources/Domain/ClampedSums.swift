@@ -15,3 +15,15 @@ extension UInt64 {
         return overflows ? .max : sum
     }
 }
+
+extension Int64 {
+    package func addingClamped(_ more: Int64) -> Int64 {
+        let (sum, overflows) = addingReportingOverflow(more)
+        return overflows ? (more > 0 ? .max : .min) : sum
+    }
+
+    package func subtractingClamped(_ less: Int64) -> Int64 {
+        let (difference, overflows) = subtractingReportingOverflow(less)
+        return overflows ? (less > 0 ? .min : .max) : difference
+    }
+}

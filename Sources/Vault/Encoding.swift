@@ -97,6 +97,14 @@ package struct ByteReader {
 
     /// Refuses encodings longer than needed, so that every value has one encoding.
     package mutating func varint() throws(VaultError) -> UInt64 {
+        if offset < bytes.count, bytes[offset] < 0x80 {
+            defer { offset += 1 }
+            return UInt64(bytes[offset])
+        }
+        return try longVarint()
+    }
+
+    private mutating func longVarint() throws(VaultError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while true {

@@ -124,17 +124,15 @@ package final class FileTreeWalker {
         seek.passed = nil
         current = index
         let name = names.name(index)
-        entry.path.removeSubrange(frames[top].pathCount...)
         guard frames[top].pathCount + 1 + name.count <= Entry.maximumPathBytes else {
             seek.depth = nil
+            entry.path.removeSubrange(frames[top].pathCount...)
             entry.path.append(contentsOf: "/".utf8)
             entry.path.append(contentsOf: name)
             report(.pathTooLong)
             return false
         }
-        if frames[top].pathCount > 0 { entry.path.append(0x2F) }
-        entry.path.append(contentsOf: name)
-
+        Self.replace(&entry.path, after: frames[top].pathCount, by: name)
         let hint = names.isDirectory(index)
         if let hint, isExcluded(isDirectory: hint, in: top) { return false }
         var raw = tree_stat()
@@ -178,6 +176,13 @@ package final class FileTreeWalker {
     @inline(__always)
     private func take(_ status: FileStatus) -> Bool {
         guard let kind = status.kind else { return false }
+        Self.describe(&entry, kind, status)
+        blocks = status.blocks
+        return true
+    }
+
+    /// On `inout`, because each access to the property of a class is checked when it runs, and these would be a dozen a file.
+    private static func describe(_ entry: inout Entry, _ kind: EntryKind, _ status: FileStatus) {
         entry.kind = kind
         entry.permissions = status.permissions
         entry.userID = status.userID
@@ -189,12 +194,16 @@ package final class FileTreeWalker {
         entry.inode = status.identity.inode
         entry.linkCount = status.linkCount
         entry.deviceNumber = kind == .characterDevice || kind == .blockDevice ? status.deviceNumber : 0
-        blocks = status.blocks
         if !entry.userName.isEmpty { entry.userName = [] }
         if !entry.groupName.isEmpty { entry.groupName = [] }
         if !entry.linkTarget.isEmpty { entry.linkTarget = [] }
         if !entry.attributes.isEmpty { entry.attributes = [] }
-        return true
+    }
+
+    private static func replace(_ path: inout [UInt8], after count: Int, by name: UnsafeRawBufferPointer) {
+        path.removeSubrange(count...)
+        if count > 0 { path.append(0x2F) }
+        path.append(contentsOf: name)
     }
 
     private func isDescended(in top: Int) -> Bool {

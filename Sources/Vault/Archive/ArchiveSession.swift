@@ -37,7 +37,7 @@ package final class ArchiveSession {
         static let pendingPages = 12
         /// Parts of one file, at 41 bytes each in its page: a chunk id, its number, a length.
         static let extents = 400_000
-        static let readBuffer = 8 << 20
+        static let readBuffer = 6 << 20
         /// Entries in one batch, and bytes of small files in it.
         static let batchEntries = 512
         static let batchBytes = 1 << 20

@@ -103,7 +103,8 @@ package final class ChangeDetector {
 extension PageCursor {
     /// Whether the entry at the cursor was archived from a file with the very stamp of `entry`, and can be trusted.
     func matches(_ entry: Entry) -> Bool {
-        stat.kind == entry.kind && !stat.isRacy && !stat.changedWhileRead && stat.inode == entry.inode
+        let stat = self.stat
+        return stat.kind == entry.kind && !stat.isRacy && !stat.changedWhileRead && stat.inode == entry.inode
             && stat.device == entry.device && stat.changed == entry.changed && stat.modified == entry.modified
             && (stat.size == entry.size || entry.kind != .file && entry.kind != .symlink)
             && (stat.linkCount == max(1, entry.linkCount) || entry.kind == .directory)

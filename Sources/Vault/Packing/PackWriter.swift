@@ -37,7 +37,7 @@ final class PackWriter {
     /// from it. Grown to the largest chunk met.
     private var payload = RawBuffer(count: 2 << 20)
     private var record = RawBuffer(count: 2 << 20)
-    private var unpacked = RawBuffer(count: 2 << 20)
+    private var unpacked = RawBuffer(count: 64 << 10)
 
     fileprivate final class OpenPack {
         let id = Random.digest()
@@ -107,11 +107,9 @@ final class PackWriter {
         let needed =
             PackFormat.paddedPayload(Compressor.bound(count) + PackFormat.payloadHeaderCount)
             + PackFormat.recordHeaderCount + PackFormat.tagCount
-        // Lengths are rounded, so equal needs do not mean equal counts.
-        guard payload.bytes.count < needed || unpacked.bytes.count < count else { return }
+        guard payload.bytes.count < needed else { return }
         payload = RawBuffer(count: needed)
         record = RawBuffer(count: needed)
-        unpacked = RawBuffer(count: count)
     }
 
     /// Fills `payload` with lengths, packed bytes and padding; returns the codec and the padded count.
@@ -134,6 +132,9 @@ final class PackWriter {
         _ commitment: RecordCommitment
     ) throws(VaultError) {
         let count = Int(label.storedLength)
+        if label.codec == ChunkCodec.zstd.rawValue, unpacked.bytes.count < plain.count {
+            unpacked = RawBuffer(count: plain.count)
+        }
         let out = UnsafeMutableRawBufferPointer(rebasing: payload.bytes[..<count])
         try cipher.open(
             sealed, into: out, label: label, session: settings.session, commitment: commitment)

@@ -112,17 +112,21 @@ package final class PageCursor {
         } else if shared != 0 {
             throw reader.malformed("its first path is cut")
         }
-        path.removeSubrange(shared...)
-        path.append(contentsOf: suffix)
-        guard path.withUnsafeBufferPointer({ PathOrder.isWellFormed($0, from: shared) }) else {
-            throw reader.malformed("a path is not well formed")
-        }
+        // Taken out of the property while it changes: each access to the property of a class is checked when it runs.
+        var next: [UInt8] = []
+        swap(&next, &path)
+        next.removeSubrange(shared...)
+        next.append(contentsOf: suffix)
+        let isWellFormed = next.withUnsafeBufferPointer { PathOrder.isWellFormed($0, from: shared) }
+        swap(&next, &path)
+        guard isWellFormed else { throw reader.malformed("a path is not well formed") }
     }
 
     private func decodeStat(_ reader: inout ByteReader) throws(VaultError) {
         let flags = try reader.u8()
         guard let kind = EntryKind(rawValue: flags & 7) else { throw reader.malformed("its kind is unknown") }
-        let previous = index == 0 ? EntryStat() : stat
+        let previous = index == 0 ? EntryStat() : self.stat
+        var stat = EntryStat()
         stat.kind = kind
         stat.isRacy = flags & PageFormat.flagRacy != 0
         stat.changedWhileRead = flags & PageFormat.flagChanged != 0
@@ -141,23 +145,24 @@ package final class PageCursor {
             stat.linkCount = UInt32(try reader.varint(upTo: Int(UInt32.max)))
             guard stat.linkCount > 1 else { throw reader.malformed("its link count is wrong") }
         }
-        stat.size = 0
-        stat.deviceNumber = 0
         content = .none
         if !linkTarget.isEmpty { linkTarget = [] }
         switch kind {
-        case .file: try decodeContent(&reader, isMember: flags & PageFormat.flagMember != 0)
+        case .file: try decodeContent(&reader, &stat, isMember: flags & PageFormat.flagMember != 0)
         case .symlink:
             linkTarget = try reader.blob(upTo: PageFormat.linkTargetLimit)
             stat.size = UInt64(linkTarget.count)
         case .characterDevice, .blockDevice: stat.deviceNumber = try reader.varint()
         case .directory, .fifo, .socket: break
         }
-        attributeBytes = nil
+        self.stat = stat
+        if attributeBytes != nil { attributeBytes = nil }
         if flags & PageFormat.flagAttributes != 0 { try skipAttributes(&reader) }
     }
 
-    private func decodeContent(_ reader: inout ByteReader, isMember: Bool) throws(VaultError) {
+    private func decodeContent(
+        _ reader: inout ByteReader, _ stat: inout EntryStat, isMember: Bool
+    ) throws(VaultError) {
         stat.size = try reader.varint()
         guard stat.size > 0 else { return }
         guard stat.size <= UInt64(Int64.max) else { throw reader.malformed("a size is out of bounds") }
