@@ -19,29 +19,83 @@ package struct DocumentProblem: Sendable, Equatable {
         case notAList(String)
         case notAText(String)
         case notABoolean(String, found: String)
+        case notANumber(String, found: String, from: Int, to: Int)
+        case notADay(String, found: String)
         case emptyValue(String)
+        case tooMany(String, limit: Int)
         case unknownValue(String, found: String, allowed: [String], suggestion: String?)
         case badName(String)
+        case badID(String, found: String)
         case notAbsolute(String, path: String, suggestion: String)
+        case notAProgram(String)
         case duplicatePath(String, firstLine: Int)
         case badPattern(String, why: String)
         case controlCharacter(String)
+        case retention(String, RetentionError)
+        case calendar(String, CalendarError)
+        case amount(Amount, found: String, AmountError)
+        case noTime(String)
+        case notFixed(String, found: Period)
+        case tooLong(String, longest: Period)
+        case endsBeforeItBegins
+        /// Two keys of which only one may stand.
+        case standsAlone(String, beside: String)
+        case oneOf(String, String)
+        case onlyFor(String, value: String)
+        case badZone(String)
+        case badKey
+        case noPeople(String)
+        case unknownPerson(String, suggestion: String?)
+        /// Two persons share what only one may have.
+        case shared(People.Clash, firstLine: Int)
+        /// There is no such file, or it cannot be read; the system's words.
+        case noFile(String)
+        /// The set holds together in every document and not as a whole; `other` is the place of the other policy.
+        case finding(PolicyFinding, other: String?)
     }
 
     /// The mapping that a key belongs to.
     package enum Place: String, Sendable {
-        case policy, person, source
+        case policy, person, source, appointment, people, schedule, copy, tiers, tier, retention, limits, verification
+        case hooks, hook
     }
 
+    package enum Amount: String, Sendable {
+        case bandwidth, cpu
+    }
+
+    /// The document, where an error is about several; nil for the one that the error names.
+    package var file: String?
     /// Both count from 1; a column counts Unicode scalars.
     package var line: Int
     package var column: Int
     package var reason: Reason
+    /// The clause of the regulation that is the reason.
+    package var clause: Clause?
 
-    package init(line: Int, column: Int, _ reason: Reason) {
+    package init(file: String? = nil, line: Int, column: Int, _ reason: Reason, clause: Clause? = nil) {
+        self.file = file
         self.line = line
         self.column = column
         self.reason = reason
+        self.clause = clause
+    }
+
+    /// Whether a set with this problem must not be put into force; everything but a non-conformity that time or the
+    /// world beside the policies brings about.
+    package var isBlocking: Bool {
+        guard case .finding(let finding, _) = reason else { return true }
+        return finding.isBlocking
+    }
+
+    /// `file:line:column: what (clause)`.
+    package func line(in language: Language, file: String) -> String {
+        let clause = clause.map { " (\($0.text(in: language)))" } ?? ""
+        return "\(self.file ?? file):\(line):\(column): \(text(in: language))\(clause)"
+    }
+
+    static func isBefore(_ a: DocumentProblem, _ b: DocumentProblem) -> Bool {
+        (a.file ?? "", a.line, a.column) < (b.file ?? "", b.line, b.column)
     }
 }
 
@@ -67,7 +121,7 @@ package struct DocumentsError: Failure {
     package init(_ code: Code, file: String, problems: [DocumentProblem] = [], underlying: String? = nil) {
         self.code = code
         self.file = file
-        self.problems = problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+        self.problems = problems.sorted(by: DocumentProblem.isBefore)
         self.underlying = underlying
     }
 
@@ -85,8 +139,7 @@ package struct DocumentsError: Failure {
     /// For an invalid document a line `file:line:column: what` for each problem.
     package func message(in language: Language) -> String {
         switch code {
-        case .invalid:
-            problems.map { "\(file):\($0.line):\($0.column): \($0.text(in: language))" }.joined(separator: "\n")
+        case .invalid: problems.map { $0.line(in: language, file: file) }.joined(separator: "\n")
         case .missing:
             language == .azerbaijani ? "\(file) faylı yoxdur" : "there is no file \(file)"
         case .unreadable:

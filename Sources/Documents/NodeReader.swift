@@ -7,14 +7,32 @@ import Yams
 struct NodeReader {
     private(set) var problems: [DocumentProblem] = []
 
-    mutating func note(_ node: Node, _ reason: DocumentProblem.Reason) {
-        problems.append(DocumentProblem(line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, reason))
+    mutating func note(_ node: Node, _ reason: DocumentProblem.Reason, clause: Clause? = nil) {
+        problems.append(
+            DocumentProblem(line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, reason, clause: clause))
+    }
+
+    /// Notes what is wrong `offset` UTF-8 bytes into the text of a node. Where the text does not stand in the document
+    /// as it is read (over several lines, with escapes), the place is its beginning.
+    mutating func note(_ node: Node, at offset: Int?, _ reason: DocumentProblem.Reason) {
+        guard let offset, case .scalar(let scalar) = node, let mark = scalar.mark, !scalar.string.contains("\n") else {
+            return note(node, reason)
+        }
+        let before = String(decoding: scalar.string.utf8.prefix(offset), as: UTF8.self).unicodeScalars.count
+        let quote: Int
+        switch scalar.style {
+        case .plain, .any: quote = 0
+        case .singleQuoted, .doubleQuoted: quote = 1
+        case .literal, .folded: return note(node, reason)
+        }
+        problems.append(DocumentProblem(line: mark.line, column: mark.column + quote + before, reason))
     }
 
     /// The pairs of a mapping by key. Keys outside `allowed` are noted, with what was probably meant; so are keys of
-    /// `required` that are absent.
+    /// `required` that are absent, with the clause that demands them.
     mutating func mapping(
-        _ node: Node, named name: String, place: DocumentProblem.Place, allowed: [String], required: [String]
+        _ node: Node, named name: String, place: DocumentProblem.Place, allowed: [String], required: [String] = [],
+        clause: Clause? = nil
     ) -> [String: Node]? {
         guard case .mapping(let pairs) = node else {
             note(node, .notAMapping(name))
@@ -38,7 +56,7 @@ struct NodeReader {
             values[word.string] = value
         }
         for key in required where values[key] == nil && !meant.contains(key) {
-            note(node, .missingKey(key, place: place))
+            note(node, .missingKey(key, place: place), clause: clause)
         }
         return values
     }
@@ -51,7 +69,7 @@ struct NodeReader {
         }
         let value = scalar.string
         let isPlain = scalar.style == .plain || scalar.style == .any
-        if value.isEmpty || isPlain && ["~", "null", "Null", "NULL"].contains(value) {
+        if value.allSatisfy(\.isWhitespace) || isPlain && ["~", "null", "Null", "NULL"].contains(value) {
             note(node, .emptyValue(name))
             return nil
         }
@@ -74,6 +92,78 @@ struct NodeReader {
         }
     }
 
+    mutating func number(_ node: Node, named name: String, in range: ClosedRange<Int>) -> Int? {
+        guard let word = text(node, named: name) else { return nil }
+        let isPlain = word.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        guard isPlain, word.utf8.count <= 18, let number = Int(word), range.contains(number) else {
+            note(node, .notANumber(name, found: shown(word), from: range.lowerBound, to: range.upperBound))
+            return nil
+        }
+        return number
+    }
+
+    mutating func day(_ node: Node, named name: String) -> CivilDay? {
+        guard let word = text(node, named: name) else { return nil }
+        if let day = CivilDay(word) { return day }
+        note(node, .notADay(name, found: shown(word)))
+        return nil
+    }
+
+    /// The days from `from` until `until`; a validity that no day has is noted.
+    mutating func validity(from: Node?, until: Node?) -> Validity {
+        let first = from.flatMap { day($0, named: "from") }
+        let last = until.flatMap { day($0, named: "until") }
+        let validity = Validity(from: first, until: last)
+        if let until, !validity.isPossible { note(until, .endsBeforeItBegins) }
+        return validity
+    }
+
+    mutating func period(_ node: Node, named name: String) -> Period? {
+        guard let word = text(node, named: name) else { return nil }
+        do {
+            let period = try Period(parsing: word)
+            if !period.isZero { return period }
+            note(node, .noTime(name))
+        } catch {
+            note(node, at: error.position, .retention(name, error))
+        }
+        return nil
+    }
+
+    /// A period without months, whose length differs, and at most as long as `longest`.
+    mutating func fixedPeriod(_ node: Node, named name: String, atMost longest: Period? = nil) -> Period? {
+        guard let period = period(node, named: name) else { return nil }
+        guard period.months == 0 else {
+            note(node, .notFixed(name, found: period))
+            return nil
+        }
+        if let longest, period.seconds > longest.seconds {
+            note(node, .tooLong(name, longest: longest))
+            return nil
+        }
+        return period
+    }
+
+    mutating func term(_ node: Node, named name: String) -> KeepingTerm? {
+        guard let word = text(node, named: name) else { return nil }
+        do {
+            let term = try KeepingTerm(parsing: word)
+            if term != .period(.zero) { return term }
+            note(node, .noTime(name))
+        } catch {
+            note(node, at: error.position, .retention(name, error))
+        }
+        return nil
+    }
+
+    /// A word for a person, a site or a plan: what could also name a policy.
+    mutating func id(_ node: Node, named name: String) -> String? {
+        guard let word = text(node, named: name) else { return nil }
+        if Policy.isWellFormed(name: word) { return word }
+        note(node, .badID(name, found: shown(word)))
+        return nil
+    }
+
     mutating func choice<Value>(_ node: Node, named name: String, of type: Value.Type) -> Value?
     where Value: RawRepresentable<String> & CaseIterable {
         guard let word = text(node, named: name) else { return nil }
@@ -85,9 +175,14 @@ struct NodeReader {
     }
 
     /// The items of a list; with `orOne`, a single text counts as a list of one.
-    mutating func list(_ node: Node, named name: String, orOne: Bool = false) -> [Node]? {
+    mutating func list(_ node: Node, named name: String, orOne: Bool = false, atMost limit: Int? = nil) -> [Node]? {
         switch node {
-        case .sequence(let items): return Array(items)
+        case .sequence(let items):
+            if let limit, items.count > limit {
+                note(node, .tooMany(name, limit: limit))
+                return nil
+            }
+            return Array(items)
         case .scalar where orOne: return [node]
         default:
             note(node, .notAList(name))
@@ -96,7 +191,7 @@ struct NodeReader {
     }
 
     /// Long or multi-line words of a document are cut before they enter a message.
-    private func shown(_ word: String) -> String {
+    func shown(_ word: String) -> String {
         let line = word.split(separator: "\n", omittingEmptySubsequences: false).first.map(String.init) ?? ""
         return line.count <= 80 ? line : line.prefix(77) + "..."
     }

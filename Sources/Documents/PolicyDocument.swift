@@ -1,5 +1,4 @@
 package import Domain
-import Glibc
 import Yams
 
 // An archiving policy as a YAML document.
@@ -7,173 +6,114 @@ import Yams
 // 1. A policy comes out only when nothing is wrong with the document; otherwise every problem comes out, each with its
 //    line and column. Only a text that is no YAML, repeats a key or exceeds a bound stops at the first.
 // 2. A key that is not known is an error: a misspelt `exclude` must never archive what it should have left out.
-// 3. Nothing here looks at the file system beyond reading the document: whether a source exists is for the run to say.
+// 3. Reading demands only what a run needs: a name, a component, a responsible person, sources. Whatever else is
+//    written must be right by itself. What the regulation demands beyond that, and whether the parts agree, is the
+//    strict check of the whole set (`PolicySet.validate`), which `PolicySetDocument` brings to lines and columns.
+// 4. Nothing here looks at the file system beyond reading the document and, where it refers to persons, `people.yaml`
+//    beside it: whether a source exists is for the run to say.
 
 package enum PolicyDocument {
-    private static let keys = [
-        "policy", "component", "responsible", "deputy", "legal-basis", "confidentiality", "vault", "sources",
-    ]
-    private static let requiredKeys = ["policy", "component", "responsible", "sources"]
-    private static let sourceKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
-    private static let personKeys = ["name", "position", "email", "phone"]
-
-    /// Reads the policy in the file at `path`.
+    /// Reads the policy in the file at `path`, and the persons it refers to from `people.yaml` in the same folder.
     package static func read(path: String) throws(DocumentsError) -> Policy {
-        try parse(try contents(path), file: path)
+        let bytes = try DocumentFile.contents(path)
+        var outcome = outcome(bytes, file: path, people: .absent)
+        if outcome.refersToPersons {
+            let peoplePath = DocumentFile.beside(path, PeopleDocument.fileName)
+            do {
+                let people = try PeopleDocument.read(path: peoplePath)
+                outcome = Self.outcome(bytes, file: path, people: .known(people))
+            } catch {
+                switch error.code {
+                case .missing: break
+                case .unreadable: throw error
+                case .invalid:
+                    outcome = Self.outcome(bytes, file: path, people: .broken)
+                    outcome.problems += error.problems.map { problem in
+                        var problem = problem
+                        problem.file = peoplePath
+                        return problem
+                    }
+                }
+            }
+        }
+        return try outcome.policy(file: path)
     }
 
-    /// `file` is how messages name the document.
-    package static func parse(_ bytes: [UInt8], file: String) throws(DocumentsError) -> Policy {
+    /// `file` is how messages name the document; references to persons are looked up in `people`.
+    package static func parse(
+        _ bytes: [UInt8], file: String, people: People? = nil
+    ) throws(DocumentsError) -> Policy {
+        try outcome(bytes, file: file, people: people.map(PeopleSource.known) ?? .absent).policy(file: file)
+    }
+
+    /// Where references to persons lead.
+    enum PeopleSource {
+        case known(People)
+        /// There is no register.
+        case absent
+        /// There is one with errors, which are told elsewhere.
+        case broken
+    }
+
+    /// All that a document gave: with problems there is no policy to be used, but what could be read is there for the
+    /// other checks.
+    struct Outcome {
+        var value: Policy?
+        var problems: [DocumentProblem]
+        var refersToPersons: Bool
+        var places: DocumentPlaces
+
+        func policy(file: String) throws(DocumentsError) -> Policy {
+            guard let value, problems.isEmpty else { throw DocumentsError(.invalid, file: file, problems: problems) }
+            return value
+        }
+    }
+
+    static func outcome(_ bytes: [UInt8], file: String, people: PeopleSource) -> Outcome {
         let root: Node
         do {
             root = try YAMLDocument.root(of: bytes)
         } catch {
-            throw DocumentsError(.invalid, file: file, problems: [error.problem])
+            return Outcome(value: nil, problems: [error.problem], refersToPersons: false, places: DocumentPlaces())
         }
-        var reader = NodeReader()
-        let policy = readPolicy(root, &reader)
-        guard let policy, reader.problems.isEmpty else {
-            throw DocumentsError(.invalid, file: file, problems: reader.problems)
-        }
-        return policy
+        var reader = PolicyReader(people: people)
+        let policy = reader.policy(root)
+        return Outcome(
+            value: policy, problems: reader.nodes.problems, refersToPersons: reader.refersToPersons,
+            places: DocumentPlaces(of: root))
     }
+}
 
-    private static func readPolicy(_ root: Node, _ reader: inout NodeReader) -> Policy? {
-        if case .scalar(let scalar) = root, scalar.string.isEmpty {
-            reader.note(root, .empty)
-            return nil
-        }
-        let values = reader.mapping(
-            root, named: "policy", place: .policy, allowed: keys, required: requiredKeys)
-        guard let values else { return nil }
-        let name = values["policy"].flatMap { readName($0, &reader) }
-        let component = values["component"].flatMap { reader.choice($0, named: "component", of: Component.self) }
-        let responsible = values["responsible"].flatMap { readPerson($0, named: "responsible", &reader) }
-        let deputy = values["deputy"].flatMap { readPerson($0, named: "deputy", &reader) }
-        let legalBasis = values["legal-basis"].flatMap { reader.text($0, named: "legal-basis") }
-        let confidentiality = values["confidentiality"].flatMap {
-            reader.choice($0, named: "confidentiality", of: Confidentiality.self)
-        }
-        let vault = values["vault"].flatMap { readPath($0, named: "vault", &reader) }
-        let sources = values["sources"].flatMap { readSources($0, &reader) }
-        guard let name, let component, let responsible, let sources else { return nil }
-        return Policy(
-            name: name, component: component, responsiblePerson: responsible, deputyPerson: deputy,
-            legalBasis: legalBasis, confidentiality: confidentiality ?? .internal, vault: vault, sources: sources)
-    }
+/// Where in a document the value of each key stands, by the keys that lead to it, such as `copies[1].site`.
+struct DocumentPlaces: Sendable {
+    private var marks: [String: (line: Int, column: Int)] = [:]
 
-    private static func readName(_ node: Node, _ reader: inout NodeReader) -> String? {
-        guard let name = reader.text(node, named: "policy") else { return nil }
-        guard Policy.isWellFormed(name: name) else {
-            reader.note(node, .badName(String(name.prefix(80))))
-            return nil
-        }
-        return name
-    }
+    init() {}
 
-    /// A person is a name, or a mapping with `name` and how to reach them.
-    private static func readPerson(_ node: Node, named key: String, _ reader: inout NodeReader) -> Person? {
-        if case .scalar = node { return reader.text(node, named: key).map { Person(name: $0) } }
-        let values = reader.mapping(node, named: key, place: .person, allowed: personKeys, required: ["name"])
-        guard let values else { return nil }
-        let position = values["position"].flatMap { reader.text($0, named: "position") }
-        let email = values["email"].flatMap { reader.text($0, named: "email") }
-        let phone = values["phone"].flatMap { reader.text($0, named: "phone") }
-        guard let name = values["name"].flatMap({ reader.text($0, named: "name") }) else { return nil }
-        return Person(name: name, position: position, email: email, phone: phone)
-    }
+    init(of root: Node) { walk(root, "") }
 
-    private static func readPath(_ node: Node, named key: String, _ reader: inout NodeReader) -> String? {
-        guard let path = reader.text(node, named: key) else { return nil }
-        guard PathText.isAbsolute(path) else {
-            reader.note(node, .notAbsolute(key, path: path, suggestion: PathText.absolute(path, from: "/")))
-            return nil
-        }
-        return path
-    }
-
-    private static func readSources(_ node: Node, _ reader: inout NodeReader) -> [FileSource]? {
-        guard let items = reader.list(node, named: "sources") else { return nil }
-        if items.isEmpty {
-            reader.note(node, .emptyValue("sources"))
-            return nil
-        }
-        var sources: [FileSource] = []
-        var lines: [String: Int] = [:]
-        for item in items {
-            for (source, at) in readFiles(item, &reader) {
-                if let line = lines[source.path] {
-                    reader.note(at, .duplicatePath(source.path, firstLine: line))
-                } else {
-                    lines[source.path] = at.mark?.line ?? 1
-                    sources.append(source)
-                }
+    private mutating func walk(_ node: Node, _ path: String) {
+        if let mark = node.mark { marks[path] = (mark.line, mark.column) }
+        switch node {
+        case .mapping(let pairs):
+            for (key, value) in pairs {
+                guard case .scalar(let word) = key else { continue }
+                walk(value, path.isEmpty ? word.string : "\(path).\(word.string)")
             }
+        case .sequence(let items):
+            for (at, item) in items.enumerated() { walk(item, "\(path)[\(at)]") }
+        case .scalar, .alias: break
         }
-        return sources
     }
 
-    /// One item of `sources`: as many sources as it names paths, each with the node that names it.
-    private static func readFiles(_ node: Node, _ reader: inout NodeReader) -> [(FileSource, Node)] {
-        let values = reader.mapping(node, named: "sources", place: .source, allowed: sourceKeys, required: ["files"])
-        guard let values else { return [] }
-        let excludes = values["exclude"].map { readPatterns($0, &reader) } ?? []
-        let oneFileSystem = values["one-file-system"].flatMap { reader.boolean($0, named: "one-file-system") } ?? false
-        let excludeCaches = values["exclude-caches"].flatMap { reader.boolean($0, named: "exclude-caches") } ?? false
-        guard let files = values["files"], let paths = reader.list(files, named: "files", orOne: true) else {
-            return []
+    /// The place of `path`, or of the nearest value around it that is written.
+    subscript(path: String) -> (line: Int, column: Int) {
+        var path = path[...]
+        while !path.isEmpty {
+            if let mark = marks[String(path)] { return mark }
+            let end = path.lastIndex { $0 == "." || $0 == "[" } ?? path.startIndex
+            path = path[..<end]
         }
-        if paths.isEmpty { reader.note(files, .emptyValue("files")) }
-        var made: [(FileSource, Node)] = []
-        for node in paths {
-            guard let path = readPath(node, named: "files", &reader) else { continue }
-            let source = FileSource(
-                path: path, excludes: excludes, oneFileSystem: oneFileSystem, excludeCaches: excludeCaches)
-            made.append((source, node))
-        }
-        return made
-    }
-
-    private static func readPatterns(_ node: Node, _ reader: inout NodeReader) -> [String] {
-        guard let items = reader.list(node, named: "exclude", orOne: true) else { return [] }
-        var patterns: [String] = []
-        for item in items {
-            guard let pattern = reader.text(item, named: "exclude") else { continue }
-            do {
-                _ = try ExcludePatterns([pattern])
-                patterns.append(pattern)
-            } catch {
-                reader.note(item, .badPattern(String(pattern.prefix(80)), why: error.reason))
-            }
-        }
-        return patterns
-    }
-
-    /// The whole file, or one byte more than a document may have.
-    private static func contents(_ path: String) throws(DocumentsError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
-        guard descriptor >= 0 else {
-            let reason = errno
-            let isMissing = reason == ENOENT || reason == ENOTDIR
-            throw DocumentsError(isMissing ? .missing : .unreadable, file: path, underlying: words(reason))
-        }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while bytes.count <= YAMLDocument.maximumBytes {
-            let count = Glibc.read(descriptor, &buffer, buffer.count)
-            if count == 0 { break }
-            if count < 0 {
-                let reason = errno
-                if reason == EINTR { continue }
-                throw DocumentsError(.unreadable, file: path, underlying: words(reason))
-            }
-            bytes.append(contentsOf: buffer[..<count])
-        }
-        return bytes
-    }
-
-    private static func words(_ number: Int32) -> String {
-        strerror(number).map { String(cString: $0) } ?? "error \(number)"
+        return marks[""] ?? (1, 1)
     }
 }

@@ -3,13 +3,15 @@ package import Domain
 extension DocumentProblem {
     package func text(in language: Language) -> String {
         switch language {
-        case .english: english
-        case .azerbaijani: azerbaijani
+        case .english: reason.english
+        case .azerbaijani: reason.azerbaijani
         }
     }
+}
 
-    private var english: String {
-        switch reason {
+extension DocumentProblem.Reason {
+    fileprivate var english: String {
+        switch self {
         case .syntax(let words): "this is not YAML: \(words)"
         case .notUTF8: "the text is not UTF-8"
         case .tooLarge(let limit): "the document is larger than \(limit) bytes"
@@ -19,56 +21,90 @@ extension DocumentProblem {
         case .tooManyNodes(let limit): "the document holds more than \(limit) values"
         case .empty: "the document is empty"
         case .unknownKey(let key, let place, let suggestion):
-            "unknown key `\(key)` in \(place.english)" + (suggestion.map { "; did you mean `\($0)`?" } ?? "")
+            "unknown key `\(key)` in \(place.english)"
+                + (suggestion.map { "; did you mean `\($0)`?" }
+                    ?? (place == .source ? "; sources are of the kind `files`" : ""))
         case .duplicateKey(let key): "the key `\(key)` stands more than once in this mapping"
         case .missingKey(let key, let place): "the key `\(key)` is missing in \(place.english)"
         case .notAMapping(let key): "`\(key)` must be a mapping of keys to values"
         case .notAList(let key): "`\(key)` must be a list"
         case .notAText(let key): "`\(key)` must be a text"
         case .notABoolean(let key, let found): "`\(key)` must be true or false, not `\(found)`"
+        case .notANumber(let key, let found, let from, let to):
+            "`\(key)` must be a whole number from \(from) to \(to), not `\(found)`"
+        case .notADay(let key, let found): "`\(key)` must be a day such as `2026-01-31`, not `\(found)`"
         case .emptyValue(let key): "`\(key)` has no value"
+        case .tooMany(let key, let limit): "`\(key)` has more than \(limit) items"
         case .unknownValue(let key, let found, let allowed, let suggestion):
             "`\(found)` is not a value of `\(key)`; " + (suggestion.map { "did you mean `\($0)`? " } ?? "")
                 + "Allowed: \(allowed.joined(separator: ", "))"
         case .badName(let name):
             "`\(name)` cannot name a policy: use at most 64 ASCII letters, digits, `.`, `_`, `-`, starting with a letter or digit"
+        case .badID(let key, let found):
+            "`\(key)`: `\(found)` is not one plain word; use at most 64 ASCII letters, digits, `.`, `_`, `-`"
         case .notAbsolute(let key, let path, let suggestion):
             "`\(key)`: `\(path)` is not an absolute, plain path; write `\(suggestion)`"
+        case .notAProgram(let found):
+            "`run`: the program `\(found)` is not an absolute, plain path; hooks run without a shell and without PATH"
         case .duplicatePath(let path, let line): "`\(path)` is a source already, on line \(line)"
         case .badPattern(let pattern, let why): "the pattern `\(pattern)` is malformed: \(why)"
         case .controlCharacter(let key): "`\(key)` contains a control character"
+        default: englishAmounts
         }
     }
 
-    private var azerbaijani: String {
-        switch reason {
-        case .syntax(let words): "bu, YAML deyil: \(words)"
-        case .notUTF8: "mətn UTF-8 kodlaşdırmasında deyil"
-        case .tooLarge(let limit): "sənəd \(limit) baytdan böyükdür"
-        case .tooDeep(let limit): "iç-içə dəyərlər \(limit) səviyyədən dərindir"
-        case .tooManyAliases(let limit):
-            "\(limit)-dan çox istinad (`*ad`) var; dəyərləri açıq yazın, nümunələri dırnağa alın"
-        case .tooManyNodes(let limit): "sənəddə \(limit)-dən çox dəyər var"
-        case .empty: "sənəd boşdur"
-        case .unknownKey(let key, let place, let suggestion):
-            "\(place.azerbaijani) naməlum açar söz: `\(key)`" + (suggestion.map { "; bəlkə `\($0)`?" } ?? "")
-        case .duplicateKey(let key): "`\(key)` açar sözü burada bir dəfədən çox yazılıb"
-        case .missingKey(let key, let place): "\(place.azerbaijani) `\(key)` açar sözü çatışmır"
-        case .notAMapping(let key): "`\(key)` açar söz və dəyərlərdən ibarət olmalıdır"
-        case .notAList(let key): "`\(key)` siyahı olmalıdır"
-        case .notAText(let key): "`\(key)` mətn olmalıdır"
-        case .notABoolean(let key, let found): "`\(key)` true və ya false olmalıdır, `\(found)` yox"
-        case .emptyValue(let key): "`\(key)` üçün dəyər verilməyib"
-        case .unknownValue(let key, let found, let allowed, let suggestion):
-            "`\(key)` üçün `\(found)` dəyəri yoxdur; " + (suggestion.map { "bəlkə `\($0)`? " } ?? "")
-                + "Mümkün dəyərlər: \(allowed.joined(separator: ", "))"
-        case .badName(let name):
-            "`\(name)` siyasət adı ola bilməz: ən çoxu 64 ASCII hərf, rəqəm, `.`, `_`, `-`; hərf və ya rəqəmlə başlamalıdır"
-        case .notAbsolute(let key, let path, let suggestion):
-            "`\(key)`: `\(path)` tam və sadə yol deyil; belə yazın: `\(suggestion)`"
-        case .duplicatePath(let path, let line): "`\(path)` artıq \(line)-ci sətirdə mənbə kimi göstərilib"
-        case .badPattern(let pattern, let why): "`\(pattern)` nümunəsi düzgün deyil: \(why)"
-        case .controlCharacter(let key): "`\(key)` idarəedici simvol saxlayır"
+    private var englishAmounts: String {
+        switch self {
+        case .retention(let key, let error):
+            "`\(key)`: \(Self.sentence(error.message(in: .english), error.hint(in: .english)))"
+        case .calendar(let key, let error): "`\(key)`: \(Self.sentence(error.reason, error.hint))"
+        case .amount(let amount, let found, let error):
+            "`\(amount.rawValue)`: `\(found)` \(error.isOutOfRange ? "is out of range" : "cannot be understood"); "
+                + (error.suggestion.map { "did you mean `\($0)`? " } ?? "") + "Write \(amount.english)"
+        case .noTime(let key): "`\(key)` must be longer than nothing"
+        case .notFixed(let key, let found):
+            "`\(key)`: \(found.text(in: .english)) has no fixed length; write days or hours"
+        case .tooLong(let key, let longest): "`\(key)` is at most \(longest.text(in: .english))"
+        case .endsBeforeItBegins: "`until` is before `from`"
+        case .standsAlone(let key, let other) where other == "calendar":
+            "`\(key)` cannot stand beside a calendar expression that names its zone; drop one of them"
+        case .standsAlone(let key, let other): "`\(key)` cannot stand beside `\(other)`; drop one of them"
+        case .oneOf(let first, let second):
+            "one of the keys `\(first)` and `\(second)` is missing: `on: commit`, `after: 30 days` or `after: previous`"
+        case .onlyFor(let key, let value): "`\(key)` is only for the role `\(value)`"
+        case .badZone(let name): "`\(name)` is not the name of a time zone; write one such as `Asia/Baku`, or `UTC`"
+        case .badKey: "`public-key` must be an Ed25519 public key as 64 hexadecimal digits"
+        default: englishSets
+        }
+    }
+
+    private var englishSets: String {
+        switch self {
+        case .noPeople(let id): "`\(id)` cannot be looked up: there is no people.yaml in the folder of the policy"
+        case .unknownPerson(let id, let suggestion):
+            "people.yaml has no person `\(id)`" + (suggestion.map { "; did you mean `\($0)`?" } ?? "")
+        case .shared(.id(let id), let line): "the id `\(id)` is that of the person on line \(line) already"
+        case .shared(.uid(let uid), let line): "the account \(uid) is that of the person on line \(line) already"
+        case .shared(.publicKey, let line):
+            "this key is that of the person on line \(line) already; nobody can approve in the name of two"
+        case .noFile(let words): "the file cannot be read: \(words)"
+        case .finding(let finding, let other):
+            finding.text(in: .english) + (other.map { " (\($0))" } ?? "")
+        default: "the document is wrong here"
+        }
+    }
+
+    private static func sentence(_ message: String, _ hint: String) -> String {
+        let hint = hint.hasSuffix(".") ? String(hint.dropLast()) : hint
+        return hint.isEmpty ? message : "\(message). \(hint)"
+    }
+}
+
+extension DocumentProblem.Amount {
+    fileprivate var english: String {
+        switch self {
+        case .bandwidth: "a rate such as `20 MiB/s` or `100 Mbit/s`, at least 1 KiB/s"
+        case .cpu: "a share such as `50%`, from 1% to 100%"
         }
     }
 }
@@ -79,14 +115,17 @@ extension DocumentProblem.Place {
         case .policy: "the policy"
         case .person: "the person"
         case .source: "the source"
-        }
-    }
-
-    fileprivate var azerbaijani: String {
-        switch self {
-        case .policy: "siyasətdə"
-        case .person: "şəxs məlumatında"
-        case .source: "mənbədə"
+        case .appointment: "the appointment"
+        case .people: "the register of persons"
+        case .schedule: "the schedule"
+        case .copy: "the copy"
+        case .tiers: "the tiers"
+        case .tier: "the tier"
+        case .retention: "the retention"
+        case .limits: "the limits"
+        case .verification: "the verification"
+        case .hooks: "the hooks"
+        case .hook: "the hook"
         }
     }
 }

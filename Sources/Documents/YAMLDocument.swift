@@ -20,13 +20,21 @@ enum YAMLDocument {
         guard var text = String(validating: bytes, as: UTF8.self) else { throw .init(1, 1, .notUTF8) }
         try checkMarks(bytes)
         // The parser keeps a pointer into the text: short texts would live in a register instead.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let end = (line: lines.count, column: (lines.last?.unicodeScalars.count ?? 0) + 1)
         if text.utf8.count < 64 { text += String(repeating: "\n", count: 64) }
         text.makeContiguousUTF8()
         let root: Node?
         do {
             root = try compose(yaml: text, .basic, .default, .utf8)
         } catch {
-            throw refusal(error)
+            var refusal = refusal(error)
+            // Lines that were added here are not the document's.
+            if refusal.problem.line > end.line {
+                refusal.problem.line = end.line
+                refusal.problem.column = end.column
+            }
+            throw refusal
         }
         guard let root else { throw .init(1, 1, .empty) }
         var count = 0

@@ -50,21 +50,6 @@ package enum Confidentiality: String, Sendable, CaseIterable, Codable {
     }
 }
 
-/// Somebody a policy names.
-package struct Person: Sendable, Equatable, Codable {
-    package var name: String
-    package var position: String?
-    package var email: String?
-    package var phone: String?
-
-    package init(name: String, position: String? = nil, email: String? = nil, phone: String? = nil) {
-        self.name = name
-        self.position = position
-        self.email = email
-        self.phone = phone
-    }
-}
-
 /// One tree of files that a policy archives, with the rules that hold in it.
 package struct FileSource: Sendable, Equatable {
     /// Absolute, without `.`, `..`, doubled or trailing slashes.
@@ -84,9 +69,11 @@ package struct FileSource: Sendable, Equatable {
     }
 }
 
-/// An archiving policy: what of one component is archived, on whose responsibility, and how it may be known.
+/// An archiving policy: what of one component is archived, when, where to, for how long and on whose responsibility.
 ///
-/// A value of this type is coherent: `Documents` makes it only from a document without errors.
+/// Every part of a value is well formed by itself: `Documents` makes it only from a document without errors. Only what
+/// a run needs must be there. Whether the parts agree with each other, with the other policies and with the regulation
+/// is what ``PolicySet/findings(on:knowing:)`` tells.
 package struct Policy: Sendable, Equatable {
     /// At most this many bytes in a policy's name.
     package static let maximumNameBytes = 64
@@ -94,7 +81,10 @@ package struct Policy: Sendable, Equatable {
     package var name: String
     package var component: Component
     package var responsiblePerson: Person
+    /// For which days the person was appointed; beside it, the validity of the person in the register counts.
+    package var responsibleTerm: Validity = .always
     package var deputyPerson: Person?
+    package var deputyTerm: Validity = .always
     /// The law, order or contract that this archiving rests on, in the words of the institution.
     package var legalBasis: String?
     package var confidentiality: Confidentiality
@@ -102,6 +92,24 @@ package struct Policy: Sendable, Equatable {
     package var vault: String?
     /// At least one; no path twice.
     package var sources: [FileSource]
+    package var mode: TierPlan.Mode = .copy
+    package var schedule: Schedule?
+    /// How much time's worth of data may be lost at most, and how long a recovery may take; of fixed length.
+    package var rpo: Period?
+    package var rto: Period?
+    package var copies: [Copy] = []
+    /// The answer for each tier that was given.
+    package var tiers: [Tier: TierUse] = [:]
+    package var retention: RetentionRule?
+    /// A level of zstd; nil leaves the choice to the vault.
+    package var compressionLevel: Int?
+    package var limits = Limits()
+    package var verification = Verification()
+    package var hooks = Hooks()
+    /// The name of the plan that recovers from the archives of this policy.
+    package var recoveryPlan: String?
+    /// What else the institution lays down (clause 5.2.5), in its own words.
+    package var clauses: [String] = []
 
     package init(
         name: String, component: Component, responsiblePerson: Person, deputyPerson: Person? = nil,
