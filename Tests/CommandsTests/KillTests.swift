@@ -17,7 +17,7 @@ struct KillTests {
         let seed = UInt64.random(in: 0 ... .max)
         print("seed of the moments: \(seed)")
         var generator = SeededGenerator(seed: seed)
-        let rounds = isLong ? 240 : 60
+        let rounds = isLong ? 480 : 240
         let worldRounds = 20
         var kills = 0
         var resumed = 0

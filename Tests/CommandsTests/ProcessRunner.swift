@@ -13,6 +13,8 @@ struct Finished {
     var status: Int32
     var output: [UInt8]
     var errors: [UInt8]
+    /// Highest resident memory seen, in bytes; looked at every few milliseconds.
+    var peakMemory = 0
 
     var outputText: String { String(decoding: output, as: UTF8.self) }
     var errorText: String { String(decoding: errors, as: UTF8.self) }
@@ -81,6 +83,18 @@ final class RunningProcess {
         self.files = files
     }
 
+    private var peakMemory = 0
+
+    /// Not from `wait4`: that counts what the process was before it became the program.
+    private func look() {
+        guard let status = try? String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8),
+            status.hasPrefix("Name:\tqala"),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+            let kilobytes = Int(line.filter(\.isNumber))
+        else { return }
+        peakMemory = max(peakMemory, kilobytes << 10)
+    }
+
     func send(_ signal: Int32) { kill(child, signal) }
 
     func wait(seconds: Double = 120) throws -> Finished {
@@ -88,7 +102,7 @@ final class RunningProcess {
         let code = try status(seconds: seconds)
         return Finished(
             status: code, output: Array(try Data(contentsOf: URL(filePath: files[1]))),
-            errors: Array(try Data(contentsOf: URL(filePath: files[2]))))
+            errors: Array(try Data(contentsOf: URL(filePath: files[2]))), peakMemory: peakMemory)
     }
 
     private func status(seconds: Double) throws -> Int32 {
@@ -104,6 +118,7 @@ final class RunningProcess {
                 waitpid(child, &status, 0)
                 throw RunnerError(message: "\(program) took longer than \(seconds) seconds")
             }
+            look()
             usleep(2000)
         }
         let signal = status & 0x7F
