@@ -54,6 +54,29 @@ let logTargets = [
             return [references.encode(), References(base: .zero).encode()]
         }),
     Target(
+        name: "sweep-list",
+        run: { bytes in
+            guard let found = try? bytes.withBytes({ raw throws(VaultError) in try SweepList(decoding: raw) }) else {
+                return
+            }
+            expect((try? found.encode()) == bytes, "a sweep list has one encoding")
+        },
+        seeds: {
+            var list = SweepList(domain: digest)
+            list.packs = [vaultID, digest]
+            list.segments = [digest]
+            return [try? list.encode(), try? SweepList(domain: vaultID).encode()].compactMap { $0 }
+        }),
+    Target(
+        name: "note",
+        run: { bytes in
+            _ = try? bytes.withBytes { raw throws(VaultError) in try Note.parse(raw, for: digest) }
+        },
+        seeds: {
+            [try? Note.seal("why", to: KeySet(generation: 0, readers: [], domains: [], writers: []), vaultID: vaultID)]
+                .compactMap { $0 }
+        }),
+    Target(
         name: "archive-header",
         run: { bytes in
             guard let header = try? ArchiveHeader(decoding: bytes) else { return }
@@ -78,9 +101,17 @@ private func logRecords() -> [[UInt8]] {
         session: digest, domain: vaultID, generation: 1, keyring: reference, commitment: digest, resumes: .zero)
     let commit = SessionCommit(
         session: digest, manifest: reference, root: digest, level: 1, entries: 3, bytes: 99, header: [1, 2, 3])
+    let approval = ActApproval(
+        requester: digest, signature: [UInt8](repeating: 7, count: SigningKey.signatureBytes))
     let bodies: [LogBody] = [
         .key(reference), .open(opening), .checkpoint(session: digest, number: 1, manifest: reference),
-        .commit(commit), .abort(session: digest),
+        .commit(commit), .abort(session: digest), .fence(sessions: [digest, vaultID]),
+        .condemn(domain: vaultID, list: reference),
+        .delete(SweepDeletion(condemned: 5, list: reference, manifest: reference)),
+        .dispose(Disposal(archives: [digest], note: reference, basis: .twoPersons(approval))),
+        .dispose(Disposal(archives: [digest], note: reference, basis: .policy(vaultID))),
+        .hold(HoldRecord(id: digest, archives: [vaultID], note: reference)),
+        .release(ReleaseRecord(hold: digest, note: reference, approval: approval)),
     ]
     return bodies.enumerated().compactMap { index, body in
         let record = LogRecord(

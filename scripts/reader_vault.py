@@ -118,6 +118,13 @@ class Decoder:
             self.fail("bytes follow the end")
 
 
+def varint(value):
+    out = b""
+    while value >= 0x80:
+        out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
+    return out + bytes([value])
+
+
 def u32(value):
     return struct.pack("<I", value)
 
@@ -300,13 +307,15 @@ class Log:
     def __init__(self, store, vault_id, root, suite):
         self.store, self.vault_id, self.root, self.suite = store, vault_id, root, suite
         self.sessions, self.archives, self.named, self.keys, self.digests = {}, [], [], None, []
+        self.committed, self.holds, self.condemned, self.deleted = [], {}, {}, set()
         numbers = sorted(int(name) for name in os.listdir(os.path.join(store.top, "log")) if re.fullmatch(r"\d{20}", name))
         require(numbers, "the log is empty")
         for expected, number in enumerate(numbers):
             require(expected == number, f"log: record {expected} is missing, but {number} is there")
             self.record(number)
-        # What the checkpoints of an aborted session name does not count.
-        self.manifests = [self.manifest(*n) for n in self.named if self.sessions[n[2]].state != "aborted"]
+        # What the checkpoints of an aborted or fenced session name does not count.
+        counts = [n for n in self.named if n[2] == ZERO or self.sessions[n[2]].state not in ("aborted", "fenced")]
+        self.manifests = [self.manifest(*n) for n in counts]
 
     def record(self, number):
         what = f"log record {number}"
@@ -329,6 +338,10 @@ class Log:
             self.key(d, signer)
         else:
             require(self.keys is not None, f"{what}: the first record must be a key record")
+        if kind in (6, 7, 8, 10, 11, 12):
+            require(self.administers(signer), f"{what}: its signer is no administrator")
+            {6: self.fence, 7: self.condemn, 8: self.delete, 10: self.dispose, 11: self.hold, 12: self.release}[kind](d, signer)
+        elif kind != 1:
             writer = self.keys.writers.get(signer)
             require(writer and writer.state == 1, f"{what}: its signer may not write it")
             if kind == 2:
@@ -342,7 +355,7 @@ class Log:
         if self.keys is None:
             allowed, generation = signer == self.root, 1
         else:
-            allowed = any(r.administrator and r.admin == signer for r in self.keys.readers)
+            allowed = self.administers(signer)
             generation = self.keys.generation + 1
         require(allowed, f"{self.what}: its signer may not change keys")
         keys = KeySet(self.object("keys", d.take(32), d.u64(), 16 * MIB), self.suite)
@@ -357,6 +370,8 @@ class Log:
         require((domain, generation) in self.keys.domains, f"{self.what}: an unknown domain key")
         require(resumes == ZERO or resumes in self.sessions, f"{self.what}: it resumes an unknown session")
         self.sessions[identity] = Session(signer, domain, generation, keyring, commitment)
+        number = len(self.digests)
+        self.sessions[identity].age = min(number, self.sessions[resumes].age) if resumes in self.sessions else number
 
     def follow(self, kind, d, signer, time):
         require(kind in (3, 4, 5), f"{self.what}: kind {kind} is not known to this program")
@@ -377,6 +392,90 @@ class Log:
             session.state = "committed"
             fields = d.take(32), d.u8(), d.u64(), d.u64(), d.blob(32 << 10)
             self.archives.append(Archive(identity, session, time, self.manifest(*named), *fields))
+            self.committed.append(self.archives[-1])
+
+    # Disposal and sweep, by administrators.
+
+    def administers(self, key):
+        return any(r.administrator and r.admin == key for r in self.keys.readers)
+
+    def ids(self, d, least):
+        found = d.list(1000, lambda: d.take(32))
+        require(len(found) >= least and len(set(found)) == len(found), f"{self.what}: its list is not one")
+        return found
+
+    def approved(self, d, signer, kind, subjects, note):
+        requester, signature = d.take(32), d.take(64)
+        require(requester != signer and self.administers(requester), f"{self.what}: one administrator where two are needed")
+        message = b"qala/v1/act" + self.vault_id + bytes([kind]) + varint(len(subjects)) + b"".join(subjects) + note
+        try:
+            ed25519.Ed25519PublicKey.from_public_bytes(requester).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            raise Damage(f"{self.what}: the second administrator did not ask for it") from None
+
+    def note(self, d):
+        digest, length = d.take(32), d.u64()
+        self.object("notes", digest, length, 192 << 10)
+        return digest + struct.pack("<Q", length)
+
+    def fence(self, d, signer):
+        for identity in self.ids(d, 1):
+            session = self.sessions.get(identity)
+            require(session and session.state == "open", f"{self.what}: it fences what does not run")
+            session.state = "fenced"
+
+    def sweep_list(self, d, domain):
+        digest, length = d.take(32), d.u64()
+        e = Decoder(self.object("sweeps", digest, length, 128 * MIB), f"sweeps/{digest.hex()}")
+        e.expect(b"QALASWEP\x01" + domain, "its beginning")
+        names = set()
+        for folder in ("packs", "refs", "index"):
+            found = e.list(1 << 20, lambda: e.take(32))
+            require(found == sorted(set(found)), f"sweeps/{digest.hex()}: it is not in order")
+            names |= {(folder, identity) for identity in found}
+        e.end()
+        return names
+
+    def condemn(self, d, signer):
+        domain = d.take(32)
+        require(any(known == domain for known, _ in self.keys.domains), f"{self.what}: an unknown domain")
+        self.condemned[len(self.digests)] = domain, self.sweep_list(d, domain)
+
+    def delete(self, d, signer):
+        number = d.u64()
+        require(number in self.condemned, f"{self.what}: it closes no condemn record")
+        domain, condemned = self.condemned.pop(number)
+        for session in self.sessions.values():
+            runs = session.domain == domain and session.state == "open" and session.age < number
+            require(not runs, f"{self.what}: it deletes while an older session runs")
+        gone = self.sweep_list(d, domain)
+        require(gone <= condemned, f"{self.what}: it deletes what was not condemned")
+        self.deleted |= gone
+        self.named.append((d.take(32), d.u64(), ZERO))
+
+    def dispose(self, d, signer):
+        archives, note, basis = self.ids(d, 1), self.note(d), d.u8()
+        known = {archive.id for archive in self.archives}
+        require(known.issuperset(archives), f"{self.what}: it disposes of what is no archive")
+        held = any(not hold or not hold.isdisjoint(archives) for hold in self.holds.values())
+        require(not held and basis in (1, 2), f"{self.what}: the archives are held, or its basis is unknown")
+        if basis == 1:
+            self.approved(d, signer, 10, archives, note)
+        else:
+            d.take(32)
+        self.archives = [archive for archive in self.archives if archive.id not in archives]
+
+    def hold(self, d, signer):
+        identity, archives, _ = d.take(32), self.ids(d, 0), self.note(d)
+        known = {archive.id for archive in self.archives}
+        require(identity not in self.holds and known.issuperset(archives), f"{self.what}: it holds what is no archive")
+        self.holds[identity] = set(archives)
+
+    def release(self, d, signer):
+        identity = d.take(32)
+        require(identity in self.holds, f"{self.what}: it releases no hold")
+        self.approved(d, signer, 12, [identity], self.note(d))
+        del self.holds[identity]
 
     def manifest(self, digest, length, session):
         return Manifest(self.object("manifests", digest, length, 64 * MIB), session)
@@ -549,6 +648,8 @@ class Vault:
         """Every pack that the log names, in its order, each once."""
         for manifest in self.log.manifests:
             for identity, length, digest in manifest.packs:
+                if ("packs", identity) in self.log.deleted:
+                    continue
                 if identity not in self.packs:
                     self.packs[identity] = Pack(self, identity, length, digest)
                     session = self.log.sessions.get(self.packs[identity].session)

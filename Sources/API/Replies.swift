@@ -51,6 +51,16 @@ package struct ArchivesReply: Encodable, Sendable {
     package init(archives: [ArchiveRow]) { self.archives = archives }
 }
 
+package struct RunsReply: Encodable, Sendable {
+    package var runs: [PolicyFolder.RunRow]
+    package init(runs: [PolicyFolder.RunRow]) { self.runs = runs }
+}
+
+package struct HoldsReply: Encodable, Sendable {
+    package var holds: [HoldRow]
+    package init(holds: [HoldRow]) { self.holds = holds }
+}
+
 package struct FoundReply: Encodable, Sendable {
     package var found: [FoundRow]
     /// Archives that were not searched for want of a key.

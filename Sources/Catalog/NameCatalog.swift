@@ -79,6 +79,10 @@ package final class NameCatalog {
         archives.removeAll { archive in archive.pages.contains { blocks[$0] == nil } }
     }
 
+    /// Archives that are not searched; their names stay, because later archives share their pages.
+    package var hidden: Set<Digest> = []
+    private var searched: [CatalogArchive] { archives.reversed().filter { !hidden.contains($0.id) } }
+
     package func contains(page: Digest) -> Bool { blocks[page] != nil }
 
     private func readArchive(_ path: String, _ id: Digest) -> CatalogArchive? {
@@ -124,7 +128,7 @@ package final class NameCatalog {
         var hits: [Digest: [NameRow]] = [:]
         var found: [NameRow: Int] = [:]
         var versions: [NameVersion] = []
-        for archive in archives.reversed() {
+        for archive in searched {
             for page in archive.pages {
                 if hits[page] == nil { hits[page] = scan(page, query) }
                 for row in hits[page] ?? [] {
@@ -156,7 +160,7 @@ package final class NameCatalog {
     /// Every version of exactly this path.
     package func history(of path: [UInt8]) -> [NameVersion] {
         var versions: [NameVersion] = []
-        for archive in archives.reversed() {
+        for archive in searched {
             for page in archive.pages {
                 guard let block = blocks[page] else { continue }
                 var reader = NameBlockReader(UnsafeRawBufferPointer(rebasing: files[block.file].bytes[block.range]))

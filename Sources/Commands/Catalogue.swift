@@ -198,6 +198,61 @@ extension Text {
                 "The trees of the archives were not walked: no key was given (--passphrase-file or --key-file).",
                 "Arxivlərin ağacları yoxlanmadı: açar verilməyib (--passphrase-file və ya --key-file)."
             )
+        // Disposal, holds, sweep.
+        case .reasonNeeded: ("a reason is needed", "səbəb göstərilməlidir")
+        case .reasonNeededHint: ("Say it with --reason TEXT.", "Onu --reason MƏTN ilə yazın.")
+        case .requestWritten: ("The request is signed: %1", "Sorğu imzalandı: %1")
+        case .requestNext:
+            (
+                "Give that file to a second administrator, who carries it out with --approve and another key.",
+                "Bu faylı ikinci inzibatçıya verin: o, --approve və başqa açarla icra edir."
+            )
+        case .decisionDry: ("Dry run: this would be done.", "Sınaq icrası: bunlar ediləcəkdi.")
+        case .disposed:
+            ("Disposed of: %1. `qala sweep` frees the space.", "Məhv edildi: %1. Yeri `qala sweep` boşaldır.")
+        case .held: ("The hold %1 is in force.", "%1 hüquqi saxlaması qüvvədədir.")
+        case .released: ("The hold %1 was released.", "%1 hüquqi saxlaması götürüldü.")
+        case .holdIs: ("Hold", "Hüquqi saxlama")
+        case .everyArchive: ("every archive", "bütün arxivlər")
+        case .noHolds: ("There are no holds.", "Hüquqi saxlama yoxdur.")
+        case .columnReleased: ("Released", "Götürülüb")
+        case .columnDisposed: ("Disposed of", "Məhv edilib")
+        case .noDisposed: ("No archive was disposed of.", "Heç bir arxiv məhv edilməyib.")
+        case .swept: ("The vault was swept in %1.", "Anbar %1 ərzində təmizləndi.")
+        case .sweptDry:
+            ("Dry run: %1 packs (%2) would be condemned.", "Sınaq icrası: %1 paket (%2) silinməyə ayrılacaqdı.")
+        case .sweptCounts:
+            (
+                "condemned: %1 packs, %2; removed: %3 packs, %4",
+                "silinməyə ayrıldı: %1 paket, %2; silindi: %3 paket, %4"
+            )
+        case .sweptRevived: ("needed again: %1 packs", "yenidən lazım oldu: %1 paket")
+        case .sweepWaits:
+            (
+                "%1 runs that have not ended hold up the removal of what is condemned:",
+                "Bitməmiş %1 icra ayrılanların silinməsini gözlədir:"
+            )
+        case .sweepWaitsHint:
+            (
+                "An interrupted run ends with the next one of its source; one that will never come back, with `qala sweep --fence ID`.",
+                "Yarımçıq icra öz mənbəyinin növbəti icrası ilə, geri qayıtmayacağı isə `qala sweep --fence ID` ilə bitir."
+            )
+        case .sweepProblems:
+            ("%1 findings; what they concern was left alone:", "%1 tapıntı; onlara aid olanlara toxunulmadı:")
+        case .statDisposed: ("Disposed of", "Məhv edilib")
+        case .policiesSound:
+            (
+                "%1 policies: nothing keeps them from being put into force.",
+                "%1 siyasət: qüvvəyə minməsinə heç nə mane olmur."
+            )
+        case .policiesBlocked:
+            (
+                "%1 policies: %2 findings keep them from being put into force.",
+                "%1 siyasət: qüvvəyə minməsinə %2 tapıntı mane olur."
+            )
+        case .noComingRuns: ("No policy has a schedule.", "Heç bir siyasətin cədvəli yoxdur.")
+        case .columnDue: ("Due", "Vaxtı")
+        case .columnStart: ("Starts", "Başlayır")
         case .keyAdded: ("Key %1 was added.", "%1 açarı əlavə edildi.")
         case .keyRemoved: ("Key %1 was removed.", "%1 açarı çıxarıldı.")
         case .keysRotated:

@@ -90,7 +90,8 @@ struct Qala: ParsableCommand {
         version: Version.text,
         subcommands: [
             Init.self, Archive.self, Run.self, Archives.self, Ls.self, Cat.self, Find.self, History.self, Diff.self,
-            Restore.self, Verify.self, Key.self, VaultGroup.self, Manual.self,
+            Restore.self, Verify.self, Dispose.self, HoldGroup.self, Sweep.self, PolicyGroup.self, Key.self,
+            VaultGroup.self, Manual.self,
         ])
 }
 

@@ -9,23 +9,29 @@ struct Archives: ParsableCommand {
         discussion: """
             Anbardakı arxivlərin siyahısı.
 
-            No key is needed.
+            No key is needed. With --disposed the list shows what was disposed of and
+            when; of those only this remains.
 
             Examples:
               qala archives
+              qala archives --disposed
               qala archives --policy config --json
             """)
 
     @Option(help: ArgumentHelp("Only archives of this policy.", valueName: "name"))
     var policy: String?
 
+    @Flag(help: "Those that were disposed of instead.")
+    var disposed = false
+
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         try common.perform { session in
-            let rows = try ListArchives.run(policy: policy, at: session.workplace())
+            let rows = try ListArchives.run(policy: policy, disposed: disposed, at: session.workplace())
             try session.answer(ArchivesReply(archives: rows)) {
-                Rendering.archives(rows, policy: policy, session.language)
+                if disposed, rows.isEmpty { return [Text.noDisposed(session.language)] }
+                return Rendering.archives(rows, policy: policy, session.language)
             }
             return .done
         }

@@ -92,17 +92,23 @@ package enum Rendering {
             guard let policy else { return [Text.noArchives(language)] }
             return [Text.noArchivesOfPolicy(language, [Printable.text(policy)])]
         }
-        var table = Table([
-            (Text.columnID(language), .left), (Text.columnTime(language), .left), (Text.columnPolicy(language), .left),
-            (Text.columnFiles(language), .right), (Text.columnSize(language), .right),
-            (Text.columnNote(language), .left), (Text.columnRoots(language), .left),
-        ])
+        let areDisposed = rows.contains { $0.disposed != nil }
+        var table = Table(
+            [(Text.columnID(language), .left), (Text.columnTime(language), .left)]
+                + (areDisposed ? [(Text.columnDisposed(language), .left)] : []) + [
+                    (Text.columnPolicy(language), .left), (Text.columnFiles(language), .right),
+                    (Text.columnSize(language), .right), (Text.columnNote(language), .left),
+                    (Text.columnRoots(language), .left),
+                ])
         for row in rows {
-            table.add([
-                Printable.shortID(row.id), Printable.localTime(row.time), row.policy ?? "",
-                row.files.map(Readable.count) ?? "",
-                Readable.size(row.bytes, language), row.partial ? Text.partialMark(language) : "", list(row.roots),
-            ])
+            table.add(
+                [Printable.shortID(row.id), Printable.localTime(row.time)]
+                    + (areDisposed ? [row.disposed.map(Printable.localTime) ?? ""] : []) + [
+                        row.policy ?? "",
+                        row.files.map(Readable.count) ?? "",
+                        Readable.size(row.bytes, language), row.partial ? Text.partialMark(language) : "",
+                        list(row.roots),
+                    ])
         }
         return rows.contains { $0.files == nil } ? table.lines + [Text.archivesUnread(language)] : table.lines
     }

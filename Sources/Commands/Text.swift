@@ -27,6 +27,10 @@ package enum Text: CaseIterable, Sendable {
     case keyAdded, keyRemoved, keysRotated, keyOpens, hostEnrolled, noKeys
     case statArchives, statRecords, statSessions, statPacks, statChunks, statSegments, statReaders, statWriters
     case statPlain, statHead, indexRebuilt, catalogRebuilt
+    case reasonNeeded, reasonNeededHint, requestWritten, requestNext, decisionDry, disposed, held, released, holdIs,
+        everyArchive, noHolds, columnReleased, columnDisposed, noDisposed
+    case swept, sweptDry, sweptCounts, sweptRevived, sweepWaits, sweepWaitsHint, sweepProblems, statDisposed
+    case policiesSound, policiesBlocked, noComingRuns, columnDue, columnStart
     case progressFiles, progressRatio, progressRemaining, progressPreparing, stopping, interruptedResume
     case sampleInvalid, pathNeeded, pathNeededHint, badArchivePath, badArchivePathHint, emptyPath
 

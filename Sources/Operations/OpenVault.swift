@@ -69,6 +69,7 @@ final class OpenVault {
         if let loaded { return loaded }
         var made = try NameCatalog(directory: vault.host.catalogDirectory)
         if try settle(made) { made = try NameCatalog(directory: vault.host.catalogDirectory) }
+        made.hidden = Set(vault.log.disposed.keys)
         loaded = made
         return made
     }
@@ -108,11 +109,13 @@ final class OpenVault {
 
     /// What each archive says of itself: from the catalog where it is there, else from the vault when a key is at hand,
     /// or when `all` are needed.
-    func headers(all: Bool = false) throws -> [(archive: ArchiveRecord, header: ArchiveHeader?)] {
+    func headers(
+        of archives: [ArchiveRecord]? = nil, all: Bool = false
+    ) throws -> [(archive: ArchiveRecord, header: ArchiveHeader?)] {
         var known: [Digest: [UInt8]] = [:]
         for archive in try catalog().archives { known[archive.id] = archive.header }
         var list: [(archive: ArchiveRecord, header: ArchiveHeader?)] = []
-        for archive in vault.log.archives {
+        for archive in archives ?? vault.log.archives {
             if let json = known[archive.id],
                 let header = try? JSONDecoder().decode(ArchiveHeader.self, from: Data(json))
             {

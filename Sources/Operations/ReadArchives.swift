@@ -2,17 +2,20 @@ import Catalog
 import Domain
 import Vault
 
-/// The archives of a vault, oldest first.
+/// The archives of a vault, oldest first; or, as stubs, those that were disposed of.
 package enum ListArchives {
-    package static func run(policy: String?, at workplace: Workplace) throws -> [ArchiveRow] {
+    package static func run(policy: String?, disposed: Bool = false, at workplace: Workplace) throws -> [ArchiveRow] {
         let open = try OpenVault(workplace)
-        return try open.headers(all: policy != nil).compactMap { archive, header in
+        let gone = open.vault.log.disposed
+        let archives = disposed ? open.vault.log.committed.filter { gone[$0.id] != nil } : open.vault.log.archives
+        return try open.headers(of: archives, all: policy != nil).compactMap { archive, header in
             if let policy, header?.policy != policy { return nil }
             return ArchiveRow(
                 id: archive.id.hex, time: TimeText.seconds(Int64(clamping: archive.time)), policy: header?.policy,
                 component: header?.component, host: header?.host, roots: header?.roots ?? [],
                 files: header?.files, bytes: Int(clamping: archive.commit.bytes),
-                entries: Int(clamping: archive.commit.entries), partial: header?.partial ?? false)
+                entries: Int(clamping: archive.commit.entries), partial: header?.partial ?? false,
+                disposed: gone[archive.id].map { TimeText.seconds(Int64(clamping: $0.time)) })
         }
     }
 }

@@ -62,6 +62,8 @@ package struct ArchiveRow: Codable, Sendable {
     package var bytes: Int
     package var entries: Int
     package var partial: Bool
+    /// When it was disposed of, RFC 3339, UTC; nil while it can be read.
+    package var disposed: String?
 }
 
 /// One entry in a listing, a search or a comparison.

@@ -188,12 +188,9 @@ package enum MaintainVault {
         stats.archives = vault.log.archives.count
         stats.records = Int(vault.log.count)
         stats.sessions = vault.log.sessions.count
-        var packs: Set<Digest> = []
+        let packs = try vault.storedPacks()
+        for pack in packs { stats.packBytes = stats.packBytes.addingClamped(pack.length) }
         for archive in vault.log.archives {
-            let manifest = try vault.manifest(archive.commit.manifest)
-            for pack in manifest.packs where packs.insert(pack.id).inserted {
-                stats.packBytes = stats.packBytes.addingClamped(pack.length)
-            }
             stats.plainBytes = stats.plainBytes.addingClamped(archive.commit.bytes)
         }
         stats.packs = packs.count

@@ -104,6 +104,13 @@ package struct WorkloadVault: Sendable {
         kit = made.kit
     }
 
+    /// A copy of a vault's first host, for a copy of its store.
+    package init(copying other: WorkloadVault, _ store: any Store) throws {
+        place = try WorkloadPlace(other.place.snapshot)
+        self.store = store
+        kit = other.kit
+    }
+
     /// The same vault opened anew, by this host or, with `place`, by another one.
     package func reopened(_ store: (any Store)? = nil, _ place: WorkloadPlace? = nil) throws(VaultError) -> Vault {
         try Vault(store: store ?? self.store, stateBase: (place ?? self.place).path)

@@ -20,6 +20,7 @@ package final class Vault {
     package var suite: HashSuite { log.suite }
 
     private var manifests: [Digest: Manifest] = [:]
+    var sweepLists: [Digest: SweepList] = [:]
 
     /// Opens a vault, reads its log, and compares it with the head that this host saw last.
     package init(store: any Store, stateBase: String) throws(VaultError) {
@@ -42,6 +43,16 @@ package final class Vault {
         freshnessProven = pin != nil
         try pinHead()
     }
+
+    private init(again old: Vault) throws(VaultError) {
+        store = old.store
+        host = old.host
+        freshnessProven = old.freshnessProven
+        log = try VaultLog(store: old.store)
+    }
+
+    /// The same vault with a log of its own, read to its end now.
+    func reopened() throws(VaultError) -> Vault { try Vault(again: self) }
 
     func pinHead() throws(VaultError) {
         guard log.count > 0 else { return }
@@ -75,26 +86,46 @@ package final class Vault {
         return manifest
     }
 
-    /// The manifests of all archives of a domain, oldest first.
-    func manifests(of domain: Digest) throws(VaultError) -> [Manifest] {
-        var list: [Manifest] = []
-        for archive in log.archives where archive.opening.domain == domain {
-            list.append(try manifest(archive.commit.manifest))
+    /// A manifest and the number of the record that made it count.
+    struct NumberedManifest {
+        var number: UInt64
+        var manifest: Manifest
+    }
+
+    /// The manifests of a domain that commits and deletions named, oldest first.
+    func manifests(of domain: Digest) throws(VaultError) -> [NumberedManifest] {
+        var named: [(number: UInt64, reference: ObjectReference)] = []
+        for archive in log.committed where archive.opening.domain == domain {
+            named.append((archive.number, archive.commit.manifest))
+        }
+        for condemnation in log.condemnations where condemnation.domain == domain {
+            guard let deletion = condemnation.deletion else { continue }
+            named.append((deletion.number, deletion.body.manifest))
+        }
+        named.sort { $0.number < $1.number }
+        var list: [NumberedManifest] = []
+        for (number, reference) in named {
+            list.append(NumberedManifest(number: number, manifest: try manifest(reference)))
         }
         return list
     }
 
-    /// The index segments that serve a domain. One that is missing or damaged is rebuilt in memory from footers.
-    func liveSegments(of domain: Digest) throws(VaultError) -> [LiveSegment] {
+    /// The segments that were not replaced by others, oldest first.
+    func liveSegmentNames(of domain: Digest) throws(VaultError) -> [Manifest.Segment] {
         var live: [Manifest.Segment] = []
-        for manifest in try manifests(of: domain) {
-            for segment in manifest.segments {
-                live.removeAll { segment.replaced.contains($0.object.digest) }
+        for numbered in try manifests(of: domain) {
+            for segment in numbered.manifest.segments {
+                live.removeAll { segment.replaced.contains($0.object.digest) || segment.object == $0.object }
                 live.append(segment)
             }
         }
+        return live
+    }
+
+    /// The index segments that serve a domain. One that is missing or damaged is rebuilt in memory from footers.
+    func liveSegments(of domain: Digest) throws(VaultError) -> [LiveSegment] {
         var opened: [LiveSegment] = []
-        for segment in live {
+        for segment in try liveSegmentNames(of: domain) {
             let bytes = try segmentBytes(segment.object, domain)
             let index = try IndexSegment(bytes)
             guard index.domain == domain else { throw .damaged("an index segment belongs to another domain") }
@@ -126,16 +157,9 @@ package final class Vault {
             && ObjectHasher.digest(of: mapped.bytes, suite: suite) == reference.digest
     }
 
-    /// Makes a segment again, byte for byte, from the footers of the packs it served: those of the manifest that names it,
-    /// after those of the segments it replaced.
+    /// Makes a segment again, byte for byte, from the footers of the packs that it stands for.
     package func rebuildSegment(_ reference: ObjectReference, _ domain: Digest) throws(VaultError) -> [UInt8] {
-        var packs: [PackSummary] = []
-        for pack in try self.packs(behind: reference.digest, domain) {
-            let reader = try store.open(Manifest.packName(pack.id))
-            packs.append(
-                PackSummary(
-                    pack: pack, entries: try PackFooter.read(from: reader, length: pack.length, suite: suite)))
-        }
+        let packs = try readFooters(of: try self.packs(behind: reference.digest, domain))
         let bytes = IndexSegment.encode(domain: domain, packs: packs)
         guard ObjectReference(of: bytes, suite: suite) == reference else {
             throw .damaged("index segment \(reference.digest) cannot be made again from its packs")
@@ -144,31 +168,60 @@ package final class Vault {
     }
 
     private func packs(behind segment: Digest, _ domain: Digest) throws(VaultError) -> [Manifest.Pack] {
+        let manifests = try manifests(of: domain)
         var steps = 0
-        return try Self.packs(behind: segment, try manifests(of: domain)[...], &steps)
+        return try packs(behind: segment, domain, manifests[...], &steps)
     }
 
-    /// A segment replaces only those of archives before its own, and not too many: so this ends whatever the manifests say.
-    private static func packs(
-        behind segment: Digest, _ manifests: ArraySlice<Manifest>, _ steps: inout Int
+    /// A segment replaces only those of records before its own, and not too many: so this ends whatever the manifests say.
+    private func packs(
+        behind segment: Digest, _ domain: Digest, _ manifests: ArraySlice<NumberedManifest>, _ steps: inout Int
     ) throws(VaultError) -> [Manifest.Pack] {
         steps += 1
-        for (index, manifest) in zip(manifests.indices, manifests) {
-            guard let found = manifest.segments.first(where: { $0.object.digest == segment }) else { continue }
+        for (index, numbered) in zip(manifests.indices, manifests) {
+            guard let found = numbered.manifest.segments.first(where: { $0.object.digest == segment }) else { continue }
             var packs: [Manifest.Pack] = []
-            for earlier in found.replaced { packs += try Self.packs(behind: earlier, manifests[..<index], &steps) }
+            for earlier in found.replaced {
+                packs += try self.packs(behind: earlier, domain, manifests[..<index], &steps)
+            }
             guard packs.count <= Manifest.packLimit, steps <= Manifest.packLimit else {
                 throw .damaged("index segment \(segment) claims to stand for too many packs")
             }
-            return packs + manifest.packs
+            let fates = try fates(of: domain, at: numbered.number + 1)
+            return IndexSegment.inOrder(packs + numbered.manifest.packs, fates) { $0.id }
         }
         throw .damaged("no archive names index segment \(segment)")
+    }
+
+    /// The packs of a segment with their chunks, to be joined with others. Where the order of its packs changes, a row may give
+    /// way to one that the segment left out: then the footers are read.
+    func summaries(of live: LiveSegment, _ fates: PackFates) throws(VaultError) -> [PackSummary] {
+        let concerned = fates.deleted.union(fates.condemned)
+        if concerned.isDisjoint(with: live.segment.packs) { return live.segment.summaries() }
+        let packs = try packs(behind: live.digest, live.segment.domain)
+        return try readFooters(of: packs.filter { !fates.deleted.contains($0.id) })
+    }
+
+    private func readFooters(of packs: [Manifest.Pack]) throws(VaultError) -> [PackSummary] {
+        var read: [PackSummary] = []
+        for pack in packs {
+            let name = Manifest.packName(pack.id)
+            do throws(VaultError) {
+                let reader = try store.open(name)
+                let entries = try PackFooter.read(from: reader, length: pack.length, suite: suite)
+                read.append(PackSummary(pack: pack, entries: entries.map(\.withoutMembers)))
+            } catch {
+                guard error.code == .damaged else { throw error }
+                throw .damaged("\(name): \(error.message)")
+            }
+        }
+        return read
     }
 
     /// Chunks in the index, and the segments that hold them.
     package func countChunks() throws(VaultError) -> (chunks: Int, segments: Int) {
         var total = (chunks: 0, segments: 0)
-        for domain in Set(log.archives.map(\.opening.domain)) {
+        for domain in Set(log.committed.map(\.opening.domain)) {
             for live in try liveSegments(of: domain) {
                 total.chunks += live.segment.count
                 total.segments += 1
@@ -177,16 +230,26 @@ package final class Vault {
         return total
     }
 
-    /// Writes every index segment that is missing or damaged again from footers, byte for byte; returns how many.
+    /// Writes every index segment that is missing or damaged again from footers, byte for byte; returns how many. One that
+    /// others replaced is left out where it was swept, or the packs that it stood for.
     package func repairIndex() throws(VaultError) -> Int {
         var repaired = 0
-        for archive in log.archives {
-            for segment in try manifest(archive.commit.manifest).segments {
+        for domain in Set(log.committed.map(\.opening.domain)).sorted() {
+            let live = Set(try liveSegmentNames(of: domain).map(\.object.digest))
+            var swept: Set<Digest> = []
+            for case let (condemned, deletion?) in log.condemnations.map({ ($0.domain, $0.deletion) })
+            where condemned == domain { swept.formUnion(try sweepList(deletion.body.list, of: domain).segments) }
+            for segment in try manifests(of: domain).flatMap(\.manifest.segments)
+            where live.contains(segment.object.digest) || !swept.contains(segment.object.digest) {
                 let name = Manifest.indexName(segment.object.digest)
                 let stored = try? store.object(name, segment.object, limit: 1 << 32, suite)
                 if stored != nil { continue }
-                try store.put(name, try rebuildSegment(segment.object, archive.opening.domain))
-                repaired += 1
+                do throws(VaultError) {
+                    try store.put(name, try rebuildSegment(segment.object, domain))
+                    repaired += 1
+                } catch {
+                    guard error.kind == .damaged, !live.contains(segment.object.digest) else { throw error }
+                }
             }
         }
         return repaired
@@ -196,6 +259,11 @@ package final class Vault {
     package func archive(idPrefix: String) throws(VaultError) -> ArchiveRecord {
         let found = log.archives.filter { $0.id.hex.hasPrefix(idPrefix.lowercased()) }
         guard let first = found.first else {
+            if let gone = log.disposed.values.first(where: { $0.archive.id.hex.hasPrefix(idPrefix.lowercased()) }) {
+                throw VaultError(
+                    .notFound, "archive \(gone.archive.id.hex.prefix(8)) was disposed of by record \(gone.number)",
+                    hint: "`qala archives --disposed` tells when; a copy elsewhere may still hold it.")
+            }
             throw VaultError(
                 .notFound, "there is no archive \(idPrefix)", hint: "`qala archives` lists them.")
         }

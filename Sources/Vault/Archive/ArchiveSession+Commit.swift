@@ -156,24 +156,46 @@ extension ArchiveSession {
         try finishPages()
         let (root, level) = try nodes.finish(emit: emitNode)
         try settle()
-        var manifest = Manifest(session: id)
-        manifest.packs = packs.map(\.pack)
-        manifest.segments = try writeSegments()
         let references = try writeReferences()
-        manifest.references = references
-        let reference = try vault.store.putNamedByDigest("manifests", manifest.encode(), vault.suite)
         var header = header
         header.added = pool.storedBytes
-        let commit = SessionCommit(
-            session: id, manifest: reference, root: root, level: level, entries: nodes.entries, bytes: totalBytes,
-            header: try sessionKey.sealHeader(try header.encode()))
+        let sealed = try sessionKey.sealHeader(try header.encode())
         try tell { try onReady?() }
-        let number = try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .commit(commit) }
+        let number = try appendCommit(root, level, references, sealed)
         try remember(TreeSummary(root: root, level: level, references: references.digest, nodes: nodeIDs))
         guard let record = vault.log.archives.last(where: { $0.number == number }) else {
             throw .damaged("the commit record \(number) is not in the log")
         }
         return record
+    }
+
+    /// Writes manifest and commit record. What was condemned or deleted decides the order in the segment, so that it can be made
+    /// again: when such a record comes in between, both are made anew.
+    private func appendCommit(
+        _ root: Digest, _ level: UInt8, _ references: ObjectReference, _ header: [UInt8]
+    ) throws(VaultError) -> UInt64 {
+        while true {
+            let seen = vault.log.sweepRecords
+            var manifest = Manifest(session: id)
+            manifest.packs = packs.map(\.pack)
+            manifest.segments = try writeSegments()
+            manifest.references = references
+            let reference = try vault.store.putNamedByDigest("manifests", manifest.encode(), vault.suite)
+            let commit = SessionCommit(
+                session: id, manifest: reference, root: root, level: level, entries: nodes.entries, bytes: totalBytes,
+                header: header)
+            var isOutdated = false
+            do throws(VaultError) {
+                return try vault.log.append(signing: writer.signing, time: WallTime.seconds()) {
+                    log throws(VaultError) in
+                    isOutdated = log.sweepRecords != seen
+                    if isOutdated { throw VaultError(.conflict, "the vault was swept meanwhile", hint: "Try again.") }
+                    return .commit(commit)
+                }
+            } catch {
+                guard isOutdated else { throw error }
+            }
+        }
     }
 
     /// The archive exists: what follows only helps the next run, and is rebuilt when it is lost.
@@ -185,7 +207,7 @@ extension ArchiveSession {
         try saveCovered()
         try vault.pinHead()
         for session in leftovers.map(\.session) {
-            try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
+            try abort(session)
             unlink(vault.host.journalPath(source, session))
             unlink(vault.host.lockPath(session))
         }
@@ -195,22 +217,28 @@ extension ArchiveSession {
     /// One segment for this session's packs; small live ones are joined to it, so that their number stays small.
     private func writeSegments() throws(VaultError) -> [Manifest.Segment] {
         guard !packs.isEmpty else { return [] }
-        var rows = packs
+        let fates = try vault.fates(of: writer.domain)
+        var rows: [PackSummary] = []
         var replaced: [Digest] = []
         if liveSegments.count >= 8 {
-            let joined = liveSegments.filter { $0.segment.count <= 1 << 18 }
-            replaced = joined.map(\.digest)
-            rows = joined.flatMap { $0.segment.summaries() } + rows
+            for joined in liveSegments where joined.segment.count <= 1 << 18 {
+                replaced.append(joined.digest)
+                rows += try vault.summaries(of: joined, fates)
+            }
         }
+        rows = IndexSegment.inOrder(rows + packs, fates) { $0.pack.id }
         let bytes = IndexSegment.encode(domain: writer.domain, packs: rows)
         let reference = try vault.store.putNamedByDigest("index", bytes, vault.suite)
         return [Manifest.Segment(object: reference, replaced: replaced)]
     }
 
+    /// The session stands among the dropped pages, first of them: so no two sessions make the same object, and what was deleted
+    /// once is never needed again. See `docs/format.md` §9.
     private func writeReferences() throws(VaultError) -> ObjectReference {
         var references = References(base: base?.summary.references ?? .zero)
+        references.dropped = [id]
         if let base {
-            references.dropped = base.pages.subtracting(emittedBase).sorted()
+            references.dropped += base.pages.subtracting(emittedBase).sorted()
             let nodes = Set(nodeIDs)
             references.dropped += Set(base.summary.nodes).subtracting(nodes).sorted()
             references.pages = emitted
@@ -224,9 +252,17 @@ extension ArchiveSession {
     /// Gives up without an archive; what was sealed becomes garbage.
     package func abort() throws(VaultError) {
         stop()
-        let session = id
-        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
+        try abort(id)
         unlink(vault.host.journalPath(source, id))
         unlink(vault.host.lockPath(id))
+    }
+
+    private func abort(_ session: Digest) throws(VaultError) {
+        do throws(VaultError) {
+            try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
+        } catch {
+            // Fenced meanwhile: it has ended all the same.
+            guard error.code == .fenced else { throw error }
+        }
     }
 }

@@ -58,6 +58,8 @@ package final class ArchiveSession {
     let identities: SealingPool.Identities
     let chunker: Chunker
     let liveSegments: [LiveSegment]
+    /// Condemned before this session, or deleted: nothing new may refer to what only they hold.
+    let absentPacks: Set<Digest>
 
     let journal: TreeCacheWriter
     private let lock: FileLock
@@ -174,24 +176,28 @@ package final class ArchiveSession {
         }
         lock = own
         leftovers = try Self.findLeftovers(vault, source, signer: writer.signing.publicKey)
-        let interrupted = try Self.findInterrupted(vault, source, among: leftovers)
+        var interrupted = try Self.findInterrupted(vault, source, among: leftovers)
+        let takenOver = interrupted?.session ?? .zero
         opening = SessionOpening(
             session: id, domain: writer.domain, generation: domain.generation, keyring: reference,
-            commitment: sessionKey.commitment, resumes: interrupted?.session ?? .zero)
+            commitment: sessionKey.commitment, resumes: takenOver)
         identities = SealingPool.Identities(
             hashers: try Self.identities(writer.identity, vault))
         chunker = Chunker(
             key: try KeyDerivation.identityKey(writer.identity, vaultID: vault.vaultID, index: 255),
             parameters: options.chunker)
+        let opened = opening
+        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .open(opened) }
+        // What may be referred to is decided by the log up to the open record: only now it is known.
+        if vault.log.sessions[takenOver]?.ending != .running { interrupted = nil }
+        absentPacks = try vault.absentPacks(for: id, in: writer.domain)
         liveSegments = try vault.liveSegments(of: writer.domain)
-        chunks = ChunkIndex(segments: liveSegments.map(\.segment))
+        chunks = ChunkIndex(segments: liveSegments.map(\.segment), absent: absentPacks)
         members = try MemberIndex(
             directory: "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))", chunks: chunks)
         let settings = PackWriter.Settings(
             suite: vault.suite, domain: writer.domain, session: sessionKey, level: options.level,
             packBytes: options.packBytes)
-        let opened = opening
-        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .open(opened) }
         base = Self.loadBase(vault, source)
         old = try OldTree(base: base?.reader, journal: interrupted?.journal)
         changes = ChangeDetector(
@@ -296,7 +302,8 @@ package final class ArchiveSession {
 
     private static func loadBase(_ vault: Vault, _ source: Digest) -> BaseTree? {
         guard let reader = TreeCacheReader(path: vault.host.treePath(source), vaultID: vault.vaultID),
-            vault.log.sessions[reader.session]?.ending == .committed, let found = reader.summarize()
+            vault.log.sessions[reader.session]?.ending == .committed, vault.log.disposed[reader.session] == nil,
+            let found = reader.summarize()
         else { return nil }
         return BaseTree(reader: reader, pages: Set(found.pages), summary: found.summary)
     }
@@ -329,10 +336,10 @@ package final class ArchiveSession {
         let covered = Set(
             String(decoding: try StateFile.read(path, limit: 64 << 20) ?? [], as: UTF8.self).split(separator: "\n")
                 .compactMap { Digest(hex: $0) })
-        for archive in vault.log.archives where archive.opening.domain == writer.domain {
+        for archive in vault.log.committed where archive.opening.domain == writer.domain {
             guard !covered.contains(archive.id) else { continue }
             guard let manifest = try? vault.manifest(archive.commit.manifest) else { continue }
-            for pack in manifest.packs {
+            for pack in manifest.packs where !absentPacks.contains(pack.id) {
                 // What cannot be read is only not shared with: `qala verify` reports it, and archiving must go on.
                 guard let reader = try? vault.store.open(Manifest.packName(pack.id)),
                     let entries = try? PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
@@ -344,7 +351,7 @@ package final class ArchiveSession {
 
     func saveCovered() throws(VaultError) {
         let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
-        let ids = vault.log.archives.filter { $0.opening.domain == writer.domain }.map { $0.id.hex + "\n" }
+        let ids = vault.log.committed.filter { $0.opening.domain == writer.domain }.map { $0.id.hex + "\n" }
         try StateFile.write(path, Array(ids.joined().utf8))
     }
 

@@ -58,6 +58,21 @@ struct IndexSegment: Sendable {
         return writer.bytes
     }
 
+    /// The order in which packs have their say: those that were deleted have none, those condemned the last, because who
+    /// knows of that looks for another copy.
+    static func inOrder<P>(_ packs: [P], _ fates: PackFates, _ id: (P) -> Digest) -> [P] {
+        if fates.isEmpty { return packs }
+        let left = packs.filter { !fates.deleted.contains(id($0)) }
+        return left.filter { !fates.condemned.contains(id($0)) } + left.filter { fates.condemned.contains(id($0)) }
+    }
+
+    /// Whose segment begins with these bytes.
+    static func domain(of start: UnsafeRawBufferPointer) throws(VaultError) -> Digest {
+        var reader = ByteReader(start, reading: "an index segment")
+        guard try reader.take(8).elementsEqual(Self.magic) else { throw reader.malformed("it does not start as one") }
+        return try reader.digest()
+    }
+
     /// Checks the shape of every part; entries are checked as they are met.
     init(_ storage: MappedBytes) throws(VaultError) {
         var reader = ByteReader(storage.bytes, reading: "an index segment")
@@ -87,20 +102,23 @@ struct IndexSegment: Sendable {
         Digest(UnsafeRawBufferPointer(rebasing: storage.bytes[(entries + index * Self.entryCount)...])) ?? .zero
     }
 
-    func find(_ id: Digest) -> ChunkLocation? {
+    func find(_ id: Digest) -> ChunkLocation? { row(of: id).flatMap(location) }
+
+    /// The number of the chunk's entry.
+    func row(of id: Digest) -> Int? {
         let first = Int(id.words.0 >> 56)
         var low = bound(first)
         var high = bound(first + 1)
         while low < high {
             let middle = (low + high) / 2
             let here = self.id(middle)
-            if here == id { return location(middle) }
+            if here == id { return middle }
             if here < id { low = middle + 1 } else { high = middle }
         }
         return nil
     }
 
-    private func location(_ index: Int) -> ChunkLocation? {
+    func location(_ index: Int) -> ChunkLocation? {
         let at = entries + index * Self.entryCount + 32
         func field(_ offset: Int) -> UInt32 {
             UInt32(littleEndian: storage.bytes.loadUnaligned(fromByteOffset: at + offset, as: UInt32.self))

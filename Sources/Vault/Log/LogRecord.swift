@@ -22,6 +22,17 @@ package enum LogBody: Sendable, Equatable {
     case checkpoint(session: Digest, number: UInt32, manifest: ObjectReference)
     case commit(SessionCommit)
     case abort(session: Digest)
+    /// Ends sessions whose writers will not.
+    case fence(sessions: [Digest])
+    /// What of a domain no archive needs: a ``SweepList``.
+    case condemn(domain: Digest, list: ObjectReference)
+    case delete(SweepDeletion)
+    case dispose(Disposal)
+    case hold(HoldRecord)
+    case release(ReleaseRecord)
+
+    /// Sessions in a fence, archives in a disposal or hold.
+    package static let listLimit = 1000
 
     var kind: UInt8 {
         switch self {
@@ -30,6 +41,12 @@ package enum LogBody: Sendable, Equatable {
         case .checkpoint: 3
         case .commit: 4
         case .abort: 5
+        case .fence: 6
+        case .condemn: 7
+        case .delete: 8
+        case .dispose: 10
+        case .hold: 11
+        case .release: 12
         }
     }
 }
@@ -53,6 +70,16 @@ package struct SessionCommit: Sendable, Equatable {
     package var bytes: UInt64
     /// Sealed; see ``ArchiveHeader``.
     package var header: [UInt8]
+}
+
+/// Closes a condemn record: what it lists may be gone from the store.
+package struct SweepDeletion: Sendable, Equatable {
+    /// Number of the condemn record.
+    package var condemned: UInt64
+    /// A ``SweepList``, part of the condemned one.
+    package var list: ObjectReference
+    /// A manifest with the index segments that stand for what is left.
+    package var manifest: ObjectReference
 }
 
 /// One signed, chained record of the log.
@@ -132,6 +159,23 @@ package struct LogRecord: Sendable {
             writer.blob(commit.header)
         case .abort(let session):
             writer.digest(session)
+        case .fence(let list): writer.digests(list)
+        case .condemn(let domain, let list):
+            writer.digest(domain)
+            writer.reference(list)
+        case .delete(let deletion):
+            writer.u64(deletion.condemned)
+            writer.reference(deletion.list)
+            writer.reference(deletion.manifest)
+        case .dispose(let disposal): writer.disposal(disposal)
+        case .hold(let hold):
+            writer.digest(hold.id)
+            writer.digests(hold.archives)
+            writer.reference(hold.note)
+        case .release(let release):
+            writer.digest(release.hold)
+            writer.reference(release.note)
+            writer.approval(release.approval)
         }
     }
 
@@ -181,6 +225,21 @@ package struct LogRecord: Sendable {
                     level: try reader.u8(), entries: try reader.u64(), bytes: try reader.u64(),
                     header: try reader.blob(upTo: Self.headerLimit)))
         case 5: body = .abort(session: try reader.digest())
+        case 6: body = .fence(sessions: try reader.digests(atLeast: 1))
+        case 7: body = .condemn(domain: try reader.digest(), list: try reader.reference())
+        case 8:
+            body = .delete(
+                SweepDeletion(
+                    condemned: try reader.u64(), list: try reader.reference(), manifest: try reader.reference()))
+        case 10: body = .dispose(try reader.disposal())
+        case 11:
+            body = .hold(
+                HoldRecord(
+                    id: try reader.digest(), archives: try reader.digests(atLeast: 0), note: try reader.reference()))
+        case 12:
+            body = .release(
+                ReleaseRecord(
+                    hold: try reader.digest(), note: try reader.reference(), approval: try reader.approval()))
         default: throw reader.malformed("its kind \(kind) is unknown")
         }
         try reader.expectEnd()

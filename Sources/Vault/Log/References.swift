@@ -33,6 +33,19 @@ struct References: Equatable {
 
     init(base: Digest) { self.base = base }
 
+    /// Bytes from the start that tell ``owner(of:)``.
+    static let ownerBytes = 8 + 1 + 32 + 10 + 32
+
+    /// The first dropped page, in whose place a writer puts its session; nil when there is none.
+    static func owner(of start: UnsafeRawBufferPointer) throws(VaultError) -> Digest? {
+        var reader = ByteReader(start, reading: "the references of an archive")
+        guard try reader.take(8).elementsEqual(Self.magic), try reader.u8() == 1 else {
+            throw reader.malformed("they do not start as such")
+        }
+        _ = try reader.digest()
+        return try reader.varint() == 0 ? nil : try reader.digest()
+    }
+
     init(decoding bytes: UnsafeRawBufferPointer) throws(VaultError) {
         var reader = ByteReader(bytes, reading: "the references of an archive")
         guard try reader.take(8).elementsEqual(Self.magic), try reader.u8() == 1 else {

@@ -13,11 +13,33 @@ package struct ArchiveRecord: Sendable {
 
 /// What the log says of one session.
 package struct SessionRecord: Sendable {
-    package enum Ending: Sendable, Equatable { case running, committed, aborted }
+    package enum Ending: Sendable, Equatable { case running, committed, aborted, fenced }
     package var opening: SessionOpening
     package var signer: Digest
+    /// Number of the open record of the oldest session that this one resumes, or its own: what was condemned behind it may
+    /// be referred to.
+    package var age: UInt64
+    /// Of its open record.
+    package var time: UInt64
     package var checkpoints: [ObjectReference] = []
     package var ending = Ending.running
+}
+
+/// An archive that is none any more.
+package struct DisposedArchive: Sendable {
+    package var archive: ArchiveRecord
+    /// The dispose record.
+    package var number: UInt64
+    package var time: UInt64
+    package var disposal: Disposal
+}
+
+/// A condemn record and, once it is closed, its delete record.
+package struct Condemnation: Sendable {
+    package var number: UInt64
+    package var domain: Digest
+    package var list: ObjectReference
+    package var deletion: (number: UInt64, body: SweepDeletion)?
 }
 
 /// The log of one vault, read and checked from its beginning, and the state that follows from it.
@@ -43,7 +65,16 @@ package final class VaultLog {
     /// Digest of the newest record, the vault id before the first.
     package private(set) var head: Digest
     package private(set) var keySet: KeySet
+    /// Archives that were not disposed.
     package private(set) var archives: [ArchiveRecord] = []
+    /// All that were ever committed, oldest first.
+    package private(set) var committed: [ArchiveRecord] = []
+    package private(set) var disposed: [Digest: DisposedArchive] = [:]
+    package private(set) var condemnations: [Condemnation] = []
+    /// Those in force and those released, oldest first.
+    package private(set) var holds: [LoggedHold] = []
+    /// Condemn and delete records so far: what was decided about packs holds while this stays the same.
+    package private(set) var sweepRecords = 0
     package private(set) var sessions: [Digest: SessionRecord] = [:]
     /// Digest of each record in order, to compare with pinned heads.
     package private(set) var chain: [Digest] = []
@@ -101,6 +132,8 @@ package final class VaultLog {
                 number: count, previous: head, signer: key.publicKey, time: time, body: try build(self))
             try check(record)
             let bytes = try record.encode(vaultID: vaultID, key: key)
+            // A record that no reader accepts would end the log for good, so it is not written.
+            _ = try LogRecord(decoding: bytes, vaultID: vaultID)
             try settle()
             switch try store.putIfAbsent(LogRecord.objectName(record.number), bytes) {
             case .created, .alreadyThere:
@@ -115,7 +148,7 @@ package final class VaultLog {
     private var unsettled: [UInt8]?
 
     /// Makes the newest record durable: putting the same bytes again is what a store vouches for.
-    private func settle() throws(VaultError) {
+    func settle() throws(VaultError) {
         guard let bytes = unsettled, count > 0 else { return }
         guard try store.putIfAbsent(LogRecord.objectName(count - 1), bytes) != .exists else {
             throw VaultError(
@@ -129,22 +162,71 @@ package final class VaultLog {
         guard record.number == count, record.previous == head else {
             throw .damaged("log record \(count) does not continue the log")
         }
-        try check(record)
+        do throws(VaultError) {
+            try check(record)
+        } catch {
+            guard error.code == .fenced, !isOwn else { throw error }
+            throw .damaged("log record \(count) follows the end of its session")
+        }
         switch record.body {
         case .key(let reference): try adopt(reference)
         case .open(let opening):
-            sessions[opening.session] = SessionRecord(opening: opening, signer: record.signer)
+            let age = min(record.number, sessions[opening.resumes]?.age ?? record.number)
+            sessions[opening.session] = SessionRecord(
+                opening: opening, signer: record.signer, age: age, time: record.time)
         case .checkpoint(let session, _, let manifest): sessions[session]?.checkpoints.append(manifest)
         case .commit(let commit):
             guard let opening = sessions[commit.session]?.opening else { return }
             sessions[commit.session]?.ending = .committed
-            archives.append(ArchiveRecord(number: record.number, time: record.time, opening: opening, commit: commit))
+            let archive = ArchiveRecord(
+                number: record.number, time: record.time, opening: opening, commit: commit)
+            archives.append(archive)
+            committed.append(archive)
         case .abort(let session): sessions[session]?.ending = .aborted
+        case .fence, .condemn, .delete, .dispose, .hold, .release: applySweep(record)
         }
         head = ObjectHasher.digest(of: bytes, suite: suite)
         chain.append(head)
         count += 1
         unsettled = isOwn ? nil : bytes
+    }
+
+    private func applySweep(_ record: LogRecord) {
+        switch record.body {
+        case .fence(let list):
+            for session in list { sessions[session]?.ending = .fenced }
+        case .dispose(let disposal):
+            let gone = Set(disposal.archives)
+            for archive in archives where gone.contains(archive.id) {
+                disposed[archive.id] = DisposedArchive(
+                    archive: archive, number: record.number, time: record.time, disposal: disposal)
+            }
+            archives.removeAll { gone.contains($0.id) }
+        case .condemn(let domain, let list):
+            condemnations.append(Condemnation(number: record.number, domain: domain, list: list))
+            sweepRecords += 1
+        case .delete(let deletion):
+            guard let at = condemnations.firstIndex(where: { $0.number == deletion.condemned }) else { return }
+            condemnations[at].deletion = (record.number, deletion)
+            sweepRecords += 1
+        case .hold(let hold): holds.append(LoggedHold(record: hold, number: record.number, time: record.time))
+        case .release(let release):
+            guard let at = holds.firstIndex(where: { $0.record.id == release.hold }) else { return }
+            holds[at].release = (record.number, record.time, release)
+        default: break
+        }
+    }
+
+    /// Running sessions of the domain that may still refer to what record `number` condemned.
+    package func sessionsOlder(than number: UInt64, in domain: Digest) -> [Digest] {
+        sessions.filter { _, session in
+            session.ending == .running && session.opening.domain == domain && session.age < number
+        }.keys.sorted()
+    }
+
+    /// What the oldest running session of the domain may still know: the age of that session.
+    func oldestRunning(in domain: Digest) -> UInt64? {
+        sessions.values.filter { $0.ending == .running && $0.opening.domain == domain }.map(\.age).min()
     }
 
     private func adopt(_ reference: ObjectReference) throws(VaultError) {
@@ -183,12 +265,76 @@ package final class VaultLog {
             }
         case .commit(let commit): try checkOwner(record, commit.session)
         case .abort(let session): try checkOwner(record, session)
+        case .fence, .condemn, .delete:
+            guard keySet.isAdministrator(record.signer) else { throw refuse("sweeps without the right to") }
+            try checkSweep(record, refuse)
+        case .dispose, .hold, .release:
+            guard keySet.isAdministrator(record.signer) else {
+                throw refuse("decides on archives without the right to")
+            }
+            try checkAct(record, refuse)
+        }
+    }
+
+    private func checkSweep(_ record: LogRecord, _ refuse: (String) -> VaultError) throws(VaultError) {
+        switch record.body {
+        case .fence(let list):
+            guard list.allSatisfy({ sessions[$0]?.ending == .running }) else {
+                throw refuse("fences a session that is not running")
+            }
+        case .condemn(let domain, _):
+            guard keySet.domains.contains(where: { $0.id == domain }) else { throw refuse("names no domain") }
+        case .delete(let deletion):
+            guard let condemnation = condemnations.first(where: { $0.number == deletion.condemned }),
+                condemnation.deletion == nil
+            else { throw refuse("closes no open condemn record") }
+            guard sessionsOlder(than: condemnation.number, in: condemnation.domain).isEmpty else {
+                throw refuse("deletes while older sessions run")
+            }
+        default: break
+        }
+    }
+
+    private func checkAct(_ record: LogRecord, _ refuse: (String) -> VaultError) throws(VaultError) {
+        func isArchive(_ id: Digest) -> Bool { sessions[id]?.ending == .committed && disposed[id] == nil }
+        func check(_ approval: ActApproval, _ message: [UInt8]) throws(VaultError) {
+            guard approval.requester != record.signer, keySet.isAdministrator(approval.requester) else {
+                throw refuse("stands on one administrator where two are needed")
+            }
+            guard
+                SigningKey.verify(
+                    signature: approval.signature, message: message, publicKey: approval.requester)
+            else { throw refuse("was not asked for by the second administrator") }
+        }
+        switch record.body {
+        case .dispose(let disposal):
+            guard disposal.archives.allSatisfy(isArchive) else { throw refuse("disposes of what is no archive") }
+            guard !disposal.archives.contains(where: { id in holds.contains { $0.isInForce && $0.covers(id) } }) else {
+                throw refuse("disposes of an archive under a hold")
+            }
+            if case .twoPersons(let approval) = disposal.basis {
+                try check(approval, ActRequest.message(.dispose, vaultID, disposal.archives, disposal.note))
+            }
+        case .hold(let hold):
+            guard hold.archives.allSatisfy(isArchive) else { throw refuse("holds what is no archive") }
+            guard !holds.contains(where: { $0.record.id == hold.id }) else { throw refuse("holds twice") }
+        case .release(let release):
+            guard let hold = holds.first(where: { $0.record.id == release.hold }), hold.isInForce else {
+                throw refuse("releases no hold in force")
+            }
+            try check(release.approval, ActRequest.message(.release, vaultID, [release.hold], release.note))
+        default: break
         }
     }
 
     private func checkOwner(_ record: LogRecord, _ session: Digest) throws(VaultError) {
         guard let known = sessions[session], known.signer == record.signer else {
             throw .damaged("log record \(record.number) belongs to no session of its signer")
+        }
+        guard known.ending != .fenced else {
+            throw VaultError(
+                .fenced, "this run was fenced: it had not ended when the vault was swept",
+                hint: "Run it again.")
         }
         guard known.ending == .running else {
             throw .damaged("log record \(record.number) follows the end of its session")

@@ -182,38 +182,49 @@ enum PackFooter {
     }
 
     static func decode(_ bytes: [UInt8]) throws(VaultError) -> [PackEntry] {
-        try bytes.withBytes { (raw) throws(VaultError) in
-            var reader = ByteReader(raw, reading: "a pack footer")
-            guard try reader.take(4).elementsEqual(PackFormat.footerMagic) else {
-                throw reader.malformed("it does not start as one")
-            }
-            let count = try reader.u32()
-            guard Int(count) <= reader.remaining / 47 else { throw reader.malformed("its count is out of bounds") }
-            var entries: [PackEntry] = []
-            entries.reserveCapacity(Int(count))
-            for slot in 0..<count {
-                let offset = try reader.u64()
-                let length = try reader.u32()
-                guard let kind = ChunkKind(rawValue: try reader.u8()),
-                    let codec = ChunkCodec(rawValue: try reader.u8()), length <= PackFormat.storedLimit,
-                    offset <= PackFormat.packLimit
-                else { throw reader.malformed("a record is out of bounds") }
-                var entry = PackEntry(
-                    offset: offset, storedLength: length, kind: kind, codec: codec, slot: slot,
-                    chunkID: try reader.digest())
-                let members = try reader.varint(upTo: reader.remaining / Digest.byteCount)
-                entry.members.reserveCapacity(members)
-                for _ in 0..<members { entry.members.append(try reader.digest()) }
-                entries.append(entry)
-            }
-            try reader.expectEnd()
-            return entries
+        var entries: [PackEntry] = []
+        try bytes.withBytes { (raw) throws(VaultError) in try forEach(in: raw) { entries.append($0) } }
+        return entries
+    }
+
+    /// Every entry of a footer in order, one at a time.
+    static func forEach(
+        in footer: UnsafeRawBufferPointer, _ body: (PackEntry) throws(VaultError) -> Void
+    ) throws(VaultError) {
+        var reader = ByteReader(footer, reading: "a pack footer")
+        guard try reader.take(4).elementsEqual(PackFormat.footerMagic) else {
+            throw reader.malformed("it does not start as one")
         }
+        let count = try reader.u32()
+        guard Int(count) <= reader.remaining / 47 else { throw reader.malformed("its count is out of bounds") }
+        for slot in 0..<count {
+            let offset = try reader.u64()
+            let length = try reader.u32()
+            guard let kind = ChunkKind(rawValue: try reader.u8()),
+                let codec = ChunkCodec(rawValue: try reader.u8()), length <= PackFormat.storedLimit,
+                offset <= PackFormat.packLimit
+            else { throw reader.malformed("a record is out of bounds") }
+            var entry = PackEntry(
+                offset: offset, storedLength: length, kind: kind, codec: codec, slot: slot,
+                chunkID: try reader.digest())
+            let members = try reader.varint(upTo: reader.remaining / Digest.byteCount)
+            entry.members.reserveCapacity(members)
+            for _ in 0..<members { entry.members.append(try reader.digest()) }
+            try body(entry)
+        }
+        try reader.expectEnd()
     }
 
     /// Reads and checks the footer of a pack through its trailer.
     static func read(from reader: any ObjectReader, length: UInt64, suite: HashSuite) throws(VaultError) -> [PackEntry]
     {
+        let footer = try bytes(from: reader, length: length, suite: suite)
+        defer { withExtendedLifetime(footer) {} }
+        return try decode(Array(footer.readable))
+    }
+
+    /// As above, as it is stored.
+    static func bytes(from reader: any ObjectReader, length: UInt64, suite: HashSuite) throws(VaultError) -> RawBuffer {
         guard length <= PackFormat.packLimit,
             length >= UInt64(PackFormat.headerCount + PackFormat.trailerCount + 8)
         else { throw .damaged("a pack of \(length) bytes is out of bounds") }
@@ -237,6 +248,6 @@ enum PackFooter {
         guard ObjectHasher.digest(of: UnsafeRawBufferPointer(bytes), suite: suite) == digest else {
             throw .damaged("the footer of a pack is not what was stored")
         }
-        return try decode(Array(bytes))
+        return footer
     }
 }

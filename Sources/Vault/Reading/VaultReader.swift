@@ -9,7 +9,7 @@ package final class VaultReader: @unchecked Sendable {
     private let unlocked: UnlockedReader
     private let monitor = Monitor()
     private var domains: [DomainKey: OpenDomain] = [:]
-    private var indexes: [Digest: [IndexSegment]] = [:]
+    private var indexes: [Digest: Index] = [:]
     private var sessions: [Digest: SessionKey] = [:]
     private var packs: [Digest: OpenedPack] = [:]
     let groups = GroupCache()
@@ -97,18 +97,46 @@ package final class VaultReader: @unchecked Sendable {
     }
 
     func location(of chunk: Digest, in domain: Digest) throws(VaultError) -> ChunkLocation {
-        let segments = try monitor.locked { () throws(VaultError) in
+        let index = try monitor.locked { () throws(VaultError) in
             if let known = indexes[domain] { return known }
-            let loaded = try vault.liveSegments(of: domain).map(\.segment)
+            let loaded = try Index(vault, domain)
             indexes[domain] = loaded
             return loaded
         }
-        for segment in segments {
-            if let found = segment.find(chunk) { return found }
-        }
+        if let found = index.find(chunk) { return found }
         throw VaultError(
             .missingObject, "chunk \(chunk) is in no index",
             hint: "Run `qala vault rebuild-index`, then `qala verify`.")
+    }
+
+    /// Reads the index of a domain as the log is now: a sweep may have removed a pack that held a copy of a chunk. False when it was
+    /// read again before, so that what is really missing fails.
+    func reloadIndex(of domain: Digest, insteadOf stale: ChunkLocation, for chunk: Digest) throws(VaultError) -> Bool {
+        try monitor.locked { () throws(VaultError) in
+            if let known = indexes[domain]?.find(chunk), known != stale { return true }
+            let fresh = try Index(try vault.reopened(), domain)
+            indexes[domain] = fresh
+            return fresh.find(chunk).map { $0 != stale } ?? false
+        }
+    }
+
+    /// The segments of a domain, less what was deleted.
+    private struct Index: Sendable {
+        let segments: [IndexSegment]
+        let deleted: Set<Digest>
+
+        init(_ vault: Vault, _ domain: Digest) throws(VaultError) {
+            segments = try vault.liveSegments(of: domain).map(\.segment)
+            // Segments since a deletion leave out what it took, so a list that is lost costs no archive.
+            deleted = (try? vault.fates(of: domain).deleted) ?? []
+        }
+
+        func find(_ chunk: Digest) -> ChunkLocation? {
+            for segment in segments {
+                if let found = segment.find(chunk), !deleted.contains(found.pack) { return found }
+            }
+            return nil
+        }
     }
 }
 
@@ -137,6 +165,19 @@ package final class ChunkReader {
     /// The plaintext of a chunk, checked against its id; valid until the next call.
     func read(_ id: Digest, _ kind: ChunkKind) throws(VaultError) -> UnsafeRawBufferPointer {
         let location = try reader.location(of: id, in: domain)
+        do throws(VaultError) {
+            return try read(id, kind, at: location)
+        } catch {
+            guard error.code == .missingObject,
+                try reader.reloadIndex(of: domain, insteadOf: location, for: id)
+            else { throw error }
+        }
+        return try read(id, kind, at: try reader.location(of: id, in: domain))
+    }
+
+    private func read(
+        _ id: Digest, _ kind: ChunkKind, at location: ChunkLocation
+    ) throws(VaultError) -> UnsafeRawBufferPointer {
         let pack = try reader.pack(location.pack)
         guard pack.header.domain == domain else { throw .damaged("a chunk lies in a pack of another domain") }
         let count = PackFormat.recordHeaderCount + Int(location.storedLength) + PackFormat.tagCount

@@ -51,8 +51,21 @@ package final class Scrubber {
                 list.append(Expected("keyrings/\(keyring.digest.hex)", keyring))
             }
         }
+        for condemnation in vault.log.condemnations {
+            for named in [condemnation.list, condemnation.deletion?.body.list].compactMap({ $0 }) {
+                list.append(Expected(SweepList.objectName(named.digest), named))
+            }
+        }
+        var notes = vault.log.disposed.values.map(\.disposal.note)
+        notes += vault.log.holds.flatMap { [$0.record.note, $0.release?.record.note].compactMap { $0 } }
+        for note in notes.sorted(by: { $0.digest < $1.digest }) {
+            list.append(Expected(Note.objectName(note.digest), note))
+        }
         var packs: Set<Manifest.Pack> = []
-        var references = vault.log.archives.map(\.commit.manifest)
+        var segments: [Manifest.Segment] = []
+        let gone = Self.swept(vault, &damage)
+        var references = vault.log.committed.map(\.commit.manifest)
+        references += vault.log.condemnations.compactMap(\.deletion?.body.manifest)
         for session in vault.log.sessions.values where session.ending == .running {
             references += session.checkpoints
         }
@@ -66,22 +79,40 @@ package final class Scrubber {
                 continue
             }
             list.append(Expected(name, reference))
-            for segment in manifest.segments {
-                list.append(Expected(Manifest.indexName(segment.object.digest), segment.object))
-            }
-            if let found = manifest.references {
+            segments += manifest.segments
+            if let found = manifest.references, !gone.contains(Manifest.referencesName(found.digest)) {
                 list.append(Expected(Manifest.referencesName(found.digest), found))
             }
             for pack in manifest.packs where packs.insert(pack).inserted {
+                let name = Manifest.packName(pack.id)
+                if gone.contains(name) { continue }
                 list.append(
-                    Expected(
-                        Manifest.packName(pack.id), ObjectReference(digest: pack.digest, length: pack.length),
-                        pack: pack))
+                    Expected(name, ObjectReference(digest: pack.digest, length: pack.length), pack: pack))
             }
+        }
+        // A segment that others replace is checked while it is there, and nobody needs it any more.
+        let replaced = Set(segments.flatMap(\.replaced))
+        for segment in segments {
+            let name = Manifest.indexName(segment.object.digest)
+            let mayBeAbsent = replaced.contains(segment.object.digest) || gone.contains(name)
+            list.append(Expected(name, segment.object, mayBeAbsent: mayBeAbsent))
         }
         // Who tells two things of one object lies once: both are checked.
         var seen: Set<Named> = []
         return (list.filter { seen.insert(Named(name: $0.name, reference: $0.reference)).inserted }, damage)
+    }
+
+    /// Names of objects that delete records list: they may be there or not.
+    private static func swept(_ vault: Vault, _ damage: inout [Damage]) -> Set<String> {
+        var names: Set<String> = []
+        for deletion in vault.log.condemnations.compactMap(\.deletion) {
+            do throws(VaultError) {
+                names.formUnion(try vault.sweepList(deletion.body.list).objectNames)
+            } catch {
+                damage.append(Damage(object: SweepList.objectName(deletion.body.list.digest), reason: error.message))
+            }
+        }
+        return names
     }
 
     private struct Named: Hashable {
@@ -93,11 +124,15 @@ package final class Scrubber {
         var name: String
         var reference: ObjectReference
         var pack: Manifest.Pack?
+        var mayBeAbsent: Bool
 
-        init(_ name: String, _ reference: ObjectReference, pack: Manifest.Pack? = nil) {
+        init(
+            _ name: String, _ reference: ObjectReference, pack: Manifest.Pack? = nil, mayBeAbsent: Bool = false
+        ) {
             self.name = name
             self.reference = reference
             self.pack = pack
+            self.mayBeAbsent = mayBeAbsent
         }
     }
 
@@ -185,6 +220,7 @@ package final class Scrubber {
                         do throws(VaultError) {
                             try check(item, &result)
                         } catch {
+                            if item.mayBeAbsent, error.code == .missingObject { continue }
                             result.damage.append(Damage(object: item.name, reason: error.message))
                         }
                     }
@@ -195,7 +231,18 @@ package final class Scrubber {
         if stop() {
             throw VaultError(.interrupted, "the check was interrupted", hint: "Run it again: it changes nothing.")
         }
-        return board.total
+        var result = board.total
+        if !result.damage.isEmpty { leaveOutSwept(&result) }
+        return result
+    }
+
+    /// What a sweep deleted since the check began is no damage. Where the log cannot be read any more everything stands.
+    private func leaveOutSwept(_ result: inout ScrubResult) {
+        guard let now = try? vault.reopened(), now.log.sweepRecords != vault.log.sweepRecords
+        else { return }
+        var damage: [Damage] = []
+        let gone = Self.swept(now, &damage)
+        result.damage.removeAll { gone.contains($0.object) }
     }
 }
 

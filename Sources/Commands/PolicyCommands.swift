@@ -1,0 +1,109 @@
+import API
+import ArgumentParser
+import Domain
+import Operations
+
+struct PolicyGroup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "policy",
+        abstract: "Check and show a folder of policies.",
+        discussion: "Siyasət sənədləri qovluğunu yoxlayır və göstərir.",
+        subcommands: [PolicyValidate.self, PolicyShow.self, PolicyNext.self])
+}
+
+struct PolicyValidate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate",
+        abstract: "Check all policies of a folder, each by itself and together.",
+        discussion: """
+            Qovluqdakı bütün siyasət sənədlərini ayrılıqda və birlikdə yoxlayır.
+
+            Every finding is listed with file, line and column, and with the clause of
+            the regulation where that is the reason. What keeps the set from being put
+            into force is exit status 78.
+
+            Examples:
+              qala policy validate Policies
+              qala policy validate /etc/qala/policies --language az
+            """)
+
+    @Argument(help: ArgumentHelp("The folder.", valueName: "folder"), completion: .directory)
+    var folder: String
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        try common.perform { session in
+            let report = try PolicyFolder.check(folder, session.language)
+            try session.answer(report) { Rendering.policyCheck(report, session.language) }
+            return report.isInForceable ? .done : .badPolicy
+        }
+    }
+}
+
+struct PolicyShow: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Write the policy document of the regulation.",
+        discussion: """
+            Əsasnamənin tələb etdiyi arxivləşdirmə siyasəti sənədini yazır.
+
+            The same folder gives the same bytes each time.
+
+            Examples:
+              qala policy show Policies
+              qala policy show Policies --html --language az > siyaset.html
+            """)
+
+    @Argument(help: ArgumentHelp("The folder.", valueName: "folder"), completion: .directory)
+    var folder: String
+
+    @Flag(help: "As a page to be printed.")
+    var html = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if common.json { throw ValidationError("The policy document is text or --html; leave out --json.") }
+    }
+
+    func run() throws {
+        try common.perform { session in
+            let document = try PolicyFolder.render(folder, asHTML: html, session.language)
+            try session.out.bytes(Array(document.utf8))
+            return .done
+        }
+    }
+}
+
+struct PolicyNext: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "next",
+        abstract: "List the coming runs of the policies of a folder.",
+        discussion: """
+            Qovluqdakı siyasətlərin növbəti icralarının siyahısı.
+
+            Examples:
+              qala policy next Policies --count 5
+            """)
+
+    @Argument(help: ArgumentHelp("The folder.", valueName: "folder"), completion: .directory)
+    var folder: String
+
+    @Option(help: ArgumentHelp("How many.", valueName: "n"))
+    var count = 20
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if !(1...1000).contains(count) { throw ValidationError("--count is a number from 1 to 1000.") }
+    }
+
+    func run() throws {
+        try common.perform { session in
+            let rows = try PolicyFolder.next(folder, count: count)
+            try session.answer(RunsReply(runs: rows)) { Rendering.comingRuns(rows, session.language) }
+            return .done
+        }
+    }
+}

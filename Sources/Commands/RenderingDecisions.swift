@@ -1,0 +1,106 @@
+import Domain
+import Operations
+
+extension Rendering {
+    static func decision(_ report: DecisionReport, dryRun: Bool, _ language: Language) -> [String] {
+        let ids = report.archives.map(Printable.shortID)
+        let subject = report.hold.map(Printable.shortID) ?? ids.joined(separator: " ")
+        var lines: [String] = []
+        if dryRun {
+            lines.append(Text.decisionDry(language))
+        } else if let request = report.request {
+            lines.append(Text.requestWritten(language, [Printable.text(request)]))
+        } else {
+            let done: Text =
+                switch report.decision {
+                case "dispose": .disposed
+                case "hold": .held
+                default: .released
+                }
+            lines.append(done(language, [subject]))
+        }
+        var facts: [(String, String)] = []
+        if !ids.isEmpty { facts.append((Text.columnArchives(language), ids.joined(separator: " "))) }
+        if ids.isEmpty, report.decision == "hold" {
+            facts.append((Text.columnArchives(language), Text.everyArchive(language)))
+        }
+        if let hold = report.hold { facts.append((Text.holdIs(language), Printable.shortID(hold))) }
+        if let reason = report.reason { facts.append((Text.columnReason(language), Printable.text(reason))) }
+        if let basis = report.basis { facts.append((Text.legalBasisIs(language), Printable.text(basis))) }
+        lines += Table.facts(facts).map { "  " + $0 }
+        if !dryRun, report.request != nil { lines.append(Text.requestNext(language)) }
+        return lines
+    }
+
+    static func holds(_ rows: [HoldRow], _ language: Language) -> [String] {
+        guard !rows.isEmpty else { return [Text.noHolds(language)] }
+        var table = Table([
+            (Text.columnID(language), .left), (Text.columnCreated(language), .left),
+            (Text.columnReleased(language), .left), (Text.columnArchives(language), .left),
+            (Text.columnReason(language), .left), (Text.legalBasisIs(language), .left),
+        ])
+        for row in rows {
+            table.add([
+                Printable.shortID(row.id), Printable.localTime(row.placed),
+                row.released.map(Printable.localTime) ?? "",
+                row.archives.isEmpty ? Text.everyArchive(language) : Readable.count(row.archives.count),
+                row.reason ?? "", row.basis ?? "",
+            ])
+        }
+        return table.lines
+    }
+
+    static func swept(_ report: SweptReport, _ language: Language) -> [String] {
+        let condemned = [Readable.count(report.condemnedPacks), Readable.size(report.condemnedBytes, language)]
+        var lines: [String]
+        if report.dryRun {
+            lines = [Text.sweptDry(language, condemned)]
+        } else {
+            let deleted = [Readable.count(report.deletedPacks), Readable.size(report.deletedBytes, language)]
+            lines = [Text.swept(language, [Readable.duration(report.seconds, language)])]
+            lines.append("  " + Text.sweptCounts(language, condemned + deleted))
+            if report.revivedPacks > 0 {
+                lines.append("  " + Text.sweptRevived(language, [Readable.count(report.revivedPacks)]))
+            }
+        }
+        if !report.waiting.isEmpty {
+            lines.append(Text.sweepWaits(language, [Readable.count(report.waiting.count)]))
+            var table = Table([
+                (Text.columnID(language), .left), (Text.columnSince(language), .left),
+                (Text.columnLabel(language), .left),
+            ])
+            for row in report.waiting {
+                table.add([Printable.shortID(row.session), Printable.localTime(row.since), row.writer])
+            }
+            lines += table.lines.map { "  " + $0 } + [Text.sweepWaitsHint(language)]
+        }
+        guard !report.problems.isEmpty else { return lines }
+        lines.append(Text.sweepProblems(language, [Readable.count(report.problems.count)]))
+        var table = Table([(Text.columnObject(language), .left), (Text.columnReason(language), .left)])
+        for row in report.problems { table.add([row.object, row.reason]) }
+        return lines + table.lines.map { "  " + $0 } + [Text.damageAdvice(language)]
+    }
+}
+
+extension Rendering {
+    static func policyCheck(_ report: PolicyFolder.CheckReport, _ language: Language) -> [String] {
+        let lines = report.findings.map { Printable.text($0.message) }
+        let blocking = report.findings.count(where: \.blocking)
+        let counts = [Readable.count(report.policies), Readable.count(blocking)]
+        return lines + [blocking == 0 ? Text.policiesSound(language, counts) : Text.policiesBlocked(language, counts)]
+    }
+
+    static func comingRuns(_ rows: [PolicyFolder.RunRow], _ language: Language) -> [String] {
+        guard !rows.isEmpty else { return [Text.noComingRuns(language)] }
+        var table = Table([
+            (Text.columnDue(language), .left), (Text.columnStart(language), .left),
+            (Text.columnPolicy(language), .left),
+        ])
+        for row in rows {
+            table.add([
+                Printable.localTime(row.due), row.start.map(Printable.localTime) ?? "", row.policy,
+            ])
+        }
+        return table.lines
+    }
+}
