@@ -2,6 +2,7 @@
 #include "harden.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -13,6 +14,8 @@ int qala_harden_process(void) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return -errno;
     return 0;
 }
+
+void qala_return_large_memory(void) { (void)mallopt(M_MMAP_THRESHOLD, 1 << 20); }
 
 void *qala_map_secret_pages(size_t length) {
     void *pages = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -39,6 +39,7 @@ struct CommonOptions: ParsableArguments {
         let session = Session(self)
         var status: ExitStatus
         do {
+            try Workplace.prepareProcess()
             status = try body(session)
             try session.out.flush()
         } catch let error as BrokenPipe {

@@ -29,7 +29,6 @@ package enum InitializeVault {
     package static func run(
         _ request: Request, at workplace: Workplace
     ) throws -> (report: InitReport, kitDocument: String?) {
-        try ProcessHardening.apply()
         guard let suite = HashSuite(name: request.suite ?? HashSuite.blake3.name) else {
             throw OperationError(
                 .usage, "there is no hash suite \(request.suite ?? "")", hint: "Use blake3 or hmac-sha256.")
@@ -118,7 +117,6 @@ final class SecretFile {
 /// Makes this host a writer of an existing vault.
 package enum EnrolHost {
     package static func run(label: String, at workplace: Workplace) throws -> InitReport {
-        try ProcessHardening.apply()
         let open = try OpenVault(workplace)
         try open.vault.enrol(label: label, by: try open.unlock())
         return InitReport(

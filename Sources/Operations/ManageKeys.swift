@@ -31,7 +31,6 @@ package enum ManageKeys {
     package static func add(
         _ key: NewKey, label: String, administrator: Bool, at workplace: Workplace
     ) throws -> (row: KeyRow, kitDocument: String?) {
-        try ProcessHardening.apply()
         let open = try OpenVault(workplace)
         let unlocked = try open.unlock()
         let vault = open.vault

@@ -1,4 +1,5 @@
 package import Domain
+import Vault
 
 /// Where an operation works and how it talks back: the vault, this host's state beside it, the key to read with, and
 /// the counters that a caller may show.
@@ -25,6 +26,9 @@ package struct Workplace: Sendable {
         self.progress = progress
         self.interrupt = interrupt
     }
+
+    /// What a process does before anything else: no core dumps, no debuggers of the same user, a heap that gives back.
+    package static func prepareProcess() throws { try ProcessStart.prepare() }
 }
 
 /// How an operation comes by the reading key.

@@ -9,6 +9,27 @@ struct BinaryTests {
         if ProcessInfo.processInfo.environment["CI"] == "true" { #expect(qalaBinary != nil, "QALA_BINARY is not set") }
     }
 
+    @Test("A command that opens a key leaves no core dump, whichever command it is", .enabled(if: qalaBinary != nil))
+    func coreDumps() throws {
+        let world = try World()
+        defer { world.remove() }
+        try world.write("tree/a.txt", "hello\n")
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        #expect(try world.qala("archive", "tree").status == 0)
+        // Nobody writes the passphrase: the command waits for it.
+        #expect(mkfifo(world.path("fifo"), 0o600) == 0)
+        let run = try world.start(["ls", "latest", "--passphrase-file", world.path("fifo")])
+        defer { _ = try? run.wait() }
+        defer { run.send(SIGKILL) }
+        var limit: [Substring] = []
+        for _ in 0..<500 where limit != ["0", "0"] {
+            usleep(10_000)
+            let line = run.told("limits").split(separator: "\n").first { $0.hasPrefix("Max core file size") }
+            limit = line?.split(separator: " ").dropFirst(4).prefix(2).map { $0 } ?? []
+        }
+        #expect(limit == ["0", "0"] && run.told("status").hasPrefix("Name:\tqala"))
+    }
+
     @Test("A tree is archived, listed, read, found and restored", .enabled(if: qalaBinary != nil))
     func wholeWay() throws {
         let world = try World()

@@ -87,12 +87,17 @@ final class RunningProcess {
 
     /// Not from `wait4`: that counts what the process was before it became the program.
     private func look() {
-        guard let status = try? String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8),
-            status.hasPrefix("Name:\tqala"),
+        let status = told("status")
+        guard status.hasPrefix("Name:\tqala"),
             let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
             let kilobytes = Int(line.filter(\.isNumber))
         else { return }
         peakMemory = max(peakMemory, kilobytes << 10)
+    }
+
+    /// What the kernel tells about the process under `/proc`.
+    func told(_ name: String) -> String {
+        (try? String(contentsOfFile: "/proc/\(child)/\(name)", encoding: .utf8)) ?? ""
     }
 
     func send(_ signal: Int32) { kill(child, signal) }

@@ -83,7 +83,7 @@ struct KeysMemoryTests {
         let prctl = unsafeBitCast(try #require(dlsym(nil, "prctl")), to: Prctl.self)
         let isDumpable: CInt = 3
         let status = try Self.inChild {
-            do { try ProcessHardening.apply() } catch { return 1 }
+            do { try ProcessStart.prepare() } catch { return 1 }
             var limit = rlimit()
             guard getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit) == 0, limit.rlim_max == 0 else {
                 return 2

@@ -13,6 +13,10 @@ final class MemberIndex {
     private let chunks: ChunkIndex
     private var memory = MemberTable()
     private var files: [MemberFile] = []
+    /// Searches in rows since the pages of all files were let go. Each touches a few places, and the system maps 64 KiB around
+    /// each, all of which counts as resident memory.
+    private var searches = 0
+    private static let searchesBeforeRelease = 64
 
     init(directory: String, chunks: ChunkIndex) throws(VaultError) {
         self.directory = directory
@@ -29,7 +33,12 @@ final class MemberIndex {
 
     func find(_ id: Digest) -> (group: ChunkHandle, index: Int)? {
         if let found = memory.find(id) { return found }
-        for file in files {
+        for file in files where file.mayHold(id) {
+            searches += 1
+            if searches == Self.searchesBeforeRelease {
+                searches = 0
+                for file in files { file.release() }
+            }
             if let (group, index) = file.find(id), file.isLive(group, chunks) {
                 return (.known(file.groupID(group)), index)
             }
@@ -105,9 +114,6 @@ final class MemberFile {
     private let rowsAt: Int
     /// 0 unknown, 1 live, 2 dead; by group.
     private var liveness: [UInt8]
-    /// Searches since the pages were let go; each touches a few, which count as resident memory.
-    private var searches = 0
-    private static let searchesBeforeRelease = 1024
 
     init?(path: String) {
         guard let mapped = MappedBytes(path: path), mapped.bytes.count >= Self.headerCount,
@@ -152,15 +158,16 @@ final class MemberFile {
             index: UInt32(littleEndian: mapped.bytes.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self)))
     }
 
-    func find(_ id: Digest) -> (group: Int, index: Int)? {
+    /// What the filter says: never false for an id that is here.
+    func mayHold(_ id: Digest) -> Bool {
         let (word, mask) = Self.probes(id, filterWords)
         let bits = mapped.bytes.loadUnaligned(fromByteOffset: filterAt + 8 * word, as: UInt64.self)
-        guard UInt64(littleEndian: bits) & mask == mask else { return nil }
-        searches += 1
-        if searches == Self.searchesBeforeRelease {
-            searches = 0
-            mapped.release()
-        }
+        return UInt64(littleEndian: bits) & mask == mask
+    }
+
+    func release() { mapped.release() }
+
+    func find(_ id: Digest) -> (group: Int, index: Int)? {
         // Ids are uniform, so the guess by interpolation is a few rows off at most.
         var low = 0
         var high = count
