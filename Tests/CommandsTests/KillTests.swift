@@ -17,18 +17,20 @@ struct KillTests {
         let seed = UInt64.random(in: 0 ... .max)
         print("seed of the moments: \(seed)")
         var generator = SeededGenerator(seed: seed)
-        let rounds = isLong ? 480 : 240
+        let wanted = isLong ? 400 : 200
         let worldRounds = 20
+        var rounds = 0
         var kills = 0
         var resumed = 0
-        for start in stride(from: 0, to: rounds, by: worldRounds) {
+        while kills < wanted, rounds < 2 * wanted {
             var killing = try KillingWorld(files: 1000, largeEvery: 100, inMemory: !isLong)
             defer { killing.world.remove() }
             let span = try killing.measure(&generator)
             // The moments are spread evenly over the run and a little beyond, and come in random order.
-            let count = min(worldRounds, rounds - start)
-            for place in (0..<count).shuffled(using: &generator) {
-                let moment = span * 1.1 * (Double(place) + Double.random(in: 0..<1, using: &generator)) / Double(count)
+            for place in (0..<worldRounds).shuffled(using: &generator) {
+                let part = (Double(place) + Double.random(in: 0..<1, using: &generator)) / Double(worldRounds)
+                let moment = span * 1.1 * part
+                rounds += 1
                 try killing.tree.change(percent: 20, using: &generator)
                 let run = try killing.world.start(["archive", "tree"] + Self.fast)
                 usleep(UInt32(moment * 1_000_000))
@@ -40,7 +42,7 @@ struct KillTests {
             }
             try killing.checkEverything("seed \(seed)")
         }
-        #expect(kills * 10 >= rounds * 6, "only \(kills) of \(rounds) runs were killed")
+        #expect(kills >= wanted, "only \(kills) of \(rounds) runs were killed")
         #expect(resumed * 10 >= rounds, "only \(resumed) of \(rounds) runs had something to resume")
     }
 

@@ -1,0 +1,35 @@
+import Foundation
+import Testing
+
+@Suite("The Debian package")
+struct PackageTests {
+    @Test(
+        "It is built, unpacks to a command that runs, and holds manual page, completions, examples and digests",
+        .enabled(if: qalaBinary != nil))
+    func package() throws {
+        let world = try World()
+        defer { world.remove() }
+        let environment = ["PATH": "/usr/bin:/bin", "QALA_BINARY": try #require(qalaBinary)]
+        let script = Repository.root.appending(path: "packaging/deb").path
+        let built = try ProcessRunner.run(script, [world.folder.path], environment: environment, in: world.folder)
+        #expect(built.status == 0, "\(built.errorText)")
+        let package = built.outputText.trimmingCharacters(in: .newlines)
+        func system(_ arguments: String...) throws -> Finished {
+            try ProcessRunner.run(
+                "/usr/bin/" + arguments[0], Array(arguments.dropFirst()), environment: environment, in: world.folder)
+        }
+        #expect(try system("dpkg-deb", "-x", package, world.path("root")).status == 0)
+        #expect(try system("dpkg-deb", "-e", package, world.path("root/DEBIAN")).status == 0)
+        let control = try String(contentsOfFile: world.path("root/DEBIAN/control"), encoding: .utf8)
+        #expect(control.contains("Package: qala\n") && control.contains("libssl3"))
+        #expect(try system("env", "-C", world.path("root"), "md5sum", "--quiet", "-c", "DEBIAN/md5sums").status == 0)
+        for file in [
+            "share/man/man1/qala.1.gz", "share/bash-completion/completions/qala", "share/doc/qala/README.md",
+            "share/doc/qala/copyright", "share/doc/qala/examples/Policies/config.yaml",
+            "share/doc/qala/examples/Runbooks/lost-host.md",
+        ] { #expect(FileManager.default.fileExists(atPath: world.path("root/usr/\(file)")), "\(file)") }
+        let version = try ProcessRunner.run(
+            world.path("root/usr/bin/qala"), ["--version"], environment: environment, in: world.folder)
+        #expect(version.status == 0 && control.contains("Version: \(version.outputText)"))
+    }
+}
