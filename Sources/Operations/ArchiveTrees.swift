@@ -31,6 +31,13 @@ package enum ArchiveTrees {
             self.checkpointSeconds = checkpointSeconds
         }
 
+        /// The run of a policy.
+        package init(policy: Policy, dryRun: Bool = false, checkpointSeconds: Double? = nil) {
+            self.init(
+                roots: policy.sources.map(\.path), excludes: [], oneFileSystem: false, excludeCaches: false,
+                dryRun: dryRun, policy: policy, checkpointSeconds: checkpointSeconds)
+        }
+
         var sources: [FileSource] {
             policy?.sources
                 ?? roots.map {
@@ -43,7 +50,30 @@ package enum ArchiveTrees {
     package static func run(_ request: Request, at workplace: Workplace) throws -> ArchiveReport {
         let started = MonotonicTime.now()
         let open = try OpenVault(workplace)
-        let walk = try SourceWalk(request.sources, keepingOut: workplace)
+        guard let policy = request.policy, !request.dryRun else {
+            return try walk(request, open, started)
+        }
+        if policy.mode == .move {
+            throw OperationError(
+                .badPolicy, "the policy \(policy.name) removes originals (`mode: move`), which is not carried out yet",
+                hint: "Use `mode: copy`; nothing was archived and nothing removed.")
+        }
+        let hooks = RunHooks(policy: policy, interrupt: workplace.interrupt)
+        do {
+            try hooks.before()
+            var report = try walk(request, open, started)
+            report.warnings += hooks.after(report.isPartial ? "partial" : "done")
+            return report
+        } catch {
+            let failures = hooks.after("failed")
+            guard let failure = error as? any Failure, !failures.isEmpty else { throw error }
+            throw OperationError(
+                failure.kind, ([failure.message] + failures).joined(separator: "; "), hint: failure.hint)
+        }
+    }
+
+    private static func walk(_ request: Request, _ open: OpenVault, _ started: Double) throws -> ArchiveReport {
+        let walk = try SourceWalk(request.sources, keepingOut: open.workplace)
         var run = ArchiveRun(open: open, request: request, walk: walk)
         var report = request.dryRun ? try run.rehearse() : try run.archive()
         report.seconds = MonotonicTime.now() - started
@@ -234,6 +264,7 @@ struct ArchiveRun {
         let vault = open.vault
         let started = WallTime.seconds()
         var options = ArchiveSession.Options()
+        if let level = request.policy?.compressionLevel { options.level = Int32(level) }
         if let seconds = request.checkpointSeconds { options.checkpointSeconds = seconds }
         let session = try ArchiveSession(vault: vault, source: sourceID, options: options)
         defer { session.stop() }
@@ -267,6 +298,9 @@ struct ArchiveRun {
         let record = try session.commit(header)
         try names.commit(number: record.number, time: record.time, header: CatalogBuilder.encode(header))
         report.archive = record.id.hex
+        if let error = session.afterthought {
+            report.warnings.append("the archive is complete, but what this host remembers is not: \(error.message)")
+        }
         report.bytesNew = session.newBytes
         report.bytesStored = session.storedBytes
         open.workplace.progress.stored.store(report.bytesStored, ordering: .relaxed)

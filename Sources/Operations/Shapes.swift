@@ -42,9 +42,11 @@ package struct ArchiveReport: Codable, Sendable {
     package var problems: [PathProblem] = []
     package var problemCount = 0
     package var changedCount = 0
+    /// What else went wrong, such as a hook after the run.
+    package var warnings: [String] = []
     package var resumed = false
     package var seconds = 0.0
-    package var isPartial: Bool { problemCount > 0 }
+    package var isPartial: Bool { problemCount > 0 || !warnings.isEmpty }
     package init() {}
 }
 

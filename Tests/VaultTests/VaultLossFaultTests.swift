@@ -130,6 +130,46 @@ struct VaultLossFaultTests {
         #expect(try bench.made.reopened(nil, place).freshnessProven)
     }
 
+    @Test("A footer that names members at each other's place is not believed, whatever its own digest says")
+    func forgedFooters() throws {
+        var bench = try Bench()
+        var forged = 0
+        let suite = try bench.made.reopened().suite
+        for name in bench.packs() {
+            guard let bytes = bench.store.contents[name] else { continue }
+            let trailer = Array(bytes.suffix(PackFormat.trailerCount))
+            func number(_ at: Int) -> Int { trailer[at..<at + 8].reversed().reduce(0) { $0 << 8 | Int($1) } }
+            let (offset, count) = (number(8), number(16))
+            var entries = try PackFooter.decode(Array(bytes[offset..<offset + count]))
+            for at in entries.indices where entries[at].members.count > 1 {
+                entries[at].members.swapAt(0, 1)
+                forged += 1
+            }
+            let footer = PackFooter.encode(entries)
+            var made = bytes
+            made.replaceSubrange(offset..<offset + count, with: footer)
+            made.replaceSubrange(
+                (bytes.count - PackFormat.trailerCount)...,
+                with: PackFooter.trailer(footer: footer, offset: offset, suite: suite))
+            #expect(made.count == bytes.count)
+            try bench.store.put(name, made)
+            // Good enough for who believes a footer by itself.
+            let reader = try bench.store.open(name)
+            #expect(try PackFooter.read(from: reader, length: UInt64(made.count), suite: suite).count == entries.count)
+        }
+        #expect(forged > 0)
+        bench.made.place.remove { !$0.hasSuffix("/writer") }
+        // Everything in it is known to the vault, so that every small file is looked for among the members.
+        let vault = try bench.made.reopened()
+        let newest = try #require(vault.log.archives.last)
+        let tree = try #require(bench.trees[newest.id])
+        let archive = try tree.archive(into: vault, source: WorkloadVault.source(1))
+        // The store gives the true ones back, as if nothing had been.
+        for (name, bytes) in bench.clean where name.hasPrefix("packs/") { try bench.store.put(name, bytes) }
+        bench.note(archive, archive, tree)
+        try bench.checkAll(try bench.made.reopened())
+    }
+
     @Test("A host that kept its keys but lost its caches reads everything again and stores nothing twice")
     func caches() throws {
         var bench = try Bench()

@@ -142,6 +142,11 @@ extension ArchiveSession {
         try pool.drain()
         let finished = try pool.finishPacks()
         packs += finished
+        guard packs.count <= Manifest.mostPacks else {
+            throw VaultError(
+                .limit, "one archive cannot have more than \(Manifest.mostPacks) packs",
+                hint: "Archive the source in parts, by policies of their own.")
+        }
         uncheckpointed += finished.map(\.pack)
     }
 
@@ -162,7 +167,12 @@ extension ArchiveSession {
         let sealed = try sessionKey.sealHeader(try header.encode())
         try tell { try onReady?() }
         let number = try appendCommit(root, level, references, sealed)
-        try remember(TreeSummary(root: root, level: level, references: references.digest, nodes: nodeIDs))
+        do throws(VaultError) {
+            try remember(TreeSummary(root: root, level: level, references: references.digest, nodes: nodeIDs))
+        } catch {
+            // Not a failure of the run: the archive is acknowledged.
+            afterthought = error
+        }
         guard let record = vault.log.archives.last(where: { $0.number == number }) else {
             throw .damaged("the commit record \(number) is not in the log")
         }
@@ -175,10 +185,19 @@ extension ArchiveSession {
         _ root: Digest, _ level: UInt8, _ references: ObjectReference, _ header: [UInt8]
     ) throws(VaultError) -> UInt64 {
         while true {
+            try vault.log.refresh()
             let seen = vault.log.sweepRecords
             var manifest = Manifest(session: id)
             manifest.packs = packs.map(\.pack)
-            manifest.segments = try writeSegments()
+            do throws(VaultError) {
+                manifest.segments = try writeSegments(joining: true)
+            } catch {
+                guard error.kind == .damaged else { throw error }
+                // Swept in this moment, or damaged long ago: segments are joined only to keep them few.
+                try vault.log.refresh()
+                if vault.log.sweepRecords != seen { continue }
+                manifest.segments = try writeSegments(joining: false)
+            }
             manifest.references = references
             let reference = try vault.store.putNamedByDigest("manifests", manifest.encode(), vault.suite)
             let commit = SessionCommit(
@@ -215,12 +234,12 @@ extension ArchiveSession {
     }
 
     /// One segment for this session's packs; small live ones are joined to it, so that their number stays small.
-    private func writeSegments() throws(VaultError) -> [Manifest.Segment] {
+    private func writeSegments(joining: Bool) throws(VaultError) -> [Manifest.Segment] {
         guard !packs.isEmpty else { return [] }
         let fates = try vault.fates(of: writer.domain)
         var rows: [PackSummary] = []
         var replaced: [Digest] = []
-        if liveSegments.count >= 8 {
+        if joining, liveSegments.count >= 8 {
             for joined in liveSegments where joined.segment.count <= 1 << 18 {
                 replaced.append(joined.digest)
                 rows += try vault.summaries(of: joined, fates)
@@ -246,7 +265,13 @@ extension ArchiveSession {
         } else {
             references.pages = emitted + Set(nodeIDs).sorted().map { .init(id: $0, chunks: []) }
         }
-        return try vault.store.putNamedByDigest("refs", references.encode(), vault.suite)
+        let bytes = references.encode()
+        guard bytes.count <= References.byteLimit else {
+            throw VaultError(
+                .limit, "one archive cannot refer to so many chunks",
+                hint: "Archive the source in parts, by policies of their own.")
+        }
+        return try vault.store.putNamedByDigest("refs", bytes, vault.suite)
     }
 
     /// Gives up without an archive; what was sealed becomes garbage.
@@ -257,12 +282,14 @@ extension ArchiveSession {
         unlink(vault.host.lockPath(id))
     }
 
-    private func abort(_ session: Digest) throws(VaultError) {
+    private func abort(_ session: Digest) throws(VaultError) { try Self.abort(session, vault, writer.signing) }
+
+    static func abort(_ session: Digest, _ vault: Vault, _ signing: SigningKey) throws(VaultError) {
         do throws(VaultError) {
-            try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .abort(session: session) }
+            try vault.log.append(signing: signing, time: WallTime.seconds()) { _ in .abort(session: session) }
         } catch {
-            // Fenced meanwhile: it has ended all the same.
-            guard error.code == .fenced else { throw error }
+            // Fenced or committed meanwhile: it has ended all the same.
+            if vault.log.sessions[session]?.ending == .running { throw error }
         }
     }
 }

@@ -61,6 +61,9 @@ package final class ArchiveSession {
     /// Condemned before this session, or deleted: nothing new may refer to what only they hold.
     let absentPacks: Set<Digest>
 
+    /// Archives whose members could not be recovered.
+    var uncovered: Set<Digest> = []
+
     let journal: TreeCacheWriter
     private let lock: FileLock
     /// The interrupted session this one takes over.
@@ -85,6 +88,8 @@ package final class ArchiveSession {
     var emitted: [References.Page] = []
     var emittedBase: Set<Digest> = []
     var checkpoints: UInt32 = 0
+    /// What went wrong after the archive was acknowledged: the next run only has more to do.
+    package internal(set) var afterthought: VaultError?
     var lastCheckpoint = MonotonicTime.now()
     var totalBytes: UInt64 = 0
     let groupBuffers = BufferPool(
@@ -187,33 +192,44 @@ package final class ArchiveSession {
             key: try KeyDerivation.identityKey(writer.identity, vaultID: vault.vaultID, index: 255),
             parameters: options.chunker)
         let opened = opening
-        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .open(opened) }
-        // What may be referred to is decided by the log up to the open record: only now it is known.
-        if vault.log.sessions[takenOver]?.ending != .running { interrupted = nil }
-        absentPacks = try vault.absentPacks(for: id, in: writer.domain)
-        liveSegments = try vault.liveSegments(of: writer.domain)
-        chunks = ChunkIndex(segments: liveSegments.map(\.segment), absent: absentPacks)
-        members = try MemberIndex(
-            directory: "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))", chunks: chunks)
-        let settings = PackWriter.Settings(
-            suite: vault.suite, domain: writer.domain, session: sessionKey, level: options.level,
-            packBytes: options.packBytes)
-        base = Self.loadBase(vault, source)
-        old = try OldTree(base: base?.reader, journal: interrupted?.journal)
-        changes = ChangeDetector(
-            try OldTree(
-                base: Self.loadBase(vault, source)?.reader, journal: try interrupted?.journal.reopened(vault.vaultID)))
-        resumed = interrupted.map { ($0.session, $0.journal.checkpoint.partial) }
+        // Before the open record: a session that is open is found by its journal, and ended by the next run.
         journal = try TreeCacheWriter(
             path: vault.host.journalPath(source, id), vaultID: vault.vaultID, session: id)
-        pool = try SealingPool(
-            threads: options.sealingThreads, store: vault.store, settings: settings, identities: identities,
-            chunks: chunks)
+        try vault.log.append(signing: writer.signing, time: WallTime.seconds()) { _ in .open(opened) }
         do throws(VaultError) {
-            try recoverMembers()
-            try adopt(interrupted?.packs ?? [])
+            // What may be referred to is decided by the log up to the open record: only now it is known.
+            if vault.log.sessions[takenOver]?.ending != .running { interrupted = nil }
+            absentPacks = try vault.absentPacks(for: id, in: writer.domain)
+            liveSegments = try vault.liveSegments(of: writer.domain)
+            chunks = ChunkIndex(segments: liveSegments.map(\.segment), absent: absentPacks)
+            members = try MemberIndex(
+                directory: "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))", chunks: chunks)
+            let settings = PackWriter.Settings(
+                suite: vault.suite, domain: writer.domain, session: sessionKey, level: options.level,
+                packBytes: options.packBytes)
+            base = Self.loadBase(vault, source)
+            old = try OldTree(base: base?.reader, journal: interrupted?.journal)
+            changes = ChangeDetector(
+                try OldTree(
+                    base: Self.loadBase(vault, source)?.reader,
+                    journal: try interrupted?.journal.reopened(vault.vaultID)))
+            resumed = interrupted.map { ($0.session, $0.journal.checkpoint.partial) }
+            pool = try SealingPool(
+                threads: options.sealingThreads, store: vault.store, settings: settings, identities: identities,
+                chunks: chunks)
+            do throws(VaultError) {
+                try recoverMembers()
+                try adopt(interrupted?.packs ?? [])
+            } catch {
+                pool.stop()
+                throw error
+            }
         } catch {
-            pool.stop()
+            let closed: Void? = try? Self.abort(opened.session, vault, writer.signing)
+            if closed != nil {
+                unlink(vault.host.journalPath(source, opened.session))
+                unlink(vault.host.lockPath(opened.session))
+            }
             throw error
         }
     }
@@ -236,123 +252,12 @@ package final class ArchiveSession {
         return hashers
     }
 
-    struct Leftover {
-        var session: Digest
-        var lock: FileLock
-    }
-
-    private struct Interrupted {
-        var session: Digest
-        var journal: OldTree.Journal
-        var packs: [Manifest.Pack]
-    }
-
-    private static func findLeftovers(
-        _ vault: Vault, _ source: Digest, signer: Digest
-    ) throws(VaultError) -> [Leftover] {
-        var found: [Leftover] = []
-        for session in try vault.host.journals(of: source) {
-            guard let lock = try FileLock(path: vault.host.lockPath(session)) else { continue }
-            if let record = vault.log.sessions[session], record.signer == signer, record.ending == .running {
-                found.append(Leftover(session: session, lock: lock))
-            } else {
-                // It came to its end; only its files were not removed any more.
-                unlink(vault.host.journalPath(source, session))
-                unlink(vault.host.lockPath(session))
-            }
-        }
-        return found
-    }
-
-    /// Of the interrupted runs the one that had come farthest, as far as the vault still holds what it had stored.
-    private static func findInterrupted(
-        _ vault: Vault, _ source: Digest, among leftovers: [Leftover]
-    ) throws(VaultError) -> Interrupted? {
-        var best: Interrupted?
-        for session in leftovers.map(\.session) {
-            guard let record = vault.log.sessions[session], !record.checkpoints.isEmpty,
-                let reader = TreeCacheReader(path: vault.host.journalPath(source, session), vaultID: vault.vaultID),
-                let journal = try OldTree.journal(reader, checkpoints: record.checkpoints.count)
-            else { continue }
-            if let found = best, found.journal.end >= journal.end { continue }
-            do throws(VaultError) {
-                let packs = try packs(of: record.checkpoints.prefix(Int(journal.checkpoint.number)), vault)
-                best = Interrupted(session: session, journal: journal, packs: packs)
-            } catch {
-                // Nothing was acknowledged of it: what is damaged is read from the source again.
-                guard error.kind == .damaged else { throw error }
-            }
-        }
-        return best
-    }
-
-    /// The packs that checkpoints name; fails when one of them is not there as it was.
-    private static func packs(
-        of checkpoints: ArraySlice<ObjectReference>, _ vault: Vault
-    ) throws(VaultError) -> [Manifest.Pack] {
-        var packs: [Manifest.Pack] = []
-        for reference in checkpoints { packs += try vault.manifest(reference).packs }
-        for pack in packs {
-            let reader = try vault.store.open(Manifest.packName(pack.id))
-            guard reader.length == pack.length else { throw .damaged("pack \(pack.id) has changed its length") }
-            _ = try PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
-        }
-        return packs
-    }
-
     private static func loadBase(_ vault: Vault, _ source: Digest) -> BaseTree? {
         guard let reader = TreeCacheReader(path: vault.host.treePath(source), vaultID: vault.vaultID),
             vault.log.sessions[reader.session]?.ending == .committed, vault.log.disposed[reader.session] == nil,
             let found = reader.summarize()
         else { return nil }
         return BaseTree(reader: reader, pages: Set(found.pages), summary: found.summary)
-    }
-
-    /// Counts the packs of an interrupted session as this one's, after a look at their footers.
-    private func adopt(_ taken: [Manifest.Pack]) throws(VaultError) {
-        for pack in taken {
-            let reader = try vault.store.open(Manifest.packName(pack.id))
-            let entries = try PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
-            chunks.adopt(entries.lazy.map(\.chunkID))
-            try remember(entries)
-            packs.append(PackSummary(pack: pack, entries: entries.map(\.withoutMembers)))
-            uncheckpointed.append(pack)
-        }
-    }
-
-    /// Puts the members of groups where the next file with the same content finds them.
-    private func remember(_ entries: [PackEntry]) throws(VaultError) {
-        for entry in entries where entry.kind == .group {
-            for (index, member) in entry.members.enumerated() {
-                if members.mustSpill { try members.spill(resolve) }
-                members.insert(member, group: .known(entry.chunkID), index: index)
-            }
-        }
-    }
-
-    /// Reads the footers of archives of this domain that the member index does not cover, after this host's state was lost.
-    private func recoverMembers() throws(VaultError) {
-        let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
-        let covered = Set(
-            String(decoding: try StateFile.read(path, limit: 64 << 20) ?? [], as: UTF8.self).split(separator: "\n")
-                .compactMap { Digest(hex: $0) })
-        for archive in vault.log.committed where archive.opening.domain == writer.domain {
-            guard !covered.contains(archive.id) else { continue }
-            guard let manifest = try? vault.manifest(archive.commit.manifest) else { continue }
-            for pack in manifest.packs where !absentPacks.contains(pack.id) {
-                // What cannot be read is only not shared with: `qala verify` reports it, and archiving must go on.
-                guard let reader = try? vault.store.open(Manifest.packName(pack.id)),
-                    let entries = try? PackFooter.read(from: reader, length: pack.length, suite: vault.suite)
-                else { continue }
-                try remember(entries)
-            }
-        }
-    }
-
-    func saveCovered() throws(VaultError) {
-        let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
-        let ids = vault.log.committed.filter { $0.opening.domain == writer.domain }.map { $0.id.hex + "\n" }
-        try StateFile.write(path, Array(ids.joined().utf8))
     }
 
     func resolve(_ chunk: ChunkHandle) -> Digest? {

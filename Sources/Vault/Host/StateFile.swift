@@ -3,7 +3,7 @@ import Glibc
 
 /// Files of a host's state, beside the vault. They hold nothing that cannot be rebuilt but the writer's own keys, and the
 /// one rule they share is: complete under their final name, or not there.
-enum StateFile {
+package enum StateFile {
     static func failure(_ what: String, _ path: String) -> VaultError {
         let code = errno
         return VaultError(
@@ -13,7 +13,7 @@ enum StateFile {
     }
 
     /// Makes a directory (0700) and its parents.
-    static func makeDirectory(_ path: String) throws(VaultError) {
+    package static func makeDirectory(_ path: String) throws(VaultError) {
         var made = path.hasPrefix("/") ? "" : "."
         for part in path.split(separator: "/") {
             made += "/" + part
@@ -22,7 +22,7 @@ enum StateFile {
     }
 
     /// Nil when there is no such file.
-    static func read(_ path: String, limit: Int) throws(VaultError) -> [UInt8]? {
+    package static func read(_ path: String, limit: Int) throws(VaultError) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
@@ -46,7 +46,7 @@ enum StateFile {
     }
 
     /// Replaces a file atomically and durably.
-    static func write(_ path: String, _ bytes: [UInt8]) throws(VaultError) {
+    package static func write(_ path: String, _ bytes: [UInt8]) throws(VaultError) {
         let file = try AppendFile(temporaryFor: path)
         try bytes.withBytes { (raw) throws(VaultError) in try file.append(raw) }
         try file.publish(as: path)
@@ -62,7 +62,7 @@ enum StateFile {
     }
 
     /// The names in a directory, sorted; empty when it does not exist.
-    static func list(_ path: String) throws(VaultError) -> [String] {
+    package static func list(_ path: String) throws(VaultError) -> [String] {
         guard let stream = opendir(path) else {
             if errno == ENOENT { return [] }
             throw failure("listing", path)
@@ -161,11 +161,11 @@ final class AppendFile {
 }
 
 /// A lock that lives as long as the process holds the file open: the kernel drops it with the process.
-final class FileLock {
+package final class FileLock {
     private let descriptor: Int32
 
     /// Nil when somebody else holds it.
-    init?(path: String, shared: Bool = false) throws(VaultError) {
+    package init?(path: String, shared: Bool = false) throws(VaultError) {
         let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw StateFile.failure("opening", path) }
         guard flock(descriptor, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 else {

@@ -3,6 +3,8 @@ package import Domain
 /// The objects that a checkpoint or commit makes count. See `docs/format.md` §5.
 package struct Manifest: Sendable, Equatable {
     static let byteLimit = 64 << 20
+    /// As many fit into one manifest.
+    static let mostPacks = 900_000
     static let packLimit = 1 << 20
     private static let magic = Array("QALAMANI".utf8)
 

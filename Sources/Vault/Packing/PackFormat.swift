@@ -225,6 +225,44 @@ enum PackFooter {
 
     /// As above, as it is stored.
     static func bytes(from reader: any ObjectReader, length: UInt64, suite: HashSuite) throws(VaultError) -> RawBuffer {
+        try located(from: reader, length: length, suite: suite).footer
+    }
+
+    /// As above, of a pack of which every byte was found to be what the manifest says. Its own digest alone is no proof: who
+    /// keeps the store could write another footer with another digest.
+    static func checked(
+        _ pack: Manifest.Pack, in store: any Store, _ suite: HashSuite
+    ) throws(VaultError) -> [UInt8] {
+        let reader = try store.open(Manifest.packName(pack.id))
+        guard reader.length == pack.length else { throw .damaged("pack \(pack.id) has changed its length") }
+        let (footer, start) = try located(from: reader, length: pack.length, suite: suite)
+        defer { withExtendedLifetime(footer) {} }
+        let expected = footer.readable
+        var hasher = ObjectHasher(suite: suite)
+        let buffer = RawBuffer(count: 1 << 20)
+        var offset: UInt64 = 0
+        while offset < pack.length {
+            let count = UInt64(min(1 << 20, pack.length - offset))
+            let part = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<Int(count)])
+            try reader.read(at: offset, into: part)
+            hasher.update(UnsafeRawBufferPointer(part))
+            // What was read before must be what is hashed now.
+            let from = max(start, offset)
+            let end = min(start + UInt64(expected.count), offset + count)
+            if from < end {
+                let seen = UnsafeRawBufferPointer(rebasing: part[Int(from - offset)..<Int(end - offset)])
+                let same = UnsafeRawBufferPointer(rebasing: expected[Int(from - start)..<Int(end - start)])
+                guard seen.elementsEqualFast(same) else { throw .damaged("pack \(pack.id) changes while it is read") }
+            }
+            offset += count
+        }
+        guard hasher.finalize() == pack.digest else { throw .damaged("pack \(pack.id) is not what was stored") }
+        return Array(expected)
+    }
+
+    private static func located(
+        from reader: any ObjectReader, length: UInt64, suite: HashSuite
+    ) throws(VaultError) -> (footer: RawBuffer, offset: UInt64) {
         guard length <= PackFormat.packLimit,
             length >= UInt64(PackFormat.headerCount + PackFormat.trailerCount + 8)
         else { throw .damaged("a pack of \(length) bytes is out of bounds") }
@@ -248,6 +286,6 @@ enum PackFooter {
         guard ObjectHasher.digest(of: UnsafeRawBufferPointer(bytes), suite: suite) == digest else {
             throw .damaged("the footer of a pack is not what was stored")
         }
-        return footer
+        return (footer, offset)
     }
 }

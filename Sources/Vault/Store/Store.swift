@@ -71,6 +71,11 @@ package protocol Store: AnyObject, Sendable {
     /// Begins a large object that is written front to back. `sizeHint` is the expected length in bytes, 0 if unknown.
     func create(_ name: String, sizeHint: Int) throws(VaultError) -> any ObjectUpload
 
+    /// Removes what writers left that died in the middle of an object; returns how many files. A store that keeps nothing
+    /// of the kind has nothing to do.
+    @discardableResult
+    func removeStaleTemporaries() throws(VaultError) -> Int
+
     /// Opens an object for repeated ranged reads; it stays readable when it is deleted meanwhile.
     func open(_ name: String) throws(VaultError) -> any ObjectReader
 }
@@ -157,4 +162,9 @@ package struct ObjectName: Hashable, Sendable {
             }
         }
     }
+}
+
+extension Store {
+    @discardableResult
+    package func removeStaleTemporaries() throws(VaultError) -> Int { 0 }
 }

@@ -22,6 +22,15 @@ package struct SweepList: Sendable, Equatable {
         packs.map(Manifest.packName) + references.map(Manifest.referencesName) + segments.map(Manifest.indexName)
     }
 
+    /// As much as one record lists; the next sweep takes the rest.
+    var cut: SweepList {
+        var part = self
+        part.packs = Array(packs.sorted().prefix(Self.limit))
+        part.references = Array(references.sorted().prefix(Self.limit))
+        part.segments = Array(segments.sorted().prefix(Self.limit))
+        return part
+    }
+
     /// What of this list is not needed.
     func less(_ needs: Needs) -> SweepList {
         var rest = self

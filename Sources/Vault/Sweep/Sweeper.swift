@@ -58,6 +58,7 @@ package final class Sweeper {
     /// them that hold up deletion are ended first: for writers that will never come back.
     package func run(fencing: Set<Digest> = []) throws(VaultError) -> SweepReport {
         report = SweepReport()
+        try vault.store.removeStaleTemporaries()
         let garbage = try Garbage(vault)
         try fence(fencing)
         for domain in domains {
@@ -66,7 +67,7 @@ package final class Sweeper {
                 try finishOpen(domain)
                 try removeDeleted(domain, garbage)
             } catch {
-                guard error.kind == .damaged else { throw error }
+                guard error.kind == .damaged, error.code != .rolledBack else { throw error }
                 report.problems.append(Damage(object: "domain \(domain.hex.prefix(16))", reason: error.message))
             }
         }
@@ -87,7 +88,7 @@ package final class Sweeper {
                 count(condemned: list, garbage)
                 if !list.isEmpty { planned.append((vault.log.count, domain)) }
             } catch {
-                guard error.kind == .damaged else { throw error }
+                guard error.kind == .damaged, error.code != .rolledBack else { throw error }
                 report.problems.append(Damage(object: "domain \(domain.hex.prefix(16))", reason: error.message))
             }
         }
@@ -174,7 +175,7 @@ package final class Sweeper {
 
     private func condemn(_ domain: Digest, _ garbage: Garbage) throws(VaultError) {
         try decide(domain) { () throws(VaultError) in
-            let list = try unneeded(domain, garbage)
+            let list = try unneeded(domain, garbage).cut
             guard !list.isEmpty else { return nil }
             let reference = try vault.store.putNamedByDigest("sweeps", try list.encode(), vault.suite)
             return (.condemn(domain: domain, list: reference), { [self] in count(condemned: list, garbage) })
