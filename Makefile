@@ -17,6 +17,7 @@ setup: ## Installs what building and testing needs; quiet when nothing is missin
 
 release: setup ## Builds the command as it ships.
 	$(SHIPPED) --product qala
+	$(SHIPPED) --product qalad
 
 demo: release ## Archives, searches, verifies and restores real trees of this machine.
 	QALA_BINARY=$(BINARY) scripts/demo

@@ -13,6 +13,13 @@ let house: [SwiftSetting] = [
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let hummingbird: [Target.Dependency] = [
+    .product(name: "Hummingbird", package: "hummingbird"),
+    .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+    .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// One floor of the house: a library target with its own tests.
@@ -28,11 +35,16 @@ func room(_ name: String, on dependencies: [Target.Dependency], corpora: [String
 
 let package = Package(
     name: "qala",
-    products: [.executable(name: "qala", targets: ["qala"])],
+    products: [.executable(name: "qala", targets: ["qala"]), .executable(name: "qalad", targets: ["qalad"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         // C: system libraries and thin shims.
@@ -50,12 +62,17 @@ let package = Package(
         + room("Collectors", on: ["Domain", "CLinux"])
         + room("Documents", on: ["Domain", yams])
         // F2
-        + room("Operations", on: ["Domain", "Vault", "Catalog", "Collectors", "Documents"])
+        + room("Operations", on: ["Domain", "Vault", "Catalog", "Collectors", "Documents", "CLinux"])
         // F3
         + [.target(name: "API", dependencies: ["Domain", "Operations"], swiftSettings: house)]
         // F4
         + room("Commands", on: ["Domain", "Operations", "API", "Documents", argumentParser])
+        + [.target(name: "Server", dependencies: ["Domain", "Operations", "API"] + hummingbird, swiftSettings: house)]
         // F5
+        + [
+            .executableTarget(
+                name: "qalad", dependencies: ["Operations", "API", "Server", argumentParser], swiftSettings: house)
+        ]
         + [.executableTarget(name: "qala", dependencies: ["Commands"], swiftSettings: house)]
         // Tests
         + [

@@ -67,13 +67,18 @@ struct Run: ParsableCommand {
             is archived then (exit status 78). The vault is that of --vault, else of the
             policy, else of QALA_VAULT, else the default.
 
+            A name instead of a file asks the daemon to run the policy of that name that
+            is in force, and waits for the end of the run.
+
             Examples:
               qala run Policies/config.yaml
               qala run Policies/config.yaml --dry-run --json
+              qala run system-config
             """)
 
     @Argument(
-        help: ArgumentHelp("The policy.", valueName: "policy.yaml"), completion: .file(extensions: ["yaml", "yml"]))
+        help: ArgumentHelp("The file of the policy, or the name of one in force.", valueName: "policy"),
+        completion: .file(extensions: ["yaml", "yml"]))
     var policy: String
 
     @Flag(help: "Tell what would be archived, and store nothing.")
@@ -82,21 +87,27 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("Seconds between checkpoints.", valueName: "n", visibility: .hidden))
     var checkpointSeconds: Double?
 
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws { try validateCheckpointSeconds(checkpointSeconds) }
 
     func run() throws {
         try common.perform { session in
+            if Policy.isWellFormed(name: policy), !policy.hasSuffix(".yaml"), !policy.hasSuffix(".yml") {
+                guard !dryRun else {
+                    throw CommandError(
+                        .usage, "the daemon rehearses nothing", hint: "Give the file of the policy to --dry-run.")
+                }
+                return try Daemons.run(policy, socket, session)
+            }
             let policy = try PolicyDocument.read(path: policy)
             if !session.isJSON {
                 try session.lines(Rendering.policy(policy, session.language))
                 try session.out.flush()
             }
-            // Excludes and limits differ by source: the operation takes them, and the roots, from the policy.
             let request = ArchiveTrees.Request(
-                roots: policy.sources.map(\.path), excludes: [], oneFileSystem: false, excludeCaches: false,
-                dryRun: dryRun, policy: policy, checkpointSeconds: checkpointSeconds)
+                policy: policy, dryRun: dryRun, checkpointSeconds: checkpointSeconds)
             let report = try session.showingProgress {
                 try ArchiveTrees.run(request, at: session.workplace(preferred: policy.vault))
             }

@@ -199,6 +199,35 @@ extension Text {
                 "Arxivlərin ağacları yoxlanmadı: açar verilməyib (--passphrase-file və ya --key-file)."
             )
         // Disposal, holds, sweep.
+        // The daemon.
+        case .daemonIs: ("Daemon", "Xidmət")
+        case .daemonIdle: ("idle", "gözləyir")
+        case .daemonPaused: ("all schedules are paused", "bütün cədvəllər dayandırılıb")
+        case .daemonFolderIs: ("Policies", "Siyasət sənədləri")
+        case .runIs: ("Run", "İcra")
+        case .runAsked: ("Run %1 of policy %2 was asked for.", "%2 siyasətinin %1 icrası növbəyə qoyuldu.")
+        case .runWaiting: ("waiting: %1", "növbədə: %1")
+        case .noRuns: ("There was no run yet.", "Hələ heç bir icra olmayıb.")
+        case .noEvents: ("Nothing happened since the daemon started.", "Xidmət başlayandan bəri heç nə baş verməyib.")
+        case .policiesNotInForce:
+            (
+                "The set in the folder is not in force; the one before is:",
+                "Qovluqdakı sənədlər qüvvəyə minməyib, əvvəlkilər qüvvədədir:"
+            )
+        case .pausedAll: ("All schedules are paused.", "Bütün cədvəllər dayandırıldı.")
+        case .resumedAll: ("All schedules go on.", "Bütün cədvəllər davam edir.")
+        case .pausedOne: ("The schedule of %1 is paused.", "%1 siyasətinin cədvəli dayandırıldı.")
+        case .resumedOne: ("The schedule of %1 goes on.", "%1 siyasətinin cədvəli davam edir.")
+        case .runCancelling: ("The run %1 of policy %2 ends.", "%2 siyasətinin %1 icrası dayandırılır.")
+        case .columnState: ("STATE", "VƏZİYYƏT")
+        case .columnNext: ("NEXT", "NÖVBƏTİ")
+        case .columnLast: ("LAST", "SONUNCU")
+        case .columnFailures: ("FAILURES", "UĞURSUZLUQ")
+        case .columnEnded: ("ENDED", "BİTDİ")
+        case .columnRun: ("RUN", "İCRA")
+        case .columnMessage: ("MESSAGE", "MƏLUMAT")
+        case .pausedMark: ("paused", "dayandırılıb")
+        case .hookFailed: ("warning: %1", "xəbərdarlıq: %1")
         case .reasonNeeded: ("a reason is needed", "səbəb göstərilməlidir")
         case .reasonNeededHint: ("Say it with --reason TEXT.", "Onu --reason MƏTN ilə yazın.")
         case .requestWritten: ("The request is signed: %1", "Sorğu imzalandı: %1")

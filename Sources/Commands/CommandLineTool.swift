@@ -90,12 +90,7 @@ struct Qala: ParsableCommand {
         version: Version.text,
         subcommands: [
             Init.self, Archive.self, Run.self, Archives.self, Ls.self, Cat.self, Find.self, History.self, Diff.self,
-            Restore.self, Verify.self, Dispose.self, HoldGroup.self, Sweep.self, PolicyGroup.self, Key.self,
-            VaultGroup.self, Manual.self,
+            Restore.self, Verify.self, Dispose.self, HoldGroup.self, Sweep.self, PolicyGroup.self, Status.self,
+            Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, Key.self, VaultGroup.self, Manual.self,
         ])
-}
-
-/// The version of the product; the vault has a format version of its own.
-package enum Version {
-    package static let text = "0.1.0"
 }

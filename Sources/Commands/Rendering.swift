@@ -49,6 +49,7 @@ package enum Rendering {
             lines.append(Text.couldNotArchive(language, [Readable.count(report.problemCount)]))
             lines += problems(report.problems, count: report.problemCount, language)
         }
+        lines += report.warnings.map { Text.hookFailed(language, [Printable.text($0)]) }
         let time = Readable.duration(report.seconds, language)
         if let id = report.archive, !dryRun {
             lines.append(Text.archived(language, [Printable.shortID(id), time]))

@@ -195,22 +195,3 @@ final class Session {
         return text
     }
 }
-
-/// Where things are when nobody says where.
-enum Places {
-    static func vault(isRoot: Bool, _ environment: (String) -> String?) -> String {
-        if isRoot { return "/var/lib/qala/vault" }
-        return base(environment("XDG_DATA_HOME"), else: ".local/share", environment) + "/qala/vault"
-    }
-
-    static func state(isRoot: Bool, _ environment: (String) -> String?) -> String {
-        if isRoot { return "/var/lib/qala/state" }
-        return base(environment("XDG_STATE_HOME"), else: ".local/state", environment) + "/qala"
-    }
-
-    /// A relative XDG path counts as not set, as its specification wants.
-    private static func base(_ set: String?, else usual: String, _ environment: (String) -> String?) -> String {
-        if let set, set.hasPrefix("/") { return set }
-        return (environment("HOME") ?? "/") + "/" + usual
-    }
-}

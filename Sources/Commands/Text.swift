@@ -30,6 +30,11 @@ package enum Text: CaseIterable, Sendable {
     case reasonNeeded, reasonNeededHint, requestWritten, requestNext, decisionDry, disposed, held, released, holdIs,
         everyArchive, noHolds, columnReleased, columnDisposed, noDisposed
     case swept, sweptDry, sweptCounts, sweptRevived, sweepWaits, sweepWaitsHint, sweepProblems, statDisposed
+    case daemonIs, daemonIdle, daemonPaused, daemonFolderIs, runIs, runAsked, runWaiting, noRuns, noEvents,
+        policiesNotInForce
+    case pausedAll, resumedAll, pausedOne, resumedOne, runCancelling, columnState, columnNext, columnLast,
+        columnFailures,
+        columnEnded, columnRun, columnMessage, pausedMark, hookFailed
     case policiesSound, policiesBlocked, noComingRuns, columnDue, columnStart
     case progressFiles, progressRatio, progressRemaining, progressPreparing, stopping, interruptedResume
     case sampleInvalid, pathNeeded, pathNeededHint, badArchivePath, badArchivePathHint, emptyPath

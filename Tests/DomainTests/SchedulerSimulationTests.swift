@@ -33,7 +33,7 @@ struct SchedulerSimulationTests {
             if case .booted = event { isStart = true }
             model.pass(to: reading, isStart: isStart, isNewBoot: isStart)
             switch event {
-            case .booted(_, let plans):
+            case .booted(_, let plans, _):
                 model.interruptAll(isNewBoot: true)
                 model.begin(plans)
             case .runFinished(let run): model.finish(run)

@@ -25,8 +25,14 @@ enum ImportTable {
         "Commands": system.union(foundation).union([
             "Domain", "Operations", "API", "Documents", "CLinux", "ArgumentParser",
         ]),
+        "Server": system.union(foundation).union([
+            "Domain", "Operations", "API", "Hummingbird", "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore",
+            "ServiceLifecycle",
+            "UnixSignals",
+        ]),
         // F5
         "qala": ["Commands"],
+        "qalad": ["Operations", "API", "Server", "ArgumentParser", "Glibc"],
         // For tests alone.
         "TestSupport": system.union(foundation).union(["Domain", "Vault", "CLinux", "Testing"]),
     ]

@@ -11,3 +11,6 @@
 #if __has_include("harden.h")
 #include "harden.h"
 #endif
+#if __has_include("launch.h")
+#include "launch.h"
+#endif

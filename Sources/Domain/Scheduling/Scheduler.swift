@@ -30,8 +30,9 @@ package struct Scheduler: Sendable {
     }
 
     package enum Event: Sendable {
-        /// The daemon starts, after a boot or a crash: whatever ran is over. `bootID` names the boot.
-        case booted(bootID: String, plans: [String: Plan])
+        /// The daemon starts, after a boot or a crash: whatever ran is over. `bootID` names the boot; `finished` are runs that
+        /// are known to have ended well although nobody said so.
+        case booted(bootID: String, plans: [String: Plan], finished: Set<RunIdentity> = [])
         /// Time has passed.
         case tick
         /// The system said that somebody set the clock.
@@ -76,7 +77,7 @@ package struct Scheduler: Sendable {
     /// The same where the time since then was lived through; nil after a start of the daemon and where the clock was set.
     private var lived: Int64?
 
-    /// Nothing happens before ``Event/booted(bootID:plans:)``.
+    /// Nothing happens before ``Event/booted(bootID:plans:finished:)``.
     package init(_ state: SchedulerState = SchedulerState()) { self.state = state.sound }
 
     package mutating func handle(_ event: Event, at reading: ClockReading) -> [Action] {
@@ -103,7 +104,7 @@ package struct Scheduler: Sendable {
     private mutating func noteClock(_ event: Event) {
         var isSameBoot = true
         var isStart = false
-        if case .booted(let bootID, _) = event {
+        if case .booted(let bootID, _, _) = event {
             isStart = true
             isSameBoot = state.bootID == bootID
             state.bootID = bootID
@@ -139,8 +140,8 @@ package struct Scheduler: Sendable {
     private mutating func apply(_ event: Event) {
         switch event {
         case .tick, .clockStepped: break
-        case .booted(_, let plans):
-            for name in state.entries.keys.sorted() { interrupt(name) }
+        case .booted(_, let plans, let finished):
+            for name in state.entries.keys.sorted() { interrupt(name, finished) }
             replace(plans)
         case .replaced(let plans): replace(plans)
         case .paused(let policy): setPaused(true, policy)
@@ -149,9 +150,7 @@ package struct Scheduler: Sendable {
             if isGoing(run) { state.entries[run.policy]?.running?.isConfirmed = true }
         case .runFinished(let run):
             guard isGoing(run) else { return }
-            state.entries[run.policy]?.running = nil
-            state.entries[run.policy]?.failures = 0
-            state.entries[run.policy]?.backOff = nil
+            finish(run)
             forgetIfWithdrawn(run.policy)
         case .runCancelled(let run):
             guard isGoing(run) else { return }
@@ -173,12 +172,19 @@ package struct Scheduler: Sendable {
     }
 
     /// After a start of the daemon: its runs are over, and rests begin anew on a clock that may have begun anew.
-    private mutating func interrupt(_ name: String) {
+    private mutating func interrupt(_ name: String, _ finished: Set<RunIdentity>) {
         state.entries[name]?.backOff?.from = now.boot
         guard let running = state.entries[name]?.running else { return }
         let run = RunIdentity(policy: name, due: running.due, attempt: running.attempt)
+        if finished.contains(run) { return finish(run) }
         report(.interrupted(run))
         fail(run, retry: true)
+    }
+
+    private mutating func finish(_ run: RunIdentity) {
+        state.entries[run.policy]?.running = nil
+        state.entries[run.policy]?.failures = 0
+        state.entries[run.policy]?.backOff = nil
     }
 
     private mutating func fail(_ run: RunIdentity, retry: Bool) {

@@ -1,0 +1,74 @@
+import API
+import Domain
+import Operations
+
+/// What the daemon tells, as lines for people.
+extension Rendering {
+    static func status(_ status: DaemonStatus, _ language: Language) -> [String] {
+        var facts = [
+            (
+                Text.daemonIs(language),
+                "\(status.version), PID \(status.processID), \(Printable.localTime(status.started))"
+            ),
+            (Text.daemonFolderIs(language), status.policyFolder), (Text.runIs(language), going(status, language)),
+        ]
+        if status.isPaused { facts.append(("", Text.daemonPaused(language))) }
+        var lines = Table.facts(facts)
+        if !status.policyProblems.isEmpty {
+            lines.append(Text.policiesNotInForce(language))
+            lines += status.policyProblems.prefix(listedProblems).map { "  " + Printable.text($0) }
+        }
+        var table = Table([
+            (Text.columnPolicy(language), .left), (Text.columnComponent(language), .left),
+            (Text.columnState(language), .left), (Text.columnEnded(language), .left),
+            (Text.columnNext(language), .left),
+            (Text.columnFailures(language), .right), (Text.columnNote(language), .left),
+        ])
+        for row in status.policies {
+            table.add([
+                row.name, row.component, row.last.map { $0.state.name(in: language) } ?? "",
+                row.last?.ended.map(Printable.localTime) ?? "", row.next.map(Printable.localTime) ?? "",
+                row.failures > 0 ? "\(row.failures)" : "", row.isPaused ? Text.pausedMark(language) : "",
+            ])
+        }
+        return lines + [""] + table.lines
+    }
+
+    private static func going(_ status: DaemonStatus, _ language: Language) -> String {
+        var text = Text.daemonIdle(language)
+        if let going = status.going {
+            text = "\(going.run.policy) (\(going.run.id)), \(Readable.size(going.bytes, language))"
+        }
+        return status.waiting.isEmpty
+            ? text : text + "; " + Text.runWaiting(language, [Readable.count(status.waiting.count)])
+    }
+
+    static func runs(_ runs: [RunRecord], _ language: Language) -> [String] {
+        guard !runs.isEmpty else { return [Text.noRuns(language)] }
+        var table = Table([
+            (Text.columnRun(language), .left), (Text.columnPolicy(language), .left),
+            (Text.columnState(language), .left),
+            (Text.columnEnded(language), .left), (Text.columnFiles(language), .right),
+            (Text.columnSize(language), .right),
+            (Text.columnMessage(language), .left),
+        ])
+        for run in runs {
+            table.add([
+                run.id, run.policy, run.state.name(in: language), run.ended.map(Printable.localTime) ?? "",
+                run.files.map(Readable.count) ?? "", run.bytes.map { Readable.size($0, language) } ?? "",
+                run.message ?? "",
+            ])
+        }
+        return table.lines
+    }
+
+    static func run(_ run: RunRecord, _ language: Language) -> [String] { runs([run], language) }
+
+    static func events(_ events: [DaemonEvent], _ language: Language) -> [String] {
+        guard !events.isEmpty else { return [Text.noEvents(language)] }
+        return events.map { event in
+            let about = event.policy.map { " \($0):" } ?? ""
+            return Printable.text("\(Printable.localTime(event.time)) \(event.severity)\(about) \(event.message)")
+        }
+    }
+}

@@ -1,0 +1,411 @@
+import Domain
+import Synchronization
+import Vault
+
+/// Executes policies on time: the one that drives the ``Scheduler``, keeps what it promised, and runs what is due.
+///
+/// Invariants:
+/// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
+/// 2. One run is going at a time; the others wait in the order in which they were asked for.
+/// 3. A set of policies is in force as a whole or not at all; where the folder has an invalid one, that before stays.
+/// 4. Nothing here opens an archive: a run needs the writing keys of this host alone.
+/// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
+package actor Daemon {
+    package struct Settings: Sendable {
+        /// The host state, in which the daemon has a folder of its own.
+        package var statePath: String
+        package var policyFolder: String
+        /// For policies that name none.
+        package var vaultPath: String
+        package var version: String
+
+        package init(statePath: String, policyFolder: String, vaultPath: String, version: String) {
+            self.statePath = statePath
+            self.policyFolder = policyFolder
+            self.vaultPath = vaultPath
+            self.version = version
+        }
+    }
+
+    struct Going {
+        var id: String
+        var progress = Progress()
+        var interrupt = InterruptFlag()
+        /// By a person, not by the end of the daemon.
+        var isCancelled = false
+        var thread: WorkerThread?
+    }
+
+    /// Microseconds after which the scheduler's state is stored although nothing happened.
+    private static let longestUnstored: Int64 = 60_000_000
+    private static let longestSleep = 1.0
+    private static let keptEvents = 1000
+
+    let settings: Settings
+    let clock: DaemonClock
+    let folder: DaemonFolder
+    private let notifier: ServiceNotifier
+    private let emit: @Sendable (DaemonEvent) -> Void
+    private let startedAt: String
+    private(set) var scheduler: Scheduler
+    private var storedAt: Int64?
+    /// It was told that the state cannot be stored.
+    private var isUnstorable = false
+    private var wake: (wall: Int64?, boot: Int64?) = (nil, nil)
+    var policies = PolicySet.empty
+    var policyProblems: [String] = []
+    /// Oldest first.
+    var runs: [RunRecord] = []
+    private var queue: [String] = []
+    private var going: Going?
+    private var isStopping = false
+    private var events: [DaemonEvent] = []
+
+    /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
+    /// has the directory, or when there is no valid set of policies and never was one.
+    package static func start(
+        _ settings: Settings, clock: DaemonClock = .ofMachine(), notifier: ServiceNotifier,
+        emit: @escaping @Sendable (DaemonEvent) -> Void
+    ) async throws -> Daemon {
+        let daemon = try Daemon(settings, clock, notifier, emit)
+        try await daemon.boot()
+        return daemon
+    }
+
+    private init(
+        _ settings: Settings, _ clock: DaemonClock, _ notifier: ServiceNotifier,
+        _ emit: @escaping @Sendable (DaemonEvent) -> Void
+    ) throws {
+        self.settings = settings
+        self.clock = clock
+        self.notifier = notifier
+        self.emit = emit
+        folder = try DaemonFolder(state: settings.statePath)
+        scheduler = Scheduler()
+        startedAt = TimeText.seconds(clock.read().wall / 1_000_000)
+    }
+
+    private func boot() throws {
+        let found = try folder.loadRuns()
+        runs = found.runs
+        for problem in found.problems { tell(.error, problem) }
+        do {
+            if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
+        } catch { tell(.error, Self.words(error)) }
+        try readPolicies(atStart: true)
+        let finished = settleOldRuns()
+        tell(.notice, "started with \(policies.policies.count) policies of \(settings.policyFolder)")
+        handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
+    }
+
+    // MARK: The work loop
+
+    /// Works until ``stop()``, and then until the run that is going has ended.
+    package func serve() async {
+        notifier.send("READY=1", statusLine)
+        let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
+        while !isStopping || going != nil {
+            if !isStopping { handle(.tick) }
+            notifier.send("WATCHDOG=1", statusLine)
+            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
+            // Apart from this task, which may be cancelled while the run that is going is waited for.
+            await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
+        }
+        store(at: clock.read())
+        tell(.notice, "stopped")
+    }
+
+    package func stop() {
+        guard !isStopping else { return }
+        isStopping = true
+        notifier.send("STOPPING=1")
+        going?.interrupt.set()
+    }
+
+    private var untilWake: Double {
+        let now = clock.read()
+        let waits = [wake.wall.map { $0 - now.wall }, wake.boot.map { $0 - now.boot }].compactMap(\.self)
+        return waits.min().map { Double(max(0, $0)) / 1e6 } ?? Self.longestSleep
+    }
+
+    private var statusLine: String {
+        if let going, let run = run(going.id) { return "STATUS=running \(run.policy), \(queue.count) waiting" }
+        guard let wall = wake.wall else { return "STATUS=idle" }
+        return "STATUS=idle until \(TimeText.seconds(wall / 1_000_000))"
+    }
+
+    // MARK: Decisions
+
+    func handle(_ event: Scheduler.Event) {
+        decide(event)
+        pump()
+    }
+
+    /// Every event may bring a start, whatever it was about.
+    private func decide(_ event: Scheduler.Event) {
+        let now = clock.read()
+        let actions = scheduler.handle(event, at: now)
+        let isQuiet = actions.allSatisfy { if case .wake = $0 { true } else { false } }
+        var isTick = false
+        if case .tick = event { isTick = true }
+        if !isTick || !isQuiet || storedAt.map({ now.boot - $0 >= Self.longestUnstored }) ?? true { store(at: now) }
+        for action in actions {
+            switch action {
+            case .start(let run): enqueue(run.policy, .schedule, due: run.due, attempt: run.attempt)
+            case .report(let report): tell(.warning, report.text(in: .english))
+            case .wake(let wall, let boot): wake = (wall, boot)
+            }
+        }
+    }
+
+    /// A state that cannot be stored is no reason not to archive: at worst a run is repeated after a crash.
+    private func store(at now: ClockReading) {
+        do {
+            try folder.save(scheduler.state)
+            storedAt = now.boot
+            isUnstorable = false
+        } catch {
+            if !isUnstorable { tell(.error, "the scheduler's state cannot be stored: \(Self.words(error))") }
+            isUnstorable = true
+        }
+    }
+
+    // MARK: Runs
+
+    @discardableResult
+    private func enqueue(
+        _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1
+    ) -> RunRecord {
+        let wall = clock.read().wall
+        let time = TimeText.seconds(wall / 1_000_000)
+        let stamp = time.filter { $0 != "-" && $0 != ":" }.dropLast()
+        var id = ""
+        repeat { id = "\(stamp)-\(Random.digest().hex.prefix(6))" } while run(id) != nil
+        let run = RunRecord(
+            id: id, policy: policy, trigger: trigger, requestedBy: by, due: due, attempt: attempt, asked: time,
+            state: .waiting)
+        runs.append(run)
+        keep(run)
+        queue.append(id)
+        return run
+    }
+
+    /// Starts the run whose turn it is.
+    private func pump() {
+        while going == nil, !isStopping, !queue.isEmpty {
+            let id = queue.removeFirst()
+            guard var run = run(id) else { continue }
+            guard let policy = policies.policies.first(where: { $0.name == run.policy }) else {
+                finish(id, .failure(OperationError(.notFound, "the policy \(run.policy) was withdrawn")))
+                continue
+            }
+            run.state = .running
+            run.started = now
+            change(run)
+            if let identity = run.identity { decide(.runStarted(identity)) }
+            tell(.info, "started", run)
+            launch(id, policy)
+        }
+    }
+
+    private func launch(_ id: String, _ policy: Policy) {
+        var going = Going(id: id)
+        let workplace = Workplace(
+            vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
+            interrupt: going.interrupt)
+        do {
+            going.thread = try WorkerThread {
+                let result = Result { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                Task { await self.ended(id, result) }
+            }
+            self.going = going
+        } catch {
+            finish(id, .failure(error))
+        }
+    }
+
+    private func ended(_ id: String, _ result: Result<ArchiveReport, any Error>) {
+        going?.thread?.join()
+        finish(id, result)
+        pump()
+    }
+
+    private func finish(_ id: String, _ result: Result<ArchiveReport, any Error>) {
+        let isCancelled = going?.id == id && going?.isCancelled == true
+        if going?.id == id { going = nil }
+        guard var run = run(id) else { return }
+        run.ended = now
+        var event: Scheduler.Event?
+        switch result {
+        case .success(let report):
+            run.state = report.isPartial ? .partial : .done
+            run.archive = report.archive
+            (run.files, run.bytes, run.bytesStored) = (report.files, report.bytes, report.bytesStored)
+            run.problems = report.problemCount
+            if let first = report.problems.first {
+                run.message = "\(report.problemCount) paths could not be archived; first \(first.path): \(first.reason)"
+            } else if let first = report.warnings.first {
+                run.message = first
+            }
+            event = run.identity.map { .runFinished($0) }
+        case .failure(let error):
+            let kind = (error as? any Failure)?.kind ?? .failed
+            run.message = Self.words(error)
+            if kind == .interrupted {
+                // The end of the daemon: the scheduler hears of it at the next start.
+                run.state = isCancelled ? .cancelled : .interrupted
+                if isCancelled { event = run.identity.map { .runCancelled($0) } }
+            } else {
+                run.state = .failed
+                let repeats: Set<FailureKind> = [.usage, .badPolicy, .denied, .damaged, .wrongKey]
+                event = run.identity.map { .runFailed($0, retry: !repeats.contains(kind)) }
+            }
+        }
+        change(run)
+        let text = [run.state.rawValue, run.message].compactMap(\.self).joined(separator: ": ")
+        tell(run.state == .done ? .info : run.state == .failed ? .error : .warning, text, run)
+        prune()
+        if let event { handle(event) }
+    }
+
+    /// Of very many runs the newest are kept, and of each policy the last.
+    private func prune() {
+        guard runs.count > DaemonFolder.keptRuns else { return }
+        let last = Set(Dictionary(runs.map { ($0.policy, $0.id) }) { $1 }.values)
+        for run in runs.prefix(runs.count - DaemonFolder.keptRuns) where run.state.isOver && !last.contains(run.id) {
+            folder.remove(run)
+            runs.removeAll { $0.id == run.id }
+        }
+    }
+
+    // MARK: Records
+
+    func run(_ id: String) -> RunRecord? { runs.last { $0.id == id } }
+
+    func change(_ run: RunRecord) {
+        if let at = runs.lastIndex(where: { $0.id == run.id }) { runs[at] = run }
+        keep(run)
+    }
+
+    private func keep(_ run: RunRecord) {
+        do { try folder.save(run) } catch { tell(.error, "the run cannot be recorded: \(Self.words(error))", run) }
+    }
+
+    var now: String { TimeText.seconds(clock.read().wall / 1_000_000) }
+
+    static func words(_ error: any Error) -> String {
+        guard let failure = error as? any Failure else { return "\(error)" }
+        return failure.hint.isEmpty ? failure.message : "\(failure.message). \(failure.hint)"
+    }
+
+    func tell(_ severity: DaemonEvent.Severity, _ message: String, _ run: RunRecord? = nil) {
+        let event = DaemonEvent(
+            time: now, severity: severity, policy: run?.policy, run: run?.id, message: message)
+        events.append(event)
+        if events.count > Self.keptEvents { events.removeFirst(events.count - Self.keptEvents) }
+        emit(event)
+    }
+
+    // MARK: What people ask
+
+    package func status() -> DaemonStatus {
+        let rows = policies.policies.map { policy in
+            let entry = scheduler.state.entries[policy.name]
+            return DaemonStatus.PolicyRow(
+                name: policy.name, component: policy.component.rawValue, isPaused: entry?.isPaused ?? false,
+                failures: entry?.failures ?? 0, next: nextDue(policy).map { TimeText.seconds($0 / 1_000_000) },
+                last: runs.last { $0.policy == policy.name && $0.state.isOver })
+        }
+        return DaemonStatus(
+            version: settings.version, processID: ProcessID.own, started: startedAt,
+            policyFolder: settings.policyFolder, isPaused: scheduler.state.isPaused, going: goingNow,
+            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
+    }
+
+    private var goingNow: DaemonStatus.Going? {
+        guard let going, let run = run(going.id) else { return nil }
+        let progress = going.progress
+        return DaemonStatus.Going(
+            run: run, files: progress.files.load(ordering: .relaxed), bytes: progress.bytes.load(ordering: .relaxed),
+            bytesStored: progress.stored.load(ordering: .relaxed),
+            expectedBytes: progress.expectedBytes.load(ordering: .relaxed))
+    }
+
+    /// The newest `limit` runs, newest first.
+    package func runs(of policy: String?, limit: Int) -> [RunRecord] {
+        Array(runs.reversed().lazy.filter { policy == nil || $0.policy == policy }.prefix(limit))
+    }
+
+    package func recentEvents(limit: Int) -> [DaemonEvent] { events.suffix(limit) }
+
+    /// By id or its unique beginning.
+    package func find(_ id: String) throws -> RunRecord {
+        let found = runs.filter { $0.id.hasPrefix(id) }
+        guard !id.isEmpty, let run = found.first else {
+            throw OperationError(.notFound, "there is no run \(id)", hint: "`qala jobs` lists them.")
+        }
+        guard found.count == 1 else {
+            throw OperationError(.usage, "\(id) is the beginning of \(found.count) runs", hint: "Give more of the id.")
+        }
+        return run
+    }
+
+    package func request(_ policy: String, by caller: String) throws -> RunRecord {
+        try check(policy)
+        if isStopping { throw OperationError(.tryAgain, "the daemon is stopping") }
+        if let same = queue.compactMap(run).first(where: { $0.policy == policy && $0.trigger == .request }) {
+            return same
+        }
+        let made = enqueue(policy, .request, by: caller)
+        tell(.notice, "asked for by \(caller)", made)
+        pump()
+        return run(made.id) ?? made
+    }
+
+    package func cancel(_ id: String, by caller: String) throws -> RunRecord {
+        var run = try find(id)
+        if going?.id == run.id {
+            going?.isCancelled = true
+            going?.interrupt.set()
+        } else if let at = queue.firstIndex(of: run.id) {
+            queue.remove(at: at)
+            run.state = .cancelled
+            run.ended = now
+            change(run)
+            if let identity = run.identity { handle(.runCancelled(identity)) }
+        } else {
+            throw OperationError(.usage, "the run \(run.id) is over: \(run.state.rawValue)")
+        }
+        tell(.notice, "cancelled by \(caller)", run)
+        return self.run(run.id) ?? run
+    }
+
+    /// One policy, or all (nil): what is due waits, what is going goes on.
+    package func setPaused(_ isPaused: Bool, _ policy: String?, by caller: String) throws {
+        if let policy {
+            try check(policy)
+            guard scheduler.state.entries[policy] != nil else {
+                throw OperationError(
+                    .usage, "the policy \(policy) has no schedule", hint: "It runs when it is asked to.")
+            }
+        }
+        handle(isPaused ? .paused(policy: policy) : .resumed(policy: policy))
+        tell(.notice, "\(policy ?? "everything") \(isPaused ? "paused" : "resumed") by \(caller)")
+    }
+
+    private func check(_ policy: String) throws {
+        guard policies.policies.contains(where: { $0.name == policy }) else {
+            throw OperationError(.notFound, "no policy \(policy) is in force", hint: "`qala status` lists them.")
+        }
+    }
+
+    /// Reads the folder again; where it is not valid, the set before stays, and this throws.
+    package func reload(by caller: String) throws {
+        tell(.notice, "the policies are read again, as \(caller) asked")
+        notifier.reloading()
+        defer { notifier.send("READY=1", statusLine) }
+        try readPolicies(atStart: false)
+        tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
+        handle(.replaced(plans: plans()))
+    }
+}

@@ -1,0 +1,46 @@
+import API
+import ArgumentParser
+import Glibc
+import Operations
+import Server
+
+@main
+struct Qalad: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "qalad",
+        abstract: "Executes archiving policies on time.",
+        discussion: """
+            Arxivləşdirmə siyasətlərini vaxtında icra edir.
+
+            Runs in the foreground, for a service manager. SIGHUP reads the policies
+            again, SIGTERM ends it: a run that is going resumes at the next start.
+            Exit status: those of qala; 11 when another daemon has the state directory,
+            78 when there is no valid set of policies.
+            """,
+        version: Version.text)
+
+    @Option(help: "Folder of the policies.")
+    var policies = Places.policies
+
+    @Option(help: "Directory of this host's state.")
+    var state: String?
+
+    @Option(help: "Vault for policies that name none.")
+    var vault: String?
+
+    @Option(help: "Control socket.")
+    var socket: String?
+
+    func run() async throws {
+        umask(0o077)
+        let status = await DaemonProcess(
+            settings: .init(
+                statePath: state ?? Places.state(isRoot: geteuid() == 0, DaemonProcess.environment),
+                policyFolder: policies,
+                vaultPath: vault ?? Places.vault(isRoot: geteuid() == 0, DaemonProcess.environment),
+                version: Version.text),
+            socket: socket ?? Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
+        ).run()
+        if status != .done { throw ExitCode(status.rawValue) }
+    }
+}
