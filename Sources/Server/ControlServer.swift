@@ -42,7 +42,10 @@ package struct ControlServer: Service {
             router: router(),
             server: .http1(configuration: .init(idleTimeout: .seconds(Self.idleSeconds))),
             configuration: configuration,
-            onServerRunning: { _ in Self.open(path, to: group) }, logger: logger)
+            onServerRunning: { [daemon] _ in
+                Self.open(path, to: group)
+                await daemon.ready()
+            }, logger: logger)
         defer { unlink(path) }
         try await application.run()
     }

@@ -151,7 +151,7 @@ struct DaemonTests {
         let daemon = try desk.start()
         defer { daemon.send(SIGKILL) }
         try desk.waitUntilUp()
-        #expect(desk.told().first?.hasPrefix("READY=1\nSTATUS=") == true)
+        try desk.wait("readiness") { desk.told().contains { $0.hasPrefix("READY=1\nSTATUS=") } }
         try desk.wait("two runs by schedule") {
             try desk.runs().count { $0["state"] as? String == "done" && $0["trigger"] as? String == "schedule" } >= 2
         }
@@ -250,6 +250,31 @@ struct DaemonTests {
         _ = try again.wait()
         try FileManager.default.removeItem(atPath: desk.world.path("state/daemon/policies.json"))
         #expect(try desk.start().wait().status == 77)
+    }
+
+    @Test("A run that ends with the daemon goes on at the next start, at once and as no failure")
+    func orderlyStop() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        try desk.world.write("hook", "#!/bin/sh\nuntil test -e \(desk.world.path("go")); do sleep 0.1; done\n")
+        chmod(desk.world.path("hook"), 0o755)
+        let hook = "hooks:\n  before:\n    - run: [\(desk.world.path("hook"))]\n"
+        try desk.writePolicy("often", schedule: "*:*:0/1", more: hook)
+        for _ in 0..<7 {
+            let daemon = try desk.start()
+            try desk.waitUntilUp()
+            try desk.wait("a run") { try desk.json("status")["going"] != nil }
+            daemon.send(SIGTERM)
+            #expect(try daemon.wait().status == 0)
+        }
+        try desk.world.write("go", "")
+        let daemon = try desk.start()
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        try desk.wait("its end") { try desk.runs().contains { $0["state"] as? String == "done" } }
+        #expect(try !desk.ask("logs").outputText.contains("given up"))
+        let row = (try desk.json("status")["policies"] as? [[String: Any]])?.first
+        #expect(row?["failures"] as? Int == 0)
     }
 
     @Test("A run that is cancelled ends at once, what waits is cancelled too, and the next run is a whole one")

@@ -33,6 +33,8 @@ package struct Scheduler: Sendable {
         /// The daemon starts, after a boot or a crash: whatever ran is over. `bootID` names the boot; `finished` are runs that
         /// are known to have ended well although nobody said so.
         case booted(bootID: String, plans: [String: Plan], finished: Set<RunIdentity> = [])
+        /// The daemon ends in order: what runs, or waits to, is due again at the next start, and that is no failure of it.
+        case stopped
         /// Time has passed.
         case tick
         /// The system said that somebody set the clock.
@@ -87,6 +89,10 @@ package struct Scheduler: Sendable {
         if case .replaced = event { for name in plans.keys.sorted() { gather(name) } }
         apply(event)
         state.last = now
+        if case .stopped = event {
+            for name in state.entries.keys.sorted() { putBack(name) }
+            return actions + [.wake(wall: nil, boot: nil)]
+        }
         for name in plans.keys.sorted() {
             gather(name)
             settle(name)
@@ -123,23 +129,11 @@ package struct Scheduler: Sendable {
         for name in state.entries.keys.sorted() { takeBack(name) }
     }
 
-    /// A due instant that is pending but lies ahead again, since the clock was set back, will come up as if new: when
-    /// time passes it or, being counted as not considered, when the clock jumps over it.
-    private mutating func takeBack(_ name: String) {
-        guard var entry = state.entries[name] else { return }
-        let ahead = entry.pending.filter { $0.attempt == 1 && $0.due > now.wall }.map(\.due)
-        guard let first = ahead.first else { return }
-        entry.pending.removeAll { ahead.contains($0.due) }
-        for due in ahead { entry.unsettle(due) }
-        entry.considered = min(entry.considered, first - 1)
-        state.entries[name] = entry
-    }
-
     // MARK: - Events
 
     private mutating func apply(_ event: Event) {
         switch event {
-        case .tick, .clockStepped: break
+        case .tick, .clockStepped, .stopped: break
         case .booted(_, let plans, let finished):
             for name in state.entries.keys.sorted() { interrupt(name, finished) }
             replace(plans)

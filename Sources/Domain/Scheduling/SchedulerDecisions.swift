@@ -99,4 +99,29 @@ extension Scheduler {
         // Whatever is in the past was done by this event.
         return (wall < CalendarExpression.endOfTime ? max(wall, now.wall + 1) : nil, boot < .max ? boot : nil)
     }
+
+    // MARK: - What comes again
+
+    /// A due instant that is pending but lies ahead again, since the clock was set back, will come up as if new: when
+    /// time passes it or, being counted as not considered, when the clock jumps over it.
+    mutating func takeBack(_ name: String) {
+        guard var entry = state.entries[name] else { return }
+        let ahead = entry.pending.filter { $0.attempt == 1 && $0.due > now.wall }.map(\.due)
+        guard let first = ahead.first else { return }
+        entry.pending.removeAll { ahead.contains($0.due) }
+        for due in ahead { entry.unsettle(due) }
+        entry.considered = min(entry.considered, first - 1)
+        state.entries[name] = entry
+    }
+
+    /// A run that ends with the daemon is due again at once, as a further attempt that gives up no sooner for it.
+    mutating func putBack(_ name: String) {
+        guard var entry = state.entries[name], let running = entry.running else { return }
+        let attempt = min(running.attempt + 1, Self.maximumAttempts)
+        let again = SchedulerState.Pending(
+            due: running.due, attempt: attempt, start: running.due, opens: nil, closes: nil)
+        entry.running = nil
+        entry.pending.insert(again, at: entry.pending.firstIndex { $0.due > running.due } ?? entry.pending.endIndex)
+        state.entries[name] = entry
+    }
 }

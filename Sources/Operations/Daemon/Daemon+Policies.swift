@@ -37,7 +37,9 @@ extension Daemon {
     /// Who can write a policy decides what root reads and runs.
     private static func checkOwner(_ file: String) throws {
         var info = stat()
-        guard stat(file, &info) == 0 else { return }
+        guard stat(file, &info) == 0 else {
+            throw OperationError(.failed, "\(file) cannot be examined: \(String(cString: strerror(errno)))")
+        }
         let isOurs = info.st_uid == 0 || info.st_uid == geteuid()
         guard isOurs, info.st_mode & 0o022 == 0 else {
             throw OperationError(
@@ -96,8 +98,13 @@ extension Daemon {
         let workplace = Workplace(vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath)
         let known = Set(runs.compactMap(\.archive))
         // By what this host remembers of its own archives: no key is needed.
-        let rows = try? ListArchives.run(policy: nil, at: workplace)
-        return rows?.last { $0.policy == run.policy && $0.time >= started && !known.contains($0.id) }
+        do {
+            return try ListArchives.run(policy: nil, at: workplace)
+                .last { $0.policy == run.policy && $0.time >= started && !known.contains($0.id) }
+        } catch {
+            tell(.warning, "whether it was archived is not known, so it is run again: \(Self.words(error))", run)
+            return nil
+        }
     }
 }
 

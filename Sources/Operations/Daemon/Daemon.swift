@@ -44,10 +44,10 @@ package actor Daemon {
     let settings: Settings
     let clock: DaemonClock
     let folder: DaemonFolder
-    private let notifier: ServiceNotifier
+    let notifier: ServiceNotifier
     private let emit: @Sendable (DaemonEvent) -> Void
-    private let startedAt: String
-    private(set) var scheduler: Scheduler
+    let startedAt: String
+    var scheduler: Scheduler
     private var storedAt: Int64?
     /// It was told that the state cannot be stored.
     private var isUnstorable = false
@@ -56,10 +56,10 @@ package actor Daemon {
     var policyProblems: [String] = []
     /// Oldest first.
     var runs: [RunRecord] = []
-    private var queue: [String] = []
-    private var going: Going?
-    private var isStopping = false
-    private var events: [DaemonEvent] = []
+    var queue: [String] = []
+    var going: Going?
+    var isStopping = false
+    var events: [DaemonEvent] = []
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
     /// has the directory, or when there is no valid set of policies and never was one.
@@ -102,7 +102,6 @@ package actor Daemon {
 
     /// Works until ``stop()``, and then until the run that is going has ended.
     package func serve() async {
-        notifier.send("READY=1", statusLine)
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
         while !isStopping || going != nil {
             if !isStopping { handle(.tick) }
@@ -111,7 +110,7 @@ package actor Daemon {
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
-        store(at: clock.read())
+        decide(.stopped)
         tell(.notice, "stopped")
     }
 
@@ -128,7 +127,7 @@ package actor Daemon {
         return waits.min().map { Double(max(0, $0)) / 1e6 } ?? Self.longestSleep
     }
 
-    private var statusLine: String {
+    var statusLine: String {
         if let going, let run = run(going.id) { return "STATUS=running \(run.policy), \(queue.count) waiting" }
         guard let wall = wake.wall else { return "STATUS=idle" }
         return "STATUS=idle until \(TimeText.seconds(wall / 1_000_000))"
@@ -173,7 +172,7 @@ package actor Daemon {
     // MARK: Runs
 
     @discardableResult
-    private func enqueue(
+    func enqueue(
         _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1
     ) -> RunRecord {
         let wall = clock.read().wall
@@ -191,7 +190,7 @@ package actor Daemon {
     }
 
     /// Starts the run whose turn it is.
-    private func pump() {
+    func pump() {
         while going == nil, !isStopping, !queue.isEmpty {
             let id = queue.removeFirst()
             guard var run = run(id) else { continue }
@@ -304,108 +303,5 @@ package actor Daemon {
         events.append(event)
         if events.count > Self.keptEvents { events.removeFirst(events.count - Self.keptEvents) }
         emit(event)
-    }
-
-    // MARK: What people ask
-
-    package func status() -> DaemonStatus {
-        let rows = policies.policies.map { policy in
-            let entry = scheduler.state.entries[policy.name]
-            return DaemonStatus.PolicyRow(
-                name: policy.name, component: policy.component.rawValue, isPaused: entry?.isPaused ?? false,
-                failures: entry?.failures ?? 0, next: nextDue(policy).map { TimeText.seconds($0 / 1_000_000) },
-                last: runs.last { $0.policy == policy.name && $0.state.isOver })
-        }
-        return DaemonStatus(
-            version: settings.version, processID: ProcessID.own, started: startedAt,
-            policyFolder: settings.policyFolder, isPaused: scheduler.state.isPaused, going: goingNow,
-            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
-    }
-
-    private var goingNow: DaemonStatus.Going? {
-        guard let going, let run = run(going.id) else { return nil }
-        let progress = going.progress
-        return DaemonStatus.Going(
-            run: run, files: progress.files.load(ordering: .relaxed), bytes: progress.bytes.load(ordering: .relaxed),
-            bytesStored: progress.stored.load(ordering: .relaxed),
-            expectedBytes: progress.expectedBytes.load(ordering: .relaxed))
-    }
-
-    /// The newest `limit` runs, newest first.
-    package func runs(of policy: String?, limit: Int) -> [RunRecord] {
-        Array(runs.reversed().lazy.filter { policy == nil || $0.policy == policy }.prefix(limit))
-    }
-
-    package func recentEvents(limit: Int) -> [DaemonEvent] { events.suffix(limit) }
-
-    /// By id or its unique beginning.
-    package func find(_ id: String) throws -> RunRecord {
-        let found = runs.filter { $0.id.hasPrefix(id) }
-        guard !id.isEmpty, let run = found.first else {
-            throw OperationError(.notFound, "there is no run \(id)", hint: "`qala jobs` lists them.")
-        }
-        guard found.count == 1 else {
-            throw OperationError(.usage, "\(id) is the beginning of \(found.count) runs", hint: "Give more of the id.")
-        }
-        return run
-    }
-
-    package func request(_ policy: String, by caller: String) throws -> RunRecord {
-        try check(policy)
-        if isStopping { throw OperationError(.tryAgain, "the daemon is stopping") }
-        if let same = queue.compactMap(run).first(where: { $0.policy == policy && $0.trigger == .request }) {
-            return same
-        }
-        let made = enqueue(policy, .request, by: caller)
-        tell(.notice, "asked for by \(caller)", made)
-        pump()
-        return run(made.id) ?? made
-    }
-
-    package func cancel(_ id: String, by caller: String) throws -> RunRecord {
-        var run = try find(id)
-        if going?.id == run.id {
-            going?.isCancelled = true
-            going?.interrupt.set()
-        } else if let at = queue.firstIndex(of: run.id) {
-            queue.remove(at: at)
-            run.state = .cancelled
-            run.ended = now
-            change(run)
-            if let identity = run.identity { handle(.runCancelled(identity)) }
-        } else {
-            throw OperationError(.usage, "the run \(run.id) is over: \(run.state.rawValue)")
-        }
-        tell(.notice, "cancelled by \(caller)", run)
-        return self.run(run.id) ?? run
-    }
-
-    /// One policy, or all (nil): what is due waits, what is going goes on.
-    package func setPaused(_ isPaused: Bool, _ policy: String?, by caller: String) throws {
-        if let policy {
-            try check(policy)
-            guard scheduler.state.entries[policy] != nil else {
-                throw OperationError(
-                    .usage, "the policy \(policy) has no schedule", hint: "It runs when it is asked to.")
-            }
-        }
-        handle(isPaused ? .paused(policy: policy) : .resumed(policy: policy))
-        tell(.notice, "\(policy ?? "everything") \(isPaused ? "paused" : "resumed") by \(caller)")
-    }
-
-    private func check(_ policy: String) throws {
-        guard policies.policies.contains(where: { $0.name == policy }) else {
-            throw OperationError(.notFound, "no policy \(policy) is in force", hint: "`qala status` lists them.")
-        }
-    }
-
-    /// Reads the folder again; where it is not valid, the set before stays, and this throws.
-    package func reload(by caller: String) throws {
-        tell(.notice, "the policies are read again, as \(caller) asked")
-        notifier.reloading()
-        defer { notifier.send("READY=1", statusLine) }
-        try readPolicies(atStart: false)
-        tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
-        handle(.replaced(plans: plans()))
     }
 }

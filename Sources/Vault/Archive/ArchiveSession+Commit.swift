@@ -170,7 +170,8 @@ extension ArchiveSession {
         do throws(VaultError) {
             try remember(TreeSummary(root: root, level: level, references: references.digest, nodes: nodeIDs))
         } catch {
-            // Not a failure of the run: the archive is acknowledged.
+            // Not a failure of the run: the archive is acknowledged. A log that was exchanged is told all the same.
+            if error.code == .rolledBack { throw error }
             afterthought = error
         }
         guard let record = vault.log.archives.last(where: { $0.number == number }) else {

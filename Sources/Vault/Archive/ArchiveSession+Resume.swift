@@ -26,6 +26,9 @@ extension ArchiveSession {
         var found: [Leftover] = []
         for session in try vault.host.journals(of: source) {
             guard let lock = try FileLock(path: vault.host.lockPath(session)) else { continue }
+            // It may have been opened after the log was read, by a process that is gone: without its journal it would count as
+            // running for ever.
+            if vault.log.sessions[session] == nil { try vault.log.refresh() }
             if let record = vault.log.sessions[session], record.signer == signer, record.ending == .running {
                 found.append(Leftover(session: session, lock: lock))
             } else {

@@ -1,0 +1,109 @@
+import Domain
+import Synchronization
+
+/// What people ask of a daemon, and what it tells.
+extension Daemon {
+    package func status() -> DaemonStatus {
+        let rows = policies.policies.map { policy in
+            let entry = scheduler.state.entries[policy.name]
+            return DaemonStatus.PolicyRow(
+                name: policy.name, component: policy.component.rawValue, isPaused: entry?.isPaused ?? false,
+                failures: entry?.failures ?? 0, next: nextDue(policy).map { TimeText.seconds($0 / 1_000_000) },
+                last: runs.last { $0.policy == policy.name && $0.state.isOver })
+        }
+        return DaemonStatus(
+            version: settings.version, processID: ProcessID.own, started: startedAt,
+            policyFolder: settings.policyFolder, isPaused: scheduler.state.isPaused, going: goingNow,
+            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
+    }
+
+    private var goingNow: DaemonStatus.Going? {
+        guard let going, let run = run(going.id) else { return nil }
+        let progress = going.progress
+        return DaemonStatus.Going(
+            run: run, files: progress.files.load(ordering: .relaxed), bytes: progress.bytes.load(ordering: .relaxed),
+            bytesStored: progress.stored.load(ordering: .relaxed),
+            expectedBytes: progress.expectedBytes.load(ordering: .relaxed))
+    }
+
+    /// The newest `limit` runs, newest first.
+    package func runs(of policy: String?, limit: Int) -> [RunRecord] {
+        Array(runs.reversed().lazy.filter { policy == nil || $0.policy == policy }.prefix(limit))
+    }
+
+    package func recentEvents(limit: Int) -> [DaemonEvent] { events.suffix(limit) }
+
+    /// By id or its unique beginning.
+    package func find(_ id: String) throws -> RunRecord {
+        let found = runs.filter { $0.id.hasPrefix(id) }
+        guard !id.isEmpty, let run = found.first else {
+            throw OperationError(.notFound, "there is no run \(id)", hint: "`qala jobs` lists them.")
+        }
+        guard found.count == 1 else {
+            throw OperationError(.usage, "\(id) is the beginning of \(found.count) runs", hint: "Give more of the id.")
+        }
+        return run
+    }
+
+    package func request(_ policy: String, by caller: String) throws -> RunRecord {
+        try check(policy)
+        if isStopping { throw OperationError(.tryAgain, "the daemon is stopping") }
+        if let same = queue.compactMap(run).first(where: { $0.policy == policy && $0.trigger == .request }) {
+            return same
+        }
+        let made = enqueue(policy, .request, by: caller)
+        tell(.notice, "asked for by \(caller)", made)
+        pump()
+        return run(made.id) ?? made
+    }
+
+    package func cancel(_ id: String, by caller: String) throws -> RunRecord {
+        var run = try find(id)
+        if going?.id == run.id {
+            going?.isCancelled = true
+            going?.interrupt.set()
+        } else if let at = queue.firstIndex(of: run.id) {
+            queue.remove(at: at)
+            run.state = .cancelled
+            run.ended = now
+            change(run)
+            if let identity = run.identity { handle(.runCancelled(identity)) }
+        } else {
+            throw OperationError(.usage, "the run \(run.id) is over: \(run.state.rawValue)")
+        }
+        tell(.notice, "cancelled by \(caller)", run)
+        return self.run(run.id) ?? run
+    }
+
+    /// One policy, or all (nil): what is due waits, what is going goes on.
+    package func setPaused(_ isPaused: Bool, _ policy: String?, by caller: String) throws {
+        if let policy {
+            try check(policy)
+            guard scheduler.state.entries[policy] != nil else {
+                throw OperationError(
+                    .usage, "the policy \(policy) has no schedule", hint: "It runs when it is asked to.")
+            }
+        }
+        handle(isPaused ? .paused(policy: policy) : .resumed(policy: policy))
+        tell(.notice, "\(policy ?? "everything") \(isPaused ? "paused" : "resumed") by \(caller)")
+    }
+
+    private func check(_ policy: String) throws {
+        guard policies.policies.contains(where: { $0.name == policy }) else {
+            throw OperationError(.notFound, "no policy \(policy) is in force", hint: "`qala status` lists them.")
+        }
+    }
+
+    /// Called when it can be asked: only then the service manager hears that it is up.
+    package func ready() { notifier.send("READY=1", statusLine) }
+
+    /// Reads the folder again; where it is not valid, the set before stays, and this throws.
+    package func reload(by caller: String) throws {
+        tell(.notice, "the policies are read again, as \(caller) asked")
+        notifier.reloading()
+        defer { notifier.send("READY=1", statusLine) }
+        try readPolicies(atStart: false)
+        tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
+        handle(.replaced(plans: plans()))
+    }
+}
