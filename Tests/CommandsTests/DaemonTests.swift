@@ -155,7 +155,7 @@ struct DaemonTests {
         try desk.wait("two runs by schedule") {
             try desk.runs().count { $0["state"] as? String == "done" && $0["trigger"] as? String == "schedule" } >= 2
         }
-        #expect(desk.told().contains { $0.hasPrefix("WATCHDOG=1") })
+        try desk.wait("a sign of life") { desk.told().contains { $0.hasPrefix("WATCHDOG=1") } }
 
         let asked = try desk.json("run", "often")["run"] as? [String: Any]
         #expect(asked?["state"] as? String == "done" && asked?["requestedBy"] as? String == "uid \(getuid())")
@@ -181,7 +181,7 @@ struct DaemonTests {
         daemon.send(SIGTERM)
         let ended = try daemon.wait()
         #expect(ended.status == 0 && ended.errorText.contains("<5>stopped"), "\(ended.errorText)")
-        #expect(desk.told().contains("STOPPING=1"))
+        try desk.wait("the announced end") { desk.told().contains("STOPPING=1") }
         #expect(try desk.ask("status").status == 69)
         #expect(try desk.ask("run", "often").status == 69)
     }
