@@ -31,8 +31,11 @@ package struct DaemonProcess: Sendable {
             let daemon = try await Daemon.start(settings, notifier: notifier) { JournalHandler.write($0) }
             var quiet = logger
             quiet.logLevel = .error
+            // Trapped before the socket is there: nobody's first reload is lost.
+            let hangups = await UnixSignalsSequence(trapping: .sighup)
             let services: [any Service] = [
-                ControlServer(daemon, path: socket, logger: quiet), Reloading(daemon: daemon), WorkLoop(daemon: daemon),
+                ControlServer(daemon, path: socket, logger: quiet), Reloading(daemon: daemon, hangups: hangups),
+                WorkLoop(daemon: daemon),
             ]
             let group = ServiceGroup(
                 configuration: .init(
@@ -80,9 +83,10 @@ private struct WorkLoop: Service {
 /// SIGHUP: the policies are read again.
 private struct Reloading: Service {
     let daemon: Daemon
+    let hangups: UnixSignalsSequence
 
     func run() async throws {
-        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+        for await _ in hangups.cancelOnGracefulShutdown() {
             // What is wrong was told, and the set before stays in force.
             try? await daemon.reload(by: "SIGHUP")
         }

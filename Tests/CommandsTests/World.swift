@@ -32,7 +32,10 @@ struct World {
     func write(_ name: String, _ bytes: Data) throws {
         let file = url(name)
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try bytes.write(to: file)
+        // Closed in children: a script that another test's child still holds open for writing cannot be executed.
+        let descriptor = open(file.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        try #require(descriptor >= 0)
+        try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).write(contentsOf: bytes)
     }
 
     func qala(_ arguments: String...) throws -> Finished { try qala(arguments) }

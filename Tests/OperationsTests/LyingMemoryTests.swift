@@ -21,7 +21,7 @@ struct LyingMemoryTests {
 
     /// Restores with the real program. With `limit` it gets no more memory of its own (RLIMIT_DATA) than so many bytes, and
     /// ends by a signal when it asks for more: what a process takes just before its end cannot be measured from outside.
-    private func restore(_ vault: LyingVault, limit: Int? = nil) throws -> Ending {
+    private static func restore(_ vault: LyingVault, limit: Int? = nil) throws -> Ending {
         let program = try #require(binary)
         let key = vault.root.appending(path: "key").path
         try Data(KeyText.encode(vault.kit, vaultID: vault.vault.vaultID).utf8).write(to: URL(filePath: key))
@@ -45,29 +45,39 @@ struct LyingMemoryTests {
         var status: Int32 = 0
         var seen = 0
         while waitpid(child, &status, WNOHANG) == 0 {
-            seen = max(seen, Self.data(of: child))
-            usleep(500)
+            seen = max(seen, data(of: child))
+            usleep(200)
         }
         return Ending(status: status >> 8 & 0xFF, signal: status & 0x7F, seen: seen)
     }
 
+    /// Bytes of data and stacks, the sixth number of `statm` in pages.
     private static func data(of process: pid_t) -> Int {
-        guard let text = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmData:") })
-        else { return 0 }
-        return (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+        let file = open("/proc/\(process)/statm", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return 0 }
+        defer { close(file) }
+        var block = [UInt8](repeating: 0, count: 256)
+        let count = read(file, &block, block.count)
+        let numbers = String(decoding: block[..<max(count, 0)], as: UTF8.self).split(separator: " ")
+        return numbers.count > 5 ? (Int(numbers[5]) ?? 0) * Int(getpagesize()) : 0
     }
 
-    /// What a restore of one small file takes, and what is allowed beyond.
-    private func limit() throws -> Int {
+    /// What a restore of one small file takes, and what is allowed beyond. A look from outside can miss the few milliseconds
+    /// in which all threads run, so the most of many restores counts.
+    private static let limit = Result {
         let vault = try LyingVault()
         var page = HandmadePage()
         page.chunks = [try vault.data("hello")]
         page.addFile("a", length: 5)
         try vault.commit(page: page.bytes, firstPath: utf8("a"), entries: 1)
-        let ending = try restore(vault)
-        #expect(ending.status == 0 && ending.signal == 0 && ending.seen > 0)
-        return ending.seen + Self.allowance
+        var most = 0
+        for _ in 0..<10 {
+            let ending = try restore(vault)
+            #expect(ending.status == 0 && ending.signal == 0 && ending.seen > 0)
+            most = max(most, ending.seen)
+            try FileManager.default.removeItem(atPath: vault.targetPath)
+        }
+        return most + allowance
     }
 
     /// The smallest encoding of many of something, up to the limit of a chunk.
@@ -130,7 +140,7 @@ struct LyingMemoryTests {
     func pages(index: Int) throws {
         let vault = try LyingVault()
         try vault.commit(page: Self.claims[index].page(), firstPath: utf8("a"), entries: 1)
-        let ending = try restore(vault, limit: try limit())
+        let ending = try Self.restore(vault, limit: try Self.limit.get())
         #expect(ending.signal == 0, "\(Self.claims[index].name) took too much memory")
     }
 
@@ -155,7 +165,7 @@ struct LyingMemoryTests {
             page.addFile(name, chunk: UInt64(number), length: UInt64(PackFormat.chunkLimit - number))
         }
         try vault.commit(page: page.bytes, firstPath: utf8(names[0]), entries: UInt64(names.count))
-        let ending = try restore(vault, limit: try limit())
+        let ending = try Self.restore(vault, limit: try Self.limit.get())
         #expect(ending.signal == 0 && [0, 3].contains(ending.status))
     }
 }

@@ -101,6 +101,7 @@ struct AuditSpoolTests {
     @Test("A power cut at any change of an import loses no line and doubles none")
     func powerCuts() throws {
         let seed = UInt64.random(in: 0 ... .max)
+        var random = SplitMix(seed: seed)
         let disk = SimulatedDisk()
         try spool(disk, at: 1, ["a", "b", "c"])
         try spool(disk, at: 2, (0..<12).map { "d\($0)" })
@@ -116,7 +117,7 @@ struct AuditSpoolTests {
             for state in disk.crashStates(afterOperation: change, seed: seed, count: 2) {
                 // A second cut in the middle of the import that goes on.
                 _ = try AuditBench.open(state).importSpool(Self.spoolPath)
-                let middle = Int.random(in: 0...state.operationCount)
+                let middle = Int.random(in: 0...state.operationCount, using: &random)
                 for disk in [state] + state.crashStates(afterOperation: middle, seed: seed, count: 3).dropFirst(2) {
                     let log = try AuditBench.open(disk)
                     try log.importSpool(Self.spoolPath)

@@ -211,10 +211,14 @@ struct SweepRandomTests {
         let isLong = getenv("QALA_TEST_LONG") != nil
         let seed = getenv("QALA_TEST_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 0...999_999)
         var counts: [String: Int] = [:]
+        let steps = ["resume", "commit", "dispose", "delete", "fenced", "interrupt"]
         let histories = isLong ? 3000 : 150
         let template = try SweepWorld(withOther: true)
         let unlocked = try template.made.unlock(try template.made.reopened())
-        for number in 0..<UInt64(histories) {
+        // A seed may bring few of one kind; then more histories follow.
+        var number: UInt64 = 0
+        while number < histories || (steps.contains { counts[$0, default: 0] <= 10 } && number < 4 * histories) {
+            defer { number += 1 }
             let drama = try SweepDrama(seed: seed &+ number, template, unlocked)
             do {
                 for _ in 0..<(isLong ? 60 : 24) { try drama.step() }
@@ -225,8 +229,8 @@ struct SweepRandomTests {
             }
             counts.merge(drama.counts) { $0 + $1 }
         }
-        print("sweep histories: seed \(seed), \(histories) of them, \(counts.sorted { $0.key < $1.key })")
-        for step in ["resume", "commit", "dispose", "delete", "fenced", "interrupt"] {
+        print("sweep histories: seed \(seed), \(number) of them, \(counts.sorted { $0.key < $1.key })")
+        for step in steps {
             #expect(counts[step] ?? 0 > 10, "\(step)")
         }
     }
