@@ -159,7 +159,10 @@ package final class Vault {
 
     /// Makes a segment again, byte for byte, from the footers of the packs that it stands for.
     package func rebuildSegment(_ reference: ObjectReference, _ domain: Digest) throws(VaultError) -> [UInt8] {
-        let packs = try readFooters(of: try self.packs(behind: reference.digest, domain))
+        var packs: [PackSummary] = []
+        for pack in try self.packs(behind: reference.digest, domain) {
+            packs.append(try readFooter(of: pack))
+        }
         let bytes = IndexSegment.encode(domain: domain, packs: packs)
         guard ObjectReference(of: bytes, suite: suite) == reference else {
             throw .damaged("index segment \(reference.digest) cannot be made again from its packs")
@@ -194,28 +197,37 @@ package final class Vault {
     }
 
     /// The packs of a segment with their chunks, to be joined with others. Where the order of its packs changes, a row may give
-    /// way to one that the segment left out: then the footers are read.
+    /// way to one that the segment left out: then the footers are read. What the new segment says counts for good, so a
+    /// footer that says other than the segment is believed only with the whole pack.
     func summaries(of live: LiveSegment, _ fates: PackFates) throws(VaultError) -> [PackSummary] {
         let concerned = fates.deleted.union(fates.condemned)
-        if concerned.isDisjoint(with: live.segment.packs) { return live.segment.summaries() }
+        let known = live.segment.summaries()
+        if concerned.isDisjoint(with: live.segment.packs) { return known }
+        let rows = Dictionary(known.map { ($0.pack.id, Set($0.entries)) }) { first, _ in first }
         let packs = try packs(behind: live.digest, live.segment.domain)
-        return try readFooters(of: packs.filter { !fates.deleted.contains($0.id) })
-    }
-
-    private func readFooters(of packs: [Manifest.Pack]) throws(VaultError) -> [PackSummary] {
         var read: [PackSummary] = []
-        for pack in packs {
-            let name = Manifest.packName(pack.id)
-            do throws(VaultError) {
-                let reader = try store.open(name)
-                let entries = try PackFooter.read(from: reader, length: pack.length, suite: suite)
-                read.append(PackSummary(pack: pack, entries: entries.map(\.withoutMembers)))
-            } catch {
-                guard error.code == .damaged else { throw error }
-                throw .damaged("\(name): \(error.message)")
-            }
+        for pack in packs where !fates.deleted.contains(pack.id) {
+            let summary = try readFooter(of: pack)
+            let isAsKnown = Set(summary.entries.map(\.asRow)) == rows[pack.id]
+            read.append(isAsKnown ? summary : try readFooter(of: pack, checkingAll: true))
         }
         return read
+    }
+
+    private func readFooter(
+        of pack: Manifest.Pack, checkingAll: Bool = false
+    ) throws(VaultError) -> PackSummary {
+        let name = Manifest.packName(pack.id)
+        do throws(VaultError) {
+            let entries =
+                checkingAll
+                ? try PackFooter.decode(try PackFooter.checked(pack, in: store, suite))
+                : try PackFooter.read(from: try store.open(name), length: pack.length, suite: suite)
+            return PackSummary(pack: pack, entries: entries.map(\.withoutMembers))
+        } catch {
+            guard error.code == .damaged else { throw error }
+            throw .damaged("\(name): \(error.message)")
+        }
     }
 
     /// Chunks in the index, and the segments that hold them.

@@ -156,6 +156,32 @@ struct SweepDamageTests {
         }
     }
 
+    @Test("A store that forges footers gets no index written that lacks a chunk")
+    func forgedFooters() throws {
+        let store = MemoryStore()
+        let world = try SweepWorld(store)
+        var tree = WorkloadTree(seed: 37)
+        let first = try world.archive(tree)
+        tree.change()
+        try world.archive(tree)
+        try world.dispose([first])
+        let clean = store.contents
+        let suite = try world.made.reopened().suite
+        for (name, bytes) in clean where name.hasPrefix("packs/") {
+            try store.put(
+                name, try forgedFooter(bytes, suite) { $0[0].chunkID = Digest(words: (1, 2, 3, UInt64(bytes.count))) })
+        }
+        let report = try? world.sweep()
+        #expect(report?.deletedPacks ?? 0 == 0)
+        // The store gives the true ones back, as if nothing had been.
+        for (name, bytes) in clean where name.hasPrefix("packs/") { try store.put(name, bytes) }
+        try world.sweep()
+        let place = try WorkloadPlace()
+        try world.checkAll(try world.made.reopened(nil, place))
+        withExtendedLifetime(place) {}
+        #expect(try world.damage().isEmpty)
+    }
+
     @Test("A chunk that no index knows stops the sweep of its domain")
     func unknownChunk() throws {
         let hosts = try TwoHosts()

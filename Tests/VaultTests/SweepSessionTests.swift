@@ -299,6 +299,24 @@ struct SweepSessionTests {
         try tree.check(live, reader)
     }
 
+    @Test("A reader that was opened before a sweep and asks for its first chunk after it finds the new index")
+    func lateReader() throws {
+        let world = try SweepWorld()
+        var tree = WorkloadTree(seed: 34)
+        let first = try world.archive(tree)
+        tree.change()
+        let live = try world.archive(tree)
+        let place = try WorkloadPlace()
+        let reader = try world.made.reader(try world.made.reopened(nil, place))
+        try world.dispose([first])
+        let segments = try world.names("index")
+        try world.sweep()
+        try world.sweep()
+        #expect(try !segments.isSubset(of: world.names("index")))
+        try tree.check(live, reader)
+        withExtendedLifetime(place) {}
+    }
+
     @Test("A check that runs while a sweep deletes takes what went for no damage")
     func scrubMeanwhile() throws {
         let world = try SweepWorld()

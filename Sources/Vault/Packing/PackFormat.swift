@@ -14,7 +14,7 @@ package enum ChunkCodec: UInt8, Sendable {
 }
 
 /// One record as a footer lists it.
-package struct PackEntry: Sendable, Equatable {
+package struct PackEntry: Sendable, Hashable {
     package var offset: UInt64
     /// Length L of the sealed bytes without the tag.
     package var storedLength: UInt32
@@ -30,6 +30,12 @@ package struct PackEntry: Sendable, Equatable {
         var short = self
         short.members = []
         return short
+    }
+
+    /// What an index segment keeps of it; see `IndexSegment.summaries`.
+    var asRow: PackEntry {
+        PackEntry(
+            offset: offset, storedLength: storedLength, kind: .data, codec: .raw, slot: slot, chunkID: chunkID)
     }
 }
 

@@ -2,10 +2,13 @@ package import Domain
 
 /// A vault that was opened with a reading key: opens sessions, headers and chunks of every domain.
 ///
-/// SAFETY: the caches are touched inside `monitor.locked`; what they hold is immutable. The log is read before the first
-/// chunk reader is made and not touched by them.
+/// SAFETY: the caches are touched inside `monitor.locked`; what they hold is immutable. A log is read to its end before
+/// others can see it, and no reader appends to it.
 package final class VaultReader: @unchecked Sendable {
     package let vault: Vault
+    /// The vault as it was when something was missing that the log of `vault` names: a sweep went on beside this reader, and
+    /// chunks may lie in packs of sessions that began since.
+    private var later: Vault?
     private let unlocked: UnlockedReader
     private let monitor = Monitor()
     private var domains: [DomainKey: OpenDomain] = [:]
@@ -46,7 +49,7 @@ package final class VaultReader: @unchecked Sendable {
         let key = DomainKey(id: id, generation: generation)
         return try monitor.locked { () throws(VaultError) in
             if let known = domains[key] { return known }
-            let secrets = try vault.log.keySet.openDomain(id, generation: generation, with: unlocked)
+            let secrets = try (later ?? vault).log.keySet.openDomain(id, generation: generation, with: unlocked)
             var hashers: [IdentityHasher] = []
             for index in 0...UInt8(4) {
                 let key = try KeyDerivation.identityKey(secrets.identity, vaultID: vault.vaultID, index: index)
@@ -60,7 +63,7 @@ package final class VaultReader: @unchecked Sendable {
 
     func sessionKey(_ session: Digest) throws(VaultError) -> SessionKey {
         if let known = monitor.locked({ sessions[session] }) { return known }
-        guard let opening = vault.log.sessions[session]?.opening else {
+        guard let opening = monitor.locked({ (later ?? vault).log.sessions[session]?.opening }) else {
             throw .damaged("a pack belongs to a session that the log does not know")
         }
         let domain = try domain(opening.domain, generation: opening.generation)
@@ -99,7 +102,13 @@ package final class VaultReader: @unchecked Sendable {
     func location(of chunk: Digest, in domain: Digest) throws(VaultError) -> ChunkLocation {
         let index = try monitor.locked { () throws(VaultError) in
             if let known = indexes[domain] { return known }
-            let loaded = try Index(vault, domain)
+            let loaded: Index
+            do throws(VaultError) {
+                loaded = try Index(later ?? vault, domain)
+            } catch {
+                guard later == nil, error.kind == .damaged else { throw error }
+                loaded = try Index(try laterVault(), domain)
+            }
             indexes[domain] = loaded
             return loaded
         }
@@ -114,10 +123,17 @@ package final class VaultReader: @unchecked Sendable {
     func reloadIndex(of domain: Digest, insteadOf stale: ChunkLocation, for chunk: Digest) throws(VaultError) -> Bool {
         try monitor.locked { () throws(VaultError) in
             if let known = indexes[domain]?.find(chunk), known != stale { return true }
-            let fresh = try Index(try vault.reopened(), domain)
+            let fresh = try Index(try laterVault(), domain)
             indexes[domain] = fresh
             return fresh.find(chunk).map { $0 != stale } ?? false
         }
+    }
+
+    /// Call it inside `monitor.locked`.
+    private func laterVault() throws(VaultError) -> Vault {
+        let read = try vault.reopened()
+        later = read
+        return read
     }
 
     /// The segments of a domain, less what was deleted.
