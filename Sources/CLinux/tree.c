@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -219,6 +220,34 @@ int tree_allocate(int descriptor, uint64_t size) {
     int result;
     RETRY(result, fallocate(descriptor, 0, 0, (off_t)size));
     return RESULT(result);
+}
+
+int tree_is_made_up(int descriptor) {
+    // From linux/magic.h, where older headers lack some of them.
+    static const uint32_t types[] = {
+        0x00009fa0, // proc
+        0x62656572, // sysfs
+        0x0027e0eb, // cgroup
+        0x63677270, // cgroup2
+        0x64626720, // debugfs
+        0x74726163, // tracefs
+        0x73636673, // securityfs
+        0x62656570, // configfs
+        0xf97cff8c, // selinuxfs
+        0x43415d53, // smackfs
+        0x5a3c69f0, // apparmorfs
+        0x07655821, // resctrl
+        0x42494e4d, // binfmt_misc
+        0x65735543, // fusectl
+        0xabba1974, // xenfs
+    };
+    struct statfs info;
+    int result;
+    RETRY(result, fstatfs(descriptor, &info));
+    if (result < 0) return 0;
+    for (size_t at = 0; at < sizeof types / sizeof types[0]; at++)
+        if ((uint32_t)info.f_type == types[at]) return 1;
+    return 0;
 }
 
 int tree_sync(int descriptor) {

@@ -40,7 +40,11 @@ struct Archive: ParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    func validate() throws { try validateCheckpointSeconds(checkpointSeconds) }
+    func validate() throws {
+        try validateCheckpointSeconds(checkpointSeconds)
+        // What an unset variable leaves: it would leave out nothing.
+        if exclude.contains("") { throw ValidationError("--exclude is empty; write a pattern.") }
+    }
 
     func run() throws {
         try common.perform { session in

@@ -90,6 +90,23 @@ extension Text {
                 "Arxiv nömrəsinin əvvəli (ən azı 4 rəqəm), latest, latest:SİYASƏT və ya tarixlə göstərilir."
             )
         case .emptyPath: ("a path is empty", "yol boşdur")
+        case .argumentNotUTF8: ("the argument `%1` is not UTF-8", "`%1` arqumenti UTF-8 deyil")
+        case .argumentNotUTF8Hint:
+            (
+                "Name the directory above: what is in it is archived and restored byte for byte.",
+                "Üst qovluğu göstərin: içindəkilər baytbabayt arxivləşdirilir və bərpa olunur."
+            )
+        case .variableNotUTF8: ("the variable %1 is not UTF-8: `%2`", "%1 dəyişəni UTF-8 deyil: `%2`")
+        case .directoryNotUTF8:
+            ("the name of the current directory is not UTF-8: `%1`", "cari qovluğun adı UTF-8 deyil: `%1`")
+        case .placeNotUTF8Hint:
+            (
+                "Use a path that is UTF-8; of a directory with another name, the one above it.",
+                "UTF-8 olan yol göstərin; adı belə olmayan qovluğun əvəzinə üst qovluğu."
+            )
+        case .targetNotDirectory: ("%1 is not a directory", "%1 qovluq deyil")
+        case .targetNotDirectoryHint:
+            ("Name a directory, or one that is to be made.", "Qovluq və ya yaradılacaq qovluq göstərin.")
         case .targetNeeded:
             (
                 "say where to restore: either --to DIR or --in-place",
@@ -157,6 +174,7 @@ extension Text {
             ("Dry run: this is what a restore to %1 would do.", "Sınaq icrası: %1 ünvanına bərpa bunları edərdi.")
         case .restoreCounts: ("%1 files, %2 directories, %3 others; %4", "%1 fayl, %2 qovluq, %3 digər; %4")
         case .restoreVerified: ("verified after writing: %1 files", "yazıldıqdan sonra yoxlandı: %1 fayl")
+        case .restoreInTheWay: ("exist already: %1", "artıq mövcuddur: %1")
         case .restoreSkipped: ("left as they were: %1", "olduğu kimi saxlanıldı: %1")
         case .ownershipNotSet:
             ("Owner or group could not be set: %1 paths.", "Sahibi və ya qrupu qoyula bilmədi: %1 yol.")
@@ -176,10 +194,25 @@ extension Text {
                 "Data verified in %1: decrypted, decompressed, identified.",
                 "Məlumatlar %1 ərzində yoxlandı: deşifrə edildi, açıldı, tutuşduruldu."
             )
+        case .verifiedSample:
+            (
+                "The structure and a sample of the data were verified in %1.",
+                "Quruluş və məlumatlardan seçmə %1 ərzində yoxlandı."
+            )
         case .verifyCounts:
             ("%1 archives, %2 log records, %3 packs, %4 chunks", "%1 arxiv, %2 jurnal yazısı, %3 paket, %4 parça")
         case .verifyRead: ("read: %1 chunks, %2", "oxundu: %1 parça, %2")
+        case .verifySampleRead:
+            (
+                "read, chosen at random: %1 of %2 packs; %3 chunks, %4",
+                "təsadüfi seçilib oxundu: %2 paketdən %1; %3 parça, %4"
+            )
         case .noDamage: ("No damage found.", "Zədə tapılmadı.")
+        case .noDamageInSample:
+            (
+                "No damage found; the data of the other packs was not read.",
+                "Zədə tapılmadı; qalan paketlərin məlumatları oxunmayıb."
+            )
         case .damageFound: ("Damage found: %1 objects.", "Zədə tapıldı: %1 obyekt.")
         case .damageAdvice:
             (

@@ -21,8 +21,20 @@ package enum CommandLineTool {
             let notice = "\n" + Text.stopping(chosen) + "\n"
             _ = Array(notice.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
         }
-        let status = run(Array(CommandLine.arguments.dropFirst()))
-        exit(status)
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        // Before anything is parsed: what follows sees text only.
+        if let refusal = RawText.refusal(language(of: arguments)) { exit(report(refusal, arguments)) }
+        exit(run(arguments))
+    }
+
+    /// As the options would say once they were parsed.
+    private static func language(of arguments: [String]) -> Language {
+        let asked = arguments.firstIndex(of: "--language").flatMap { arguments.dropFirst($0 + 1).first }
+        return asked.flatMap(Language.init(rawValue:)) ?? Language.chosen(by: SystemText.environment)
+    }
+
+    private static func wantsJSON(_ arguments: [String]) -> Bool {
+        arguments.prefix(while: { $0 != "--" }).contains("--json")
     }
 
     static func run(_ arguments: [String]) -> Int32 {
@@ -34,9 +46,32 @@ package enum CommandLineTool {
             return code.rawValue
         } catch is BrokenPipe {
             Interrupts.endByBrokenPipe()
+        } catch let error as any Failure {
+            // Of what works without a session, such as the manual; a malformed command line is no failure of ours.
+            return report(error, arguments)
         } catch {
             return answer(error, arguments)
         }
+    }
+
+    /// Tells an error that no session told.
+    private static func report(_ error: any Failure, _ arguments: [String]) -> Int32 {
+        let output = Output(descriptor: 2)
+        let language = Self.language(of: arguments)
+        do {
+            if wantsJSON(arguments) {
+                let body = ErrorBody(kind: error.kind, message: error.message, hint: error.hint)
+                try output.bytes(try JSONText.encode(body))
+                try output.line("")
+            } else {
+                let lines = Session.lines(kind: error.kind, message: error.message, hint: error.hint, language)
+                for line in lines { try output.line(line) }
+            }
+            try output.flush()
+        } catch {
+            // Standard error is gone too: the status is what remains to be told.
+        }
+        return ExitStatus(error.kind).rawValue
     }
 
     /// Help and generated scripts go to standard output; a malformed command line is an error of usage.
@@ -45,7 +80,7 @@ package enum CommandLineTool {
         let isAnswer = Qala.exitCode(for: error).isSuccess
         let output = Output(descriptor: isAnswer ? 1 : 2)
         do {
-            if !isAnswer, arguments.prefix(while: { $0 != "--" }).contains("--json") {
+            if !isAnswer, wantsJSON(arguments) {
                 let body = ErrorBody(kind: .usage, message: Qala.message(for: error), hint: "Run `qala --help`.")
                 try output.bytes(try JSONText.encode(body))
                 try output.line("")
@@ -55,6 +90,8 @@ package enum CommandLineTool {
             try output.flush()
         } catch is BrokenPipe {
             Interrupts.endByBrokenPipe()
+        } catch let error as any Failure where isAnswer {
+            return report(error, arguments)
         } catch {
             return ExitStatus.failed.rawValue
         }

@@ -45,8 +45,9 @@ struct Ls: ParsableCommand {
             Arxivin içindəkilərin siyahısı.
 
             ARCHIVE is the start of an id (4 digits or more), latest, latest:POLICY, or
-            a date (2026-11-22, or with a time 2026-11-22T15:00:00Z: the newest archive
-            at or before it). A path follows after a colon and begins with a slash.
+            a date (2026-11-22, or with a time "2026-11-22 15:00" or
+            2026-11-22T15:00:00Z: the newest archive at or before it). A path follows
+            after a colon and begins with a slash.
 
             Examples:
               qala ls latest

@@ -75,10 +75,4 @@ enum SystemText {
         let text = String(cString: value)
         return text.isEmpty ? nil : text
     }
-
-    static func currentDirectory() -> String {
-        guard let path = getcwd(nil, 0) else { return "/" }
-        defer { free(path) }
-        return String(cString: path)
-    }
 }

@@ -24,6 +24,9 @@ extension Rendering {
         if report.verified > 0 {
             lines.append("  " + Text.restoreVerified(language, [Readable.count(report.verified)]))
         }
+        if report.inTheWay > 0 {
+            lines.append("  " + Text.restoreInTheWay(language, [Readable.count(report.inTheWay)]))
+        }
         if report.skipped > 0 { lines.append("  " + Text.restoreSkipped(language, [Readable.count(report.skipped)])) }
         if report.damaged > 0 { lines.append(Text.restoreDamaged(language, [Readable.count(report.damaged)])) }
         if report.ownershipNotSet > 0 {
@@ -34,27 +37,38 @@ extension Rendering {
     }
 
     package static func verified(_ report: VerifyReport, _ language: Language) -> [String] {
+        // Of a vault that could not be opened nothing else is known.
+        guard report.opened else { return damage(report, language) }
         let depth: Text =
             switch report.depth {
             case "digests": .verifiedDigests
+            case "sample": .verifiedSample
             case "data": .verifiedData
             default: .verifiedStructure
             }
         var lines = [depth(language, [Readable.duration(report.seconds, language)])]
         let counts = [report.archives, report.records, report.packs, report.chunks].map(Readable.count)
         lines.append("  " + Text.verifyCounts(language, counts))
-        if report.chunksRead > 0 || report.bytesRead > 0 {
-            let read = [Readable.count(report.chunksRead), Readable.size(report.bytesRead, language)]
+        let read = [Readable.count(report.chunksRead), Readable.size(report.bytesRead, language)]
+        if let packsRead = report.packsRead {
+            let packs = [Readable.count(packsRead), Readable.count(report.packs)]
+            lines.append("  " + Text.verifySampleRead(language, packs + read))
+        } else if report.chunksRead > 0 || report.bytesRead > 0 {
             lines.append("  " + Text.verifyRead(language, read))
         }
         let freshness: Text = report.freshnessProven ? .freshnessProven : .freshnessUnproven
         lines.append("  " + freshness(language, [Printable.text(report.head)]))
         if report.depth == "structure", !report.treesRead { lines.append("  " + Text.treesNotRead(language)) }
-        guard !report.damage.isEmpty else { return lines + [Text.noDamage(language)] }
-        lines.append(Text.damageFound(language, [Readable.count(report.damage.count)]))
+        guard report.damage.isEmpty else { return lines + damage(report, language) }
+        let isSample = report.packsRead.map { $0 < report.packs } ?? false
+        return lines + [isSample ? Text.noDamageInSample(language) : Text.noDamage(language)]
+    }
+
+    private static func damage(_ report: VerifyReport, _ language: Language) -> [String] {
         var table = Table([(Text.columnObject(language), .left), (Text.columnReason(language), .left)])
         for row in report.damage { table.add([row.object, row.reason]) }
-        return lines + table.lines.map { "  " + $0 } + [Text.damageAdvice(language)]
+        return [Text.damageFound(language, [Readable.count(report.damage.count)])] + table.lines.map { "  " + $0 }
+            + [report.advice.map(Printable.text) ?? Text.damageAdvice(language)]
     }
 
     package static func keys(_ rows: [KeyRow], _ language: Language) -> [String] {

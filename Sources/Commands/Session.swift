@@ -112,7 +112,8 @@ final class Session {
     /// An empty path is what an unset variable leaves of an argument: it must not come to mean the current directory.
     func absolute(_ path: String) throws -> String {
         guard !path.isEmpty else { throw CommandError(.usage, Text.emptyPath(language)) }
-        return PathText.absolute(path, from: SystemText.currentDirectory())
+        let isAbsolute = path.utf8.first == 0x2F
+        return try PathText.absolute(path, from: isAbsolute ? "/" : RawText.currentDirectory(language))
     }
 
     // MARK: Speaking

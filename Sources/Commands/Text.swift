@@ -20,10 +20,11 @@ package enum Text: CaseIterable, Sendable {
     case columnMode, columnOwner, columnModified, columnPath, columnArchives, columnNewest, columnSince
     case columnKind, columnLabel, columnCreated, columnObject, columnReason, columnBefore, columnAfter
     case partialMark, administratorMark
-    case restored, restoredDry, restoreCounts, restoreVerified, restoreSkipped, ownershipNotSet, ownershipHint
+    case restored, restoredDry, restoreCounts, restoreVerified, restoreSkipped, restoreInTheWay
+    case ownershipNotSet, ownershipHint
     case couldNotRestore, restoreDamaged, targetNeeded, targetNeededHint
     case verifiedDigests, verifiedStructure, verifiedData, verifyCounts, verifyRead, noDamage, damageFound, damageAdvice
-    case freshnessProven, freshnessUnproven, treesNotRead
+    case freshnessProven, freshnessUnproven, treesNotRead, verifiedSample, verifySampleRead, noDamageInSample
     case keyAdded, keyRemoved, keysRotated, keyOpens, hostEnrolled, noKeys
     case statArchives, statRecords, statSessions, statPacks, statChunks, statSegments, statReaders, statWriters
     case statPlain, statHead, indexRebuilt, catalogRebuilt
@@ -38,6 +39,8 @@ package enum Text: CaseIterable, Sendable {
     case policiesSound, policiesBlocked, noComingRuns, columnDue, columnStart
     case progressFiles, progressRatio, progressRemaining, progressPreparing, stopping, interruptedResume
     case sampleInvalid, pathNeeded, pathNeededHint, badArchivePath, badArchivePathHint, emptyPath
+    case argumentNotUTF8, argumentNotUTF8Hint, variableNotUTF8, directoryNotUTF8, placeNotUTF8Hint
+    case targetNotDirectory, targetNotDirectoryHint
 
     package func callAsFunction(_ language: Language, _ arguments: [String] = []) -> String {
         let template = language == .azerbaijani ? both.az : both.en

@@ -10,8 +10,9 @@ struct Verify: ParsableCommand {
             Anbarda saxlanılanların bütövlüyünü yoxlayır.
 
             Without options: the log against the head that this host knows, and the
-            structure of everything it names. Damage is listed object by object, and the
-            exit status is then 13.
+            structure of everything it names. With --sample also the data of some packs,
+            of one at least. Damage is listed object by object, and the exit status is
+            then 13.
 
             Examples:
               qala verify
@@ -24,7 +25,7 @@ struct Verify: ParsableCommand {
     @Flag(help: "Read every chunk: decrypt it, decompress it, identify it.")
     var readData = false
 
-    @Option(help: ArgumentHelp("Read only this share of the chunks, chosen at random.", valueName: "n%"))
+    @Option(help: ArgumentHelp("Read only this share of the packs, chosen at random.", valueName: "n%"))
     var sample: String?
 
     @Flag(help: "Compare digests only; no key is needed.")

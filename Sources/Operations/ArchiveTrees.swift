@@ -127,7 +127,11 @@ final class SourceWalk {
             throw OperationError(.failed, "the working directory is unknown", hint: "Name an absolute path.")
         }
         defer { free(directory) }
-        return String(cString: directory) + "/" + path
+        guard let text = String(validatingCString: directory) else {
+            throw OperationError(
+                .usage, "the name of the working directory is not UTF-8", hint: "Name an absolute path.")
+        }
+        return text + "/" + path
     }
 
     private static func identity(_ path: String) -> FileIdentity? {
@@ -185,7 +189,7 @@ final class SourceWalk {
     }
 
     private func add(_ problem: FileProblem) {
-        add(PathProblem(path: "/" + String(decoding: problem.path, as: UTF8.self), reason: problem.reason))
+        add(PathProblem(stored: problem.path, reason: problem.reason))
     }
 
     /// Any thread.
@@ -334,7 +338,7 @@ struct ArchiveRun {
             if entry.changedWhileRead { noteChanged(entry) }
         } onProblem: { entry, error in
             walk.add(
-                PathProblem(path: entry.displayPath, reason: (error as? any Failure)?.message ?? "\(error)"))
+                PathProblem(stored: entry.path, reason: (error as? any Failure)?.message ?? "\(error)"))
         }
         report.bytesRead = report.bytesRead.addingClamped(UInt64(read))
         progress.files.add(files, ordering: .relaxed)
@@ -347,7 +351,7 @@ struct ArchiveRun {
     private mutating func noteChanged(_ entry: Entry) {
         report.changedCount += 1
         if report.changed.count < 1000 {
-            report.changed.append(PathProblem(path: entry.displayPath, reason: "changed while it was read"))
+            report.changed.append(PathProblem(stored: entry.path, reason: "changed while it was read"))
         }
     }
 

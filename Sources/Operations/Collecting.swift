@@ -95,7 +95,7 @@ final class Collecting: @unchecked Sendable {
             do {
                 try take(walker, into: batch)
             } catch let error as CollectorError {
-                walk.add(PathProblem(path: walker.entry.displayPath, reason: error.message))
+                walk.add(PathProblem(stored: walker.entry.path, reason: error.message))
             }
             guard batch.isFull else { continue }
             guard hand(over: batch) else { return }

@@ -70,7 +70,8 @@ extension FoundRow {
         }
         return versions.map { version in
             FoundRow(
-                path: "/" + String(decoding: version.row.path, as: UTF8.self), kind: version.row.kind.name,
+                path: "/" + String(decoding: version.row.path, as: UTF8.self),
+                pathBytes: PathBytes.base64(stored: version.row.path), kind: version.row.kind.name,
                 size: Int(clamping: version.row.size), modified: TimeText.exact(version.row.modified),
                 archive: version.newest.hex, archiveTime: TimeText.seconds(Int64(clamping: times[version.newest] ?? 0)),
                 firstArchive: version.oldest.hex, archives: version.archives, policy: policies[version.newest])

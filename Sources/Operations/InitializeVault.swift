@@ -1,5 +1,4 @@
 import Domain
-import Glibc
 import Vault
 
 /// Makes a vault with its first keys and its recovery kit.
@@ -37,12 +36,13 @@ package enum InitializeVault {
             throw OperationError(
                 .usage, "a passphrase is needed", hint: "Give --passphrase-file, or use --write-only-host.")
         }
-        let store = try LocalStore.creating(path: workplace.vaultPath)
-        // Before anybody is asked for a passphrase.
-        try NewVault.checkRoom(in: store)
+        // What stands in the way is told before anything is made and before anybody is asked for a passphrase.
+        try workplace.checkVaultIsNoFile()
+        if let there = try? LocalStore(path: workplace.vaultPath) { try NewVault.checkRoom(in: there) }
         let kit = try request.kitPath.map { try SecretFile(path: $0) }
         var phrase = request.writeOnlyHost ? [] : try request.passphrase?() ?? []
         defer { Wipe.array(&phrase) }
+        let store = try LocalStore.creating(path: workplace.vaultPath)
         let created = TimeText.seconds(Int64(WallTime.seconds()))
         let new = try NewVault(
             store: store, stateBase: workplace.statePath, suite: suite,
@@ -71,46 +71,6 @@ enum KitText {
             secret: secret, vaultID: vaultID, logNumber: head.number, logDigest: head.digest,
             created: String(created.prefix(10)), vaultLocation: location
         ).document()
-    }
-}
-
-/// A new file for a secret: made before the secret exists, never over another file, readable by its owner only.
-final class SecretFile {
-    private let path: String
-    private let descriptor: Int32
-    private var isWritten = false
-
-    init(path: String) throws {
-        self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else {
-            let reason = String(cString: strerror(errno))
-            throw OperationError(
-                .failed, "cannot make \(path): \(reason)", hint: "Name a new file in a directory that you may write.")
-        }
-    }
-
-    deinit {
-        close(descriptor)
-        if !isWritten { unlink(path) }
-    }
-
-    func write(_ text: String) throws {
-        var bytes = Array(text.utf8)
-        defer { Wipe.array(&bytes) }
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw OperationError(.failed, "cannot write \(path)", hint: "Check the disk.") }
-            done += count
-        }
-        guard fsync(descriptor) == 0 else {
-            throw OperationError(.failed, "cannot sync \(path)", hint: "Check the disk.")
-        }
-        isWritten = true
     }
 }
 

@@ -12,6 +12,7 @@ final class OpenVault {
 
     init(_ workplace: Workplace) throws {
         self.workplace = workplace
+        try workplace.checkVaultIsNoFile()
         let store = try LocalStore(path: workplace.vaultPath)
         vault = try Vault(store: store, stateBase: workplace.statePath)
     }
@@ -67,6 +68,7 @@ final class OpenVault {
 
     func catalog() throws -> NameCatalog {
         if let loaded { return loaded }
+        StateLeftovers.remove(from: vault.host.directory)
         var made = try NameCatalog(directory: vault.host.catalogDirectory)
         if try settle(made) { made = try NameCatalog(directory: vault.host.catalogDirectory) }
         made.hidden = Set(vault.log.disposed.keys)
@@ -153,7 +155,7 @@ final class OpenVault {
         guard text.count >= 4, text.allSatisfy(\.isHexDigit) else {
             throw OperationError(
                 .usage, "\"\(text)\" names no archive",
-                hint: "Give 4 digits of its id at least, `latest`, `latest:POLICY`, or a date.")
+                hint: "Give 4 digits of its id at least, `latest`, `latest:POLICY`, or a date that the calendar has.")
         }
         return try vault.archive(idPrefix: text)
     }

@@ -53,12 +53,14 @@ package enum ListEntries {
 extension EntryRow {
     init(_ entry: Entry) {
         self.init(
-            path: entry.displayPath, kind: entry.kind.name, size: Int(clamping: entry.size),
+            path: entry.displayPath, pathBytes: PathBytes.base64(stored: entry.path), kind: entry.kind.name,
+            size: Int(clamping: entry.size),
             mode: ModeText.text(entry.kind, entry.permissions),
             user: entry.userName.isEmpty ? "\(entry.userID)" : String(decoding: entry.userName, as: UTF8.self),
             group: entry.groupName.isEmpty ? "\(entry.groupID)" : String(decoding: entry.groupName, as: UTF8.self),
             modified: TimeText.exact(entry.modified),
-            target: entry.kind == .symlink ? String(decoding: entry.linkTarget, as: UTF8.self) : nil)
+            target: entry.kind == .symlink ? String(decoding: entry.linkTarget, as: UTF8.self) : nil,
+            targetBytes: entry.kind == .symlink ? PathBytes.base64(entry.linkTarget) : nil)
     }
 }
 
@@ -149,17 +151,14 @@ package enum CompareArchives {
                 order = before.current == nil ? 1 : -1
             }
             if order < 0, let x = before.current {
-                try each(DifferenceRow(change: "-", path: x.displayPath, sizeBefore: Int(clamping: x.size)))
+                try each(DifferenceRow("-", x, sizeBefore: x.size))
                 try before.advance()
             } else if order > 0, let y = after.current {
-                try each(DifferenceRow(change: "+", path: y.displayPath, sizeAfter: Int(clamping: y.size)))
+                try each(DifferenceRow("+", y, sizeAfter: y.size))
                 try after.advance()
             } else if let x = before.current, let y = after.current {
                 if let change = difference(x, before.content, y, after.content) {
-                    try each(
-                        DifferenceRow(
-                            change: change, path: y.displayPath, sizeBefore: Int(clamping: x.size),
-                            sizeAfter: Int(clamping: y.size)))
+                    try each(DifferenceRow(change, y, sizeBefore: x.size, sizeAfter: y.size))
                 }
                 try before.advance()
                 try after.advance()
@@ -176,6 +175,14 @@ package enum CompareArchives {
             x.permissions == y.permissions && x.userID == y.userID && x.groupID == y.groupID
             && x.modified == y.modified && x.attributes == y.attributes
         return same ? nil : "A"
+    }
+}
+
+extension DifferenceRow {
+    fileprivate init(_ change: String, _ entry: Entry, sizeBefore: UInt64? = nil, sizeAfter: UInt64? = nil) {
+        self.init(
+            change: change, path: entry.displayPath, pathBytes: PathBytes.base64(stored: entry.path),
+            sizeBefore: sizeBefore.map { Int(clamping: $0) }, sizeAfter: sizeAfter.map { Int(clamping: $0) })
     }
 }
 

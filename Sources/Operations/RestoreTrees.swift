@@ -54,18 +54,46 @@ package enum RestoreTrees {
             workplace.progress.expectedFiles.store(header.files, ordering: .relaxed)
             workplace.progress.expectedBytes.store(header.bytes, ordering: .relaxed)
         }
-        if request.dryRun {
-            try selection.forEach { page in
-                try checkInterrupt(workplace)
-                report.count(page)
-            }
-        } else {
+        if request.dryRun || request.conflict == .refuse { try foresee(selection, request, workplace, &report) }
+        if !request.dryRun {
             let run = try RestoreRun(request, reader, archive, workplace)
-            let failed = try run.restore(selection, &report)
-            if request.verify { report.verified = try run.compare(selection, leavingOut: failed, &report) }
+            let restored = try run.restore(selection, &report)
+            if request.verify { report.verified = try run.compare(selection, restored, &report) }
         }
         report.seconds = MonotonicTime.now() - started
         return report
+    }
+
+    /// Counts what would be restored, and what stands in its way. Under ``Conflict/refuse`` the first of that is an error before
+    /// anything is written; a directory that is there is in the way too, but for a restore in place.
+    private static func foresee(
+        _ selection: Selection, _ request: Request, _ workplace: Workplace, _ report: inout RestoreReport
+    ) throws {
+        let target = request.target ?? "/"
+        // Into nothing, nothing can be in the way.
+        let isEmpty = !request.inPlace && DirectoryContent.isEmpty(target)
+        if isEmpty, !request.dryRun { return }
+        var missing: [UInt8]?
+        try selection.forEach { page in
+            try checkInterrupt(workplace)
+            if request.dryRun { report.count(page) }
+            if isEmpty { return }
+            if let above = missing, PathOrder.isInside(page.path, above) { return }
+            missing = nil
+            let kind = DirectoryContent.kind(of: Array(target.utf8) + [0x2F] + page.path)
+            guard let kind else {
+                missing = page.path
+                return
+            }
+            let merges = request.inPlace || request.conflict != .refuse
+            if merges, page.kind == .directory, kind == .directory { return }
+            report.inTheWay += 1
+            guard request.conflict == .refuse else { return }
+            throw OperationError(
+                .failed, "/\(String(decoding: page.path, as: UTF8.self)) exists already in the target",
+                hint: "Nothing was written. Restore into an empty directory, or say what to do with --conflict skip, "
+                    + "overwrite or keep-both.")
+        }
     }
 
     static func checkInterrupt(_ workplace: Workplace) throws {
@@ -174,8 +202,19 @@ private struct RestoreRun {
             RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace))
     }
 
-    /// Returns the paths of the files whose content could not be restored.
-    func restore(_ selection: Selection, _ report: inout RestoreReport) throws -> Set<String> {
+    /// What of a restore is not under its own name.
+    struct Restored {
+        /// Paths of the files whose content could not be restored.
+        var failed: Set<String> = []
+        /// Which entries, counted in their order, are not there by this restore.
+        var left: [Int] = []
+        /// New names of entries, by their number in order.
+        var renamed: [Int: [UInt8]] = [:]
+    }
+
+    func restore(_ selection: Selection, _ report: inout RestoreReport) throws -> Restored {
+        var restored = Restored()
+        var number = 0
         let scaffold = selection.ancestors.union(try leading(to: reader.header(of: archive).roots))
         let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
         var batch: (group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])?
@@ -187,9 +226,12 @@ private struct RestoreRun {
         do {
             try selection.forEach { page in
                 try RestoreTrees.checkInterrupt(workplace)
-                report.count(page)
                 workplace.progress.files.add(1, ordering: .relaxed)
-                guard let file = try begin(page) else { return }
+                let file = try begin(page)
+                if restorer.isLastRestored { report.count(page) } else { restored.left.append(number) }
+                if let name = restorer.newName { restored.renamed[number] = name }
+                number += 1
+                guard let file else { return }
                 switch page.content {
                 case .none: try file.finish()
                 case .member(let group, let index):
@@ -219,7 +261,8 @@ private struct RestoreRun {
         try restorer.finishDirectories()
         report.skipped = restorer.skippedCount
         note(restorer.problems, scaffold, &report)
-        return Set(failures.map(\.path))
+        restored.failed = Set(failures.map(\.path))
+        return restored
     }
 
     private func note(_ log: ProblemLog, _ scaffold: Set<[UInt8]>, _ report: inout RestoreReport) {
@@ -269,47 +312,64 @@ private struct RestoreRun {
         }
     }
 
-    /// Reads every restored file back from the target; returns how many are what the archive holds. Those
-    /// that failed are in the report already.
-    func compare(
-        _ selection: Selection, leavingOut failed: Set<String>, _ report: inout RestoreReport
-    ) throws -> Int {
+    /// Reads every restored file back from the target; returns how many are what the archive holds. Those that failed are in the
+    /// report already, and what was left as it was is none of this restore's.
+    func compare(_ selection: Selection, _ restored: Restored, _ report: inout RestoreReport) throws -> Int {
         let tree = try ArchiveReader(reader, archive)
         let chunks = try ChunkReader(reader, for: archive)
         var verified = 0
         var failures: [(String, String)] = []
+        var left = restored.left[...]
+        var renamedAbove: [(archived: [UInt8], written: [UInt8])] = []
+        var number = -1
         try selection.forEach { page in
             try RestoreTrees.checkInterrupt(workplace)
-            guard page.kind == .file else { return }
-            let display = "/" + String(decoding: page.path, as: UTF8.self)
-            if failed.contains(display) { return }
-            let descriptor = (target + [0x2F] + page.path + [0]).withUnsafeBufferPointer { path in
-                path.withMemoryRebound(to: CChar.self) { name in
-                    name.baseAddress.map { open($0, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) } ?? -1
-                }
+            number += 1
+            while let last = renamedAbove.last, !PathOrder.isInside(page.path, last.archived) {
+                renamedAbove.removeLast()
             }
-            guard descriptor >= 0 else {
-                failures.append((display, "cannot be read back"))
+            if left.first == number {
+                left.removeFirst()
                 return
             }
-            defer { close(descriptor) }
-            var offset = 0
-            var isEqual = true
-            try tree.read(page.content, with: chunks) { bytes in
-                try RestoreTrees.checkInterrupt(workplace)
-                guard isEqual else { return }
-                isEqual = Self.matches(descriptor, offset, bytes)
-                offset += bytes.count
+            var path = page.path
+            if let last = renamedAbove.last { path = last.written + path.dropFirst(last.archived.count) }
+            if let name = restored.renamed[number] {
+                path = Array(path[..<(path.lastIndex(of: 0x2F).map { $0 + 1 } ?? 0)]) + name
+                if page.kind == .directory { renamedAbove.append((page.path, path)) }
             }
-            var info = stat()
-            if isEqual, fstat(descriptor, &info) == 0, info.st_size == offset {
-                verified += 1
-            } else {
-                failures.append((display, "does not hold what was archived"))
+            guard page.kind == .file else { return }
+            let display = "/" + String(decoding: page.path, as: UTF8.self)
+            if restored.failed.contains(display) { return }
+            try restorer.read(path) { descriptor in
+                guard descriptor >= 0 else {
+                    failures.append((display, "cannot be read back"))
+                    return
+                }
+                if try isEqual(descriptor, page.content, tree, chunks) {
+                    verified += 1
+                } else {
+                    failures.append((display, "does not hold what was archived"))
+                }
             }
         }
         for (path, reason) in failures { report.add(path, reason) }
         return verified
+    }
+
+    private func isEqual(
+        _ descriptor: Int32, _ content: Content, _ tree: ArchiveReader, _ chunks: ChunkReader
+    ) throws -> Bool {
+        var offset = 0
+        var isEqual = true
+        try tree.read(content, with: chunks) { bytes in
+            try RestoreTrees.checkInterrupt(workplace)
+            guard isEqual else { return }
+            isEqual = Self.matches(descriptor, offset, bytes)
+            offset += bytes.count
+        }
+        var info = stat()
+        return isEqual && fstat(descriptor, &info) == 0 && info.st_size == offset
     }
 
     private static func matches(_ descriptor: Int32, _ start: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -1,12 +1,31 @@
 import Domain
+import FoundationEssentials
+
+/// Paths of trees are bytes, and JSON is text: beside a `path` that is not UTF-8, and is shown with replacement
+/// characters, `pathBytes` has its bytes.
+enum PathBytes {
+    /// `/` and the stored path in base64; nil where the text tells all.
+    static func base64(stored path: [UInt8]) -> String? { base64([0x2F] + path) }
+
+    static func base64(_ bytes: [UInt8]) -> String? {
+        String(validating: bytes, as: UTF8.self) == nil ? Data(bytes).base64EncodedString() : nil
+    }
+}
 
 /// A path that an operation could not handle, and why; part of every report.
 package struct PathProblem: Codable, Sendable, Equatable {
     package var path: String
+    /// See ``PathBytes``.
+    package var pathBytes: String?
     package var reason: String
     package init(path: String, reason: String) {
         self.path = path
         self.reason = reason
+    }
+
+    init(stored path: [UInt8], reason: String) {
+        self.init(path: "/" + String(decoding: path, as: UTF8.self), reason: reason)
+        pathBytes = PathBytes.base64(stored: path)
     }
 }
 
@@ -71,6 +90,8 @@ package struct ArchiveRow: Codable, Sendable {
 /// One entry in a listing, a search or a comparison.
 package struct EntryRow: Codable, Sendable {
     package var path: String
+    /// See ``PathBytes``.
+    package var pathBytes: String?
     /// `file directory symlink fifo socket characterDevice blockDevice`
     package var kind: String
     package var size: Int
@@ -80,11 +101,15 @@ package struct EntryRow: Codable, Sendable {
     /// RFC 3339 with nanoseconds, UTC.
     package var modified: String
     package var target: String?
+    /// Like `pathBytes`.
+    package var targetBytes: String?
 }
 
 /// One version of a path found by name.
 package struct FoundRow: Codable, Sendable {
     package var path: String
+    /// See ``PathBytes``.
+    package var pathBytes: String?
     package var kind: String
     package var size: Int
     package var modified: String
@@ -102,6 +127,8 @@ package struct FoundRow: Codable, Sendable {
 package struct DifferenceRow: Codable, Sendable {
     package var change: String
     package var path: String
+    /// See ``PathBytes``.
+    package var pathBytes: String?
     package var sizeBefore: Int?
     package var sizeAfter: Int?
 }
@@ -114,6 +141,8 @@ package struct RestoreReport: Codable, Sendable {
     package var others = 0
     package var bytes = 0
     package var skipped = 0
+    /// What exists in the target where something is to be restored, as far as that was foretold.
+    package var inTheWay = 0
     package var ownershipNotSet = 0
     package var verified = 0
     package var problems: [PathProblem] = []
@@ -127,12 +156,16 @@ package struct RestoreReport: Codable, Sendable {
 }
 
 package struct VerifyReport: Codable, Sendable {
-    /// `digests` (without keys), `structure`, or `data`.
+    /// `digests` (without keys), `structure`, `sample` (structure, and the data of some packs), or `data`.
     package var depth = ""
+    /// Whether the vault could be opened; where not, there is nothing but the damage that says why.
+    package var opened = true
     package var archives = 0
     package var records = 0
     package var packs = 0
     package var chunks = 0
+    /// Packs whose data a sample read; nil where it was no sample.
+    package var packsRead: Int?
     package var chunksRead = 0
     package var bytesRead = 0
     package var head = ""
@@ -141,6 +174,8 @@ package struct VerifyReport: Codable, Sendable {
     /// Whether the trees of the archives were walked, for which a key is needed.
     package var treesRead = false
     package var damage: [DamageRow] = []
+    /// What to do about this damage, where it is not what one does about damage in general.
+    package var advice: String?
     package var seconds = 0.0
     package init() {}
 }

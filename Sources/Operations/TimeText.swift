@@ -20,42 +20,46 @@ enum TimeText {
         return seconds(time.seconds).dropLast() + "." + String(repeating: "0", count: 9 - digits.count) + digits + "Z"
     }
 
-    /// Parses `YYYY-MM-DD` (its last second, local time) or RFC 3339; nil for anything else.
+    /// Parses `YYYY-MM-DD` and `YYYY-MM-DD hh:mm`, which mean the last second that they cover, and RFC 3339; what names
+    /// no zone is local time. Nil for anything else, and for days and times that there are not.
     static func parse(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
-        guard bytes.count >= 10, bytes[4] == 0x2D, bytes[7] == 0x2D else { return nil }
         func number(_ range: Range<Int>) -> Int32? {
             guard range.upperBound <= bytes.count else { return nil }
             let digits = bytes[range]
             guard digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
             return digits.reduce(0) { $0 * 10 + Int32($1 - 0x30) }
         }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), (1...12).contains(month),
-            (1...31).contains(day)
+        func mark(_ at: Int, _ marks: UInt8...) -> Bool { at < bytes.count && marks.contains(bytes[at]) }
+        guard mark(4, 0x2D), mark(7, 0x2D), let year = number(0..<4), let month = number(5..<7),
+            let day = number(8..<10), (1...12).contains(month),
+            (1...CivilDate.daysInMonth(year: Int(year), month: Int(month))).contains(Int(day))
         else { return nil }
         var parts = tm()
-        parts.tm_year = year - 1900
-        parts.tm_mon = month - 1
-        parts.tm_mday = day
+        (parts.tm_year, parts.tm_mon, parts.tm_mday) = (year - 1900, month - 1, day)
         parts.tm_isdst = -1
         if bytes.count == 10 {
             (parts.tm_hour, parts.tm_min, parts.tm_sec) = (23, 59, 59)
             return Int64(mktime(&parts))
         }
-        guard bytes.count >= 19, bytes[10] == 0x54 || bytes[10] == 0x74 || bytes[10] == 0x20, bytes[13] == 0x3A,
-            bytes[16] == 0x3A, let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
-            hour < 24, minute < 60, second <= 60
+        guard mark(10, 0x54, 0x74, 0x20), mark(13, 0x3A), let hour = number(11..<13), let minute = number(14..<16),
+            hour < 24, minute < 60
         else { return nil }
-        (parts.tm_hour, parts.tm_min, parts.tm_sec) = (hour, minute, second)
-        var at = 19
-        if at < bytes.count, bytes[at] == 0x2E {
-            at += 1
-            while at < bytes.count, (0x30...0x39).contains(bytes[at]) { at += 1 }
+        (parts.tm_hour, parts.tm_min, parts.tm_sec) = (hour, minute, 59)
+        var at = 16
+        if mark(at, 0x3A) {
+            guard let second = number(17..<19), second <= 60 else { return nil }
+            parts.tm_sec = second
+            at = 19
+            if mark(at, 0x2E) {
+                at += 1
+                while at < bytes.count, (0x30...0x39).contains(bytes[at]) { at += 1 }
+            }
         }
         if at == bytes.count { return Int64(mktime(&parts)) }
-        if bytes.count == at + 1, bytes[at] == 0x5A || bytes[at] == 0x7A { return Int64(timegm(&parts)) }
-        guard bytes.count == at + 6, bytes[at] == 0x2B || bytes[at] == 0x2D, let hours = number(at + 1..<at + 3),
-            let minutes = number(at + 4..<at + 6)
+        if bytes.count == at + 1, mark(at, 0x5A, 0x7A) { return Int64(timegm(&parts)) }
+        guard bytes.count == at + 6, mark(at, 0x2B, 0x2D), mark(at + 3, 0x3A), let hours = number(at + 1..<at + 3),
+            let minutes = number(at + 4..<at + 6), hours < 24, minutes < 60
         else { return nil }
         let offset = Int64(hours) * 3600 + Int64(minutes) * 60
         return Int64(timegm(&parts)) - (bytes[at] == 0x2B ? offset : -offset)

@@ -8,7 +8,7 @@ package enum VerifyVault {
     package struct Request {
         /// Opens, decompresses and identifies every chunk.
         package var readData: Bool
-        /// Share of the packs to read, in percent; all when nil.
+        /// Share of the packs to read, in percent, but one at least; all when nil.
         package var samplePercent: Double?
         /// Compares digests only, for which no key is needed.
         package var withoutKeys: Bool
@@ -35,7 +35,10 @@ package enum VerifyVault {
         } catch let error as VaultError where error.kind == .damaged {
             // The log itself is damaged: that is the finding.
             report.depth = depth(request)
+            report.opened = false
             report.damage = [DamageRow(object: "log", reason: error.message)]
+            report.advice = error.hint.isEmpty ? nil : error.hint
+            report.seconds = MonotonicTime.now() - started
             return report
         }
         let vault = open.vault
@@ -44,25 +47,7 @@ package enum VerifyVault {
         let progress = workplace.progress
         scrubber.shouldStop = { interrupt.isSet }
         scrubber.onBytes = { progress.bytes.add($0, ordering: .relaxed) }
-        let sample = (request.samplePercent ?? 100) / 100
-        let result: ScrubResult
-        if request.withoutKeys {
-            result = try scrubber.checkDigests(sample: sample)
-        } else if request.readData {
-            let reader = try open.reader()
-            var found = try scrubber.checkData(reader, sample: sample)
-            found.damage += try TreeCheck(open, reader).damage()
-            report.treesRead = true
-            result = found
-        } else {
-            var found = try scrubber.checkStructure()
-            // With a key the trees are walked too; without one the structure is what can be seen.
-            if open.hasKeyAtHand {
-                found.damage += try TreeCheck(open, try open.reader()).damage()
-                report.treesRead = true
-            }
-            result = found
-        }
+        let result = try check(request, open, scrubber, &report)
         report.depth = depth(request)
         report.archives = vault.log.archives.count
         report.records = Int(vault.log.count)
@@ -84,8 +69,63 @@ package enum VerifyVault {
         return report
     }
 
+    private static func check(
+        _ request: Request, _ open: OpenVault, _ scrubber: Scrubber, _ report: inout VerifyReport
+    ) throws -> ScrubResult {
+        let sample = (request.samplePercent ?? 100) / 100
+        if request.withoutKeys { return try scrubber.checkDigests(sample: sample) }
+        var found: ScrubResult
+        if isSample(request) {
+            let checked = try checkSample(sample, scrubber, try open.reader())
+            found = checked.found
+            report.packsRead = checked.packsRead
+        } else if request.readData {
+            found = try scrubber.checkData(try open.reader())
+        } else {
+            found = try scrubber.checkStructure()
+        }
+        // With a key the trees are walked too; without one the structure is what can be seen.
+        if request.readData || open.hasKeyAtHand {
+            found.damage += try TreeCheck(open, try open.reader()).damage()
+            report.treesRead = true
+        }
+        return found
+    }
+
+    private static func isSample(_ request: Request) -> Bool {
+        request.readData && !request.withoutKeys && request.samplePercent.map { $0 < 100 } ?? false
+    }
+
     private static func depth(_ request: Request) -> String {
-        request.withoutKeys ? "digests" : request.readData ? "data" : "structure"
+        if isSample(request) { return "sample" }
+        return request.withoutKeys ? "digests" : request.readData ? "data" : "structure"
+    }
+
+    /// The structure of everything, and the data of a share of the packs. Of a small vault chance may choose no pack at
+    /// all: then it is asked again, because a check that read nothing proves nothing.
+    private static func checkSample(
+        _ share: Double, _ scrubber: Scrubber, _ reader: VaultReader
+    ) throws -> (found: ScrubResult, packsRead: Int) {
+        func packs(in result: ScrubResult) -> Set<String> {
+            Set(result.damage.map(\.object).filter { $0.hasPrefix("packs/") })
+        }
+        var whole = try scrubber.checkStructure()
+        // Those with damage are packs too; the check counts the others.
+        let broken = packs(in: whole)
+        whole.packs += broken.count
+        guard whole.packs > 0 else { return (whole, 0) }
+        let raised = max(share, min(1, 1 / Double(whole.packs)))
+        var part = ScrubResult()
+        var attempts = 0
+        // Bounded for the case that a sweep takes all packs away meanwhile.
+        while attempts < 100, part.packs == 0, packs(in: part).isEmpty {
+            part = try scrubber.checkData(reader, sample: raised)
+            attempts += 1
+        }
+        (whole.chunksRead, whole.bytesRead) = (part.chunksRead, part.bytesRead)
+        let known = Set(whole.damage.map(\.object))
+        whole.damage += part.damage.filter { !known.contains($0.object) }
+        return (whole, part.packs + packs(in: part).intersection(broken).count)
     }
 }
 

@@ -1,4 +1,5 @@
 package import Domain
+import Glibc
 import Vault
 
 /// Where an operation works and how it talks back: the vault, this host's state beside it, the key to read with, and
@@ -29,6 +30,14 @@ package struct Workplace: Sendable {
 
     /// What a process does before anything else: no core dumps, no debuggers of the same user, a heap that gives back.
     package static func prepareProcess() throws { try ProcessStart.prepare() }
+
+    /// The store would say of a file that there is no such directory.
+    func checkVaultIsNoFile() throws {
+        var info = stat()
+        guard stat(vaultPath, &info) == 0, info.st_mode & S_IFMT != S_IFDIR else { return }
+        throw OperationError(
+            .noVault, "\(vaultPath) is not a directory", hint: "A vault is a directory; name it with --vault.")
+    }
 }
 
 /// How an operation comes by the reading key.

@@ -4,6 +4,7 @@ import Glibc
 import Logging
 package import Operations
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// The process of the daemon: puts its services together, ends them in order, and turns what goes wrong into a status.
@@ -22,13 +23,17 @@ package struct DaemonProcess: Sendable {
         let notifier = ServiceNotifier(Self.environment)
         var logger = Logger(label: "qalad") { _ in JournalHandler() }
         logger.logLevel = .info
+        let told = LastWords()
         do {
             try Workplace.prepareProcess()
             signal(SIGPIPE, SIG_IGN)
             // Until the policies are read and it is waited for.
             signal(SIGHUP, SIG_IGN)
             try Self.makeFolder(of: socket)
-            let daemon = try await Daemon.start(settings, notifier: notifier) { JournalHandler.write($0) }
+            let daemon = try await Daemon.start(settings, notifier: notifier) { event in
+                told.message.withLock { $0 = event.message }
+                JournalHandler.write(event)
+            }
             var quiet = logger
             quiet.logLevel = .error
             // Trapped before the socket is there: nobody's first reload is lost.
@@ -49,7 +54,9 @@ package struct DaemonProcess: Sendable {
         } catch {
             let failure = error as? any Failure
             let text = [failure?.message ?? "\(error)", failure?.hint ?? ""].filter { !$0.isEmpty }
-            logger.critical("\(text.joined(separator: ". "))")
+            let words = text.joined(separator: ". ")
+            // What the daemon itself told last is not told again.
+            if !told.message.withLock({ $0.hasSuffix(words) }) { logger.critical("\(words)") }
             return failure.map { ExitStatus($0.kind) } ?? .failed
         }
     }
@@ -65,6 +72,11 @@ package struct DaemonProcess: Sendable {
             }
         }
     }
+}
+
+/// What the daemon told last.
+private final class LastWords: Sendable {
+    let message = Mutex("")
 }
 
 /// Executes policies until the group ends; then lets the run that is going come to a point from which it resumes.

@@ -20,6 +20,9 @@ package struct NewVault {
         try Self.checkRoom(in: store)
         let root = try SigningKey(seed: try Secret.random())
         let genesis = try Genesis(suite: suite, rootKey: root.publicKey, created: created)
+        // Before anything is stored: without it nobody could archive into the vault.
+        let host = try HostState(base: stateBase, vaultID: genesis.vaultID)
+        try host.checkWritable()
         let now = WallTime.seconds()
         let kit = try Secret.random()
         func reader(
@@ -48,7 +51,6 @@ package struct NewVault {
             }
             previous = ObjectHasher.digest(of: bytes, suite: suite)
         }
-        let host = try HostState(base: stateBase, vaultID: genesis.vaultID)
         try host.save(
             try WriterIdentity(signingSeed: seed, domain: second.domainID, identity: second.identity))
         self.kit = kit
@@ -95,12 +97,15 @@ extension Vault {
 
     /// Opens the reading key with a passphrase.
     package func unlock(passphrase: [UInt8]) throws(VaultError) -> UnlockedReader {
-        try log.keySet.unlock(passphrase: passphrase, vaultID: vaultID)
+        try tellingLoss { () throws(VaultError) in
+            try log.keySet.unlock(passphrase: passphrase, vaultID: vaultID)
+        }
     }
 
     /// Opens the reading key with the text of a key file or a recovery kit.
     package func unlock(code: [UInt8]) throws(VaultError) -> UnlockedReader {
-        try log.keySet.unlock(secret: try KeyFile.decode(code, vaultID: vaultID), vaultID: vaultID)
+        let secret = try KeyFile.decode(code, vaultID: vaultID)
+        return try tellingLoss { () throws(VaultError) in try log.keySet.unlock(secret: secret, vaultID: vaultID) }
     }
 
     /// Replaces the key set: `change` is asked again when another administrator was faster.
@@ -111,6 +116,7 @@ extension Vault {
             throw VaultError(
                 .notAllowed, "this key may read, but not change keys", hint: "Use an administrator's key.")
         }
+        try host.checkWritable()
         let store = self.store
         let suite = self.suite
         try log.append(signing: unlocked.adminKey, time: WallTime.seconds()) { log throws(VaultError) in

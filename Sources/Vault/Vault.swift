@@ -25,12 +25,11 @@ package final class Vault {
     /// Opens a vault, reads its log, and compares it with the head that this host saw last.
     package init(store: any Store, stateBase: String) throws(VaultError) {
         self.store = store
-        log = try VaultLog(store: store)
+        log = try VaultLog(unread: store)
         host = try HostState(base: stateBase, vaultID: log.vaultID)
-        let pin = try host.pin()
+        let pin = try host.pinIfReadable()
+        try log.readAll(with: LogMemory(host: host, pin: pin))
         if let pin {
-            // Another run of this host may have appended and pinned after the log was read above.
-            if pin.number >= log.count { try log.refresh() }
             guard pin.number < log.count, log.chain[Int(pin.number)] == pin.digest else {
                 throw VaultError(
                     .rolledBack,
@@ -41,14 +40,22 @@ package final class Vault {
             }
         }
         freshnessProven = pin != nil
-        try pinHead()
+        // Who only reads need not leave a trace; who writes asks the state first.
+        if host.denial == nil { try pinHead() }
     }
 
     private init(again old: Vault) throws(VaultError) {
         store = old.store
         host = old.host
         freshnessProven = old.freshnessProven
-        log = try VaultLog(store: old.store)
+        log = try VaultLog(unread: old.store)
+        let seen = old.log.count > 0 ? HostState.Pin(number: old.log.count - 1, digest: old.log.head) : nil
+        try log.readAll(with: LogMemory(host: host, pin: seen))
+        guard old.log.chain.elementsEqual(log.chain.prefix(old.log.chain.count)) else {
+            throw VaultError(
+                .rolledBack, "the log of this vault was cut short or replaced while it was read",
+                hint: "Do not archive here. Compare with the mirror: somebody exchanges the log of this vault.")
+        }
     }
 
     /// The same vault with a log of its own, read to its end now.
@@ -56,6 +63,7 @@ package final class Vault {
 
     func pinHead() throws(VaultError) {
         guard log.count > 0 else { return }
+        log.keepKeySet(host)
         let head = HostState.Pin(number: log.count - 1, digest: log.head)
         // A pin never moves back: another run of this host may have seen more.
         if let pin = try host.pin(), pin.number >= head.number { return }
@@ -64,6 +72,8 @@ package final class Vault {
 
     /// This host's keys for writing, if it is enrolled and not revoked.
     package func writer() throws(VaultError) -> WriterIdentity {
+        try host.checkWritable()
+        if let lost = log.lostKeySet { throw lost.error("whether this host may write cannot be seen") }
         guard let writer = try host.writer() else {
             throw VaultError(
                 .notAllowed, "this host is not enrolled in the vault",
@@ -92,8 +102,16 @@ package final class Vault {
         var manifest: Manifest
     }
 
-    /// The manifests of a domain that commits and deletions named, oldest first.
+    /// The manifests of a domain that commits and deletions named, oldest first; fails when one cannot be read.
     func manifests(of domain: Digest) throws(VaultError) -> [NumberedManifest] {
+        var list: [NumberedManifest] = []
+        for (number, reference) in namedManifests(of: domain) {
+            list.append(NumberedManifest(number: number, manifest: try manifest(reference)))
+        }
+        return list
+    }
+
+    func namedManifests(of domain: Digest) -> [(number: UInt64, reference: ObjectReference)] {
         var named: [(number: UInt64, reference: ObjectReference)] = []
         for archive in log.committed where archive.opening.domain == domain {
             named.append((archive.number, archive.commit.manifest))
@@ -103,17 +121,17 @@ package final class Vault {
             named.append((deletion.number, deletion.body.manifest))
         }
         named.sort { $0.number < $1.number }
-        var list: [NumberedManifest] = []
-        for (number, reference) in named {
-            list.append(NumberedManifest(number: number, manifest: try manifest(reference)))
-        }
-        return list
+        return named
     }
 
     /// The segments that were not replaced by others, oldest first.
     func liveSegmentNames(of domain: Digest) throws(VaultError) -> [Manifest.Segment] {
+        Self.liveSegmentNames(in: try manifests(of: domain))
+    }
+
+    static func liveSegmentNames(in manifests: [NumberedManifest]) -> [Manifest.Segment] {
         var live: [Manifest.Segment] = []
-        for numbered in try manifests(of: domain) {
+        for numbered in manifests {
             for segment in numbered.manifest.segments {
                 live.removeAll { segment.replaced.contains($0.object.digest) || segment.object == $0.object }
                 live.append(segment)
@@ -124,28 +142,42 @@ package final class Vault {
 
     /// The index segments that serve a domain. One that is missing or damaged is rebuilt in memory from footers.
     func liveSegments(of domain: Digest) throws(VaultError) -> [LiveSegment] {
+        let manifests = try manifests(of: domain)
         var opened: [LiveSegment] = []
-        for segment in try liveSegmentNames(of: domain) {
-            let bytes = try segmentBytes(segment.object, domain)
-            let index = try IndexSegment(bytes)
-            guard index.domain == domain else { throw .damaged("an index segment belongs to another domain") }
-            opened.append(LiveSegment(digest: segment.object.digest, segment: index))
+        for segment in Self.liveSegmentNames(in: manifests) {
+            opened.append(try openSegment(segment, domain, manifests))
         }
         return opened
     }
 
+    /// `manifests` are those from whose packs it is made again where need be.
+    func openSegment(
+        _ segment: Manifest.Segment, _ domain: Digest, _ manifests: [NumberedManifest]
+    ) throws(VaultError) -> LiveSegment {
+        let index = try IndexSegment(try segmentBytes(segment.object, domain, manifests))
+        guard index.domain == domain else { throw .damaged("an index segment belongs to another domain") }
+        return LiveSegment(digest: segment.object.digest, segment: index)
+    }
+
     /// The bytes of a segment: this host's copy, the vault's object, or made again from the footers it was made from.
-    private func segmentBytes(_ reference: ObjectReference, _ domain: Digest) throws(VaultError) -> MappedBytes {
-        let path = "\(host.directory)/index/\(reference.digest.hex)"
+    private func segmentBytes(
+        _ reference: ObjectReference, _ domain: Digest, _ manifests: [NumberedManifest]
+    ) throws(VaultError) -> MappedBytes {
+        let path = host.indexPath(reference.digest)
         if let mapped = MappedBytes(path: path), isWhole(mapped, reference) { return mapped }
         let name = Manifest.indexName(reference.digest)
         let bytes: [UInt8]
         if let stored = try? store.object(name, reference, limit: 1 << 32, suite) {
             bytes = stored
         } else {
-            bytes = try rebuildSegment(reference, domain)
+            bytes = try rebuildSegment(reference, domain, manifests)
         }
-        try StateFile.write(path, bytes)
+        do throws(VaultError) {
+            try StateFile.write(path, bytes)
+        } catch {
+            guard host.denial != nil else { throw error }
+            return MappedBytes(bytes)
+        }
         guard let mapped = MappedBytes(path: path), isWhole(mapped, reference) else {
             throw VaultError(.io, "the copy of an index segment at \(path) cannot be read")
         }
@@ -159,8 +191,16 @@ package final class Vault {
 
     /// Makes a segment again, byte for byte, from the footers of the packs that it stands for.
     package func rebuildSegment(_ reference: ObjectReference, _ domain: Digest) throws(VaultError) -> [UInt8] {
+        try rebuildSegment(reference, domain, try manifests(of: domain))
+    }
+
+    /// The digest tells whether all was there that it was made from.
+    private func rebuildSegment(
+        _ reference: ObjectReference, _ domain: Digest, _ manifests: [NumberedManifest]
+    ) throws(VaultError) -> [UInt8] {
         var packs: [PackSummary] = []
-        for pack in try self.packs(behind: reference.digest, domain) {
+        var steps = 0
+        for pack in try self.packs(behind: reference.digest, domain, manifests[...], &steps) {
             packs.append(try readFooter(of: pack))
         }
         let bytes = IndexSegment.encode(domain: domain, packs: packs)

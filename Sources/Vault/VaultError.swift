@@ -38,6 +38,9 @@ package struct VaultError: Failure {
         }
     }
 
+    /// An object is not there, or not as it was stored.
+    var isLoss: Bool { code == .missingObject || code == .damaged || code == .limit }
+
     package static func damaged(_ message: String, hint: String? = nil) -> VaultError {
         VaultError(
             .damaged, message,

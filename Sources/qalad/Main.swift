@@ -23,23 +23,20 @@ struct Qalad: AsyncParsableCommand {
     var policies = Places.policies
 
     @Option(help: "Directory of this host's state.")
-    var state: String?
+    var state = Places.state(isRoot: geteuid() == 0, DaemonProcess.environment)
 
     @Option(help: "Vault for policies that name none.")
-    var vault: String?
+    var vault = Places.vault(isRoot: geteuid() == 0, DaemonProcess.environment)
 
     @Option(help: "Control socket.")
-    var socket: String?
+    var socket = Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
 
     func run() async throws {
         umask(0o077)
         let status = await DaemonProcess(
             settings: .init(
-                statePath: state ?? Places.state(isRoot: geteuid() == 0, DaemonProcess.environment),
-                policyFolder: policies,
-                vaultPath: vault ?? Places.vault(isRoot: geteuid() == 0, DaemonProcess.environment),
-                version: Version.text),
-            socket: socket ?? Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
+                statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text),
+            socket: socket
         ).run()
         if status != .done { throw ExitCode(status.rawValue) }
     }

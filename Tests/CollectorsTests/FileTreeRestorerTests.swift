@@ -80,8 +80,41 @@ struct FileTreeRestorerTests {
         #expect(bench.text("target/d/new") == "nn")
         #expect(bench.text("target/y") == "n")
         #expect(bench.status("target/d")?.st_mode == S_IFDIR | 0o755)
-        #expect(restorer.skippedCount == 3)
-        #expect(restorer.problems.isEmpty)
+        #expect(restorer.skippedCount == 2)
+        #expect(restorer.problems.take().map(\.what) == [.insideNotCreated])
+    }
+
+    @Test("What a restore that was killed left is made anew or completed, and what is another's is left alone")
+    func ended() throws {
+        let bench = try Workbench()
+        try bench.directory("target")
+        try bench.directory("target/d")
+        try bench.file("target/d/half", "")
+        try bench.file("target/d/theirs", "kept")
+        try bench.file("target/d/two", "")
+        try #require(link(bench.place("target/d/two"), bench.place("target/d/names")) == 0)
+        chmod(bench.place("target/d/half"), 0o1000)
+        chmod(bench.place("target/d/two"), 0o1000)
+        chmod(bench.place("target/d"), 0o1700)
+        let restorer = try restorer(bench, .skip)
+        try restore(made(.directory, "d", permissions: 0o750), restorer)
+        for name in ["half", "theirs", "two"] { try restore(made(.file, "d/\(name)", size: 4), restorer) }
+        try restorer.finishDirectories()
+        #expect(bench.text("target/d/half") == "nnnn" && bench.text("target/d/theirs") == "kept")
+        #expect(bench.text("target/d/two")?.isEmpty == true && restorer.skippedCount == 2)
+        #expect(bench.status("target/d")?.st_mode == S_IFDIR | 0o750)
+        #expect(bench.status("target/d/half")?.st_mode != S_IFREG | 0o1000 && restorer.problems.isEmpty)
+    }
+
+    @Test("Until it is finished a file shows that it is not")
+    func mark() throws {
+        let bench = try Workbench()
+        let restorer = try restorer(bench, .refuse)
+        let file = try #require(try restorer.begin(made(.file, "f", size: 2), as: Array("f".utf8)))
+        #expect(bench.status("target/f")?.st_mode == S_IFREG | 0o1000)
+        try [UInt8]("ab".utf8).withUnsafeBytes { try file.write($0, at: 0) }
+        try file.finish()
+        #expect(bench.status("target/f")?.st_mode != S_IFREG | 0o1000 && bench.text("target/f") == "ab")
     }
 
     @Test("Overwrite replaces the name, never the content of another name or the target of a link")

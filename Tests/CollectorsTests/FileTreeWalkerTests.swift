@@ -113,6 +113,51 @@ struct FileTreeWalkerTests {
         }
     }
 
+    @Test("Files of proc and sysfs are read to their end, whatever size they claim, and have not changed by that")
+    func madeUpFiles() throws {
+        let paths = ["/proc/version", "/proc/cpuinfo", "/sys/kernel/uevent_seqnum", "/sys/class/net/lo/mtu"]
+        for path in paths where access(path, R_OK) == 0 {
+            let walker = try FileTreeWalker(WalkOptions(roots: [Array(path.utf8)]))
+            while try walker.next(), walker.entry.kind != .file {}
+            #expect(walker.entry.kind == .file, "\(path)")
+            let claimed = walker.entry.size
+            let file = try walker.open()
+            let size = file.status.size
+            #expect(size > 0 && size != claimed && walker.entry.size == size, "\(path)")
+            #expect(walker.blocks * 512 >= size)
+            var bytes = [UInt8](repeating: 0, count: Int(size) + 10)
+            let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+            #expect(count == Int(size) && bytes[count - 1] == 0x0A, "\(path)")
+            var rest = [UInt8](repeating: 0, count: 100)
+            let tail = try rest.withUnsafeMutableBytes { try file.read(into: $0, at: size - 2) }
+            #expect(tail == 2 && rest[..<2].elementsEqual(bytes[(count - 2)..<count]))
+            let changed = try file.hasChanged()
+            let data = try file.nextData(from: 0)
+            let hole = try file.nextHole(from: 0)
+            #expect(!changed && data == 0 && hole == size)
+        }
+        let walker = try FileTreeWalker(WalkOptions(roots: [Array("/proc/version".utf8)]))
+        while try walker.next(), walker.entry.kind != .file {}
+        let file = try walker.open()
+        var bytes = [UInt8](repeating: 0, count: 4)
+        _ = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+        #expect(bytes.elementsEqual("Linu".utf8))
+    }
+
+    @Test("An empty file of an ordinary file system stays empty")
+    func emptyFile() throws {
+        let bench = try Workbench()
+        try bench.file("f", "")
+        let walker = try FileTreeWalker(WalkOptions(roots: [bench.bytes("f")]))
+        while try walker.next(), walker.entry.kind != .file {}
+        let file = try walker.open()
+        let size = file.status.size
+        #expect(size == 0 && walker.entry.size == 0)
+        var bytes = [UInt8](repeating: 0, count: 1)
+        let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+        #expect(count == 0)
+    }
+
     private func stat(of path: String) -> Glibc.stat? {
         var status = Glibc.stat()
         return lstat(path, &status) == 0 ? status : nil

@@ -1,10 +1,10 @@
 import API
 import ArgumentParser
 import Domain
-import Operations
 import Testing
 
 @testable import Commands
+@testable import Operations
 
 @Suite("Arguments")
 struct ArgumentTests {
@@ -64,6 +64,37 @@ struct ArgumentTests {
         #expect(try session.workplace().vaultPath == "/v")
         let empty = Session(try CommonOptions.parse(["--vault", ""]))
         #expect(throws: CommandError.self) { try empty.workplace() }
+    }
+
+    @Test("Bytes that are not UTF-8 are shown as what they are")
+    func rawText() {
+        #expect(RawText.unreadable(Array("/ə\n".utf8)) == nil)
+        #expect(RawText.unreadable(Array("/ə\n".utf8) + [0xFF, 0x61, 0xC3]) == "/ə\\n\\xFFa\\xC3")
+        #expect(RawText.unreadable([0xED, 0xA0, 0x80]) == "\\xED\\xA0\\x80")
+    }
+
+    @Test("A date or a minute means its last second, and what the calendar lacks means nothing")
+    func times() {
+        #expect(TimeText.parse("2026-11-22T15:51:52Z") == 1_795_362_712)
+        #expect(TimeText.parse("2026-11-22T19:51:52.5+04:00") == 1_795_362_712)
+        #expect(TimeText.parse("2026-11-22T15:51Z") == 1_795_362_719)
+        #expect(TimeText.parse("2026-11-23 06:57") == TimeText.parse("2026-11-23T06:57:59"))
+        #expect(TimeText.parse("2026-11-23") == TimeText.parse("2026-11-23T23:59:59"))
+        #expect(TimeText.parse("2028-02-29") != nil)
+        for text in [
+            "2027-02-29", "2027-02-30", "2027-04-31", "2027-13-01", "2027-00-01", "2027-01-00", "2027-01-01T24:00",
+            "2027-01-01T10:60", "2027-01-01T1:00", "2027-01-01T10:00+25:00", "2027-01-01T10:00+04.00", "2027-01-01T",
+        ] { #expect(TimeText.parse(text) == nil, "\(text)") }
+    }
+
+    @Test("The process is read from the names of temporary files, and from no others")
+    func leftovers() {
+        #expect(StateLeftovers.process(of: "ab.names.17.new") == 17)
+        #expect(StateLeftovers.process(of: "head.17.123.new") == 17)
+        #expect(StateLeftovers.process(of: "ab.17.18446744073709551615.new") == 17)
+        for name in ["ab.names", "ab.new", "ab.names.new", "ab.names.-1.new", "ab.names.0.new", "ab.names.17"] {
+            #expect(StateLeftovers.process(of: name) == nil, "\(name)")
+        }
     }
 
     @Test("The option goes before the policy's vault")

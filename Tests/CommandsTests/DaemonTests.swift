@@ -252,6 +252,21 @@ struct DaemonTests {
         #expect(try desk.start().wait().status == 77)
     }
 
+    @Test("A folder of policies that is missing is told once, and the help gives every default")
+    func missingFolder() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        try FileManager.default.removeItem(at: desk.world.url("policies"))
+        let ended = try desk.start().wait()
+        #expect(ended.status != 0)
+        let lines = ended.errorText.split(separator: "\n").filter { $0.contains(desk.world.path("policies")) }
+        #expect(lines.count == 1, "\(ended.errorText)")
+        let help = try ProcessRunner.run(
+            try #require(daemonBinary), ["--help"], environment: ["HOME": desk.world.folder.path],
+            in: desk.world.folder)
+        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 5)
+    }
+
     @Test("A run that ends with the daemon goes on at the next start, at once and as no failure")
     func orderlyStop() throws {
         let desk = try DaemonWorld(schedule: nil)

@@ -83,7 +83,18 @@ final class RunningProcess {
         self.files = files
     }
 
+    /// A child that nobody waits for would keep those who wait for any child, such as exit tests, from hearing of theirs.
+    deinit {
+        guard !isOver else { return }
+        kill(child, SIGKILL)
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        for file in files { unlink(file) }
+    }
+
     private var peakMemory = 0
+    /// Its number may be another's by now.
+    private var isOver = false
 
     /// Not from `wait4`: that counts what the process was before it became the program.
     private func look() {
@@ -100,7 +111,9 @@ final class RunningProcess {
         (try? String(contentsOfFile: "/proc/\(child)/\(name)", encoding: .utf8)) ?? ""
     }
 
-    func send(_ signal: Int32) { kill(child, signal) }
+    func send(_ signal: Int32) {
+        if !isOver { kill(child, signal) }
+    }
 
     func wait(seconds: Double = 120) throws -> Finished {
         defer { for file in files { unlink(file) } }
@@ -114,6 +127,7 @@ final class RunningProcess {
         let clock = ContinuousClock()
         let end = clock.now + .seconds(seconds)
         var status: Int32 = 0
+        defer { isOver = true }
         while true {
             let found = waitpid(child, &status, WNOHANG)
             if found == child { break }

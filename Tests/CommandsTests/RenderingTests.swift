@@ -65,6 +65,25 @@ struct RenderingTests {
         #expect(Rendering.verified(report, .english).last == "No damage found.")
     }
 
+    @Test("A sample tells what it read of how much; of a vault that does not open there is only the finding")
+    func verification() {
+        var report = VerifyReport()
+        (report.depth, report.packs, report.chunks) = ("sample", 4, 40)
+        report.packsRead = 1
+        (report.chunksRead, report.bytesRead) = (10, 1024)
+        let sample = Rendering.verified(report, .english)
+        #expect(sample.contains("  0 archives, 0 log records, 4 packs, 40 chunks"))
+        #expect(sample.contains("  read, chosen at random: 1 of 4 packs; 10 chunks, 1.00 KiB"))
+        #expect(sample.last == "No damage found; the data of the other packs was not read.")
+        report = VerifyReport()
+        report.opened = false
+        report.damage = [DamageRow(object: "log", reason: "cut short")]
+        let closed = Rendering.verified(report, .english)
+        #expect(closed.first == "Damage found: 1 objects." && closed.count == 4)
+        report.advice = "Do not archive here."
+        #expect(Rendering.verified(report, .english).last == "Do not archive here.")
+    }
+
     @Test("Progress fits its width and estimates only when it can")
     func progress() {
         var snapshot = ProgressSnapshot()

@@ -23,6 +23,9 @@ int tree_open_beneath(int directory, const char *path, int flags);
 // Neither follows a link nor starts an automount.
 int tree_stat_at(int directory, const char *name, struct tree_stat *out);
 int tree_stat_fd(int descriptor, struct tree_stat *out);
+// 1 when the file system makes up the contents of its files while they are read (proc, sysfs and their like), so that the
+// sizes it tells mean nothing; else 0.
+int tree_is_made_up(int descriptor);
 // Fills `buffer` with records of `getdents64`; 0 at the end.
 long tree_list(int directory, void *buffer, size_t size);
 long tree_link_target(int directory, const char *name, void *buffer, size_t size);

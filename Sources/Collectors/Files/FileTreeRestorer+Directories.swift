@@ -15,8 +15,8 @@ extension FileTreeRestorer {
                 hint: "The archive was tampered with or made by another program; do not trust it.")
         }
         if let blocked {
-            if PathOrder.isInside(path, blocked.path) {
-                if blocked.isProblem { report(.insideNotCreated, 0, path) } else { skippedCount += 1 }
+            if PathOrder.isInside(path, blocked) {
+                report(.insideNotCreated, 0, path)
                 return nil
             }
             self.blocked = nil
@@ -118,7 +118,7 @@ extension FileTreeRestorer {
             }
         }
         if status.permissions & 0o700 != 0o700 {
-            let code = tree_set_mode(handle.number, 1, 0o700)
+            let code = tree_set_mode(handle.number, 1, UInt32(MetadataWriter.unfinishedDirectory))
             if code < 0 { throw CollectorError.system(-code, "cannot get access to", path) }
         }
         enter(handle, status, name, path, wanted: wanted, isNew: true)
@@ -134,7 +134,10 @@ extension FileTreeRestorer {
         _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
     ) throws(CollectorError) {
         if options.inPlace || options.conflict != .refuse, case .success(let (handle, status)) = openDirectory(name) {
-            let takesOver = options.conflict == .overwrite
+            // One that a restore made that ended before its time gets what is still owed to it.
+            let isUnfinished =
+                status.userID == account && status.permissions & ~0o2000 == MetadataWriter.unfinishedDirectory
+            let takesOver = options.conflict == .overwrite || isUnfinished
             // Its owner may have closed it to itself; finishing gives it the archived permissions anyway.
             if takesOver, account != 0, status.userID == account, status.permissions & 0o700 != 0o700 {
                 let code = tree_set_mode(handle.number, 1, UInt32(status.permissions | 0o700))
@@ -143,14 +146,15 @@ extension FileTreeRestorer {
             return enter(handle, status, name, path, wanted: takesOver ? wanted : nil, isNew: false)
         }
         let outcome = try create(name, path, unlinksFirst: true) { [directory] name in
-            name.withPointer { mkdirat(directory.number, $0, 0o700) } == 0 ? 0 : errno
+            let mode = mode_t(MetadataWriter.unfinishedDirectory)
+            return name.withPointer { mkdirat(directory.number, $0, mode) } == 0 ? 0 : errno
         }
         switch outcome {
         case .made(.direct(let made)), .made(.replacing(_, let made)): try enterNew(made, path, wanted: wanted)
-        case .left: blocked = (path, options.conflict != .skip)
+        case .left: blocked = path
         case .failed(let number):
             report(.notCreated, number, path)
-            blocked = (path, true)
+            blocked = path
         }
     }
 }

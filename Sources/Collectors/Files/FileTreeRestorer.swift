@@ -18,8 +18,10 @@ package final class FileTreeRestorer {
     package let problems = ProblemLog()
     /// Entries left alone because something existed in their place, under ``ConflictPolicy/skip``.
     package internal(set) var skippedCount = 0
-    /// Entries that got a new name, under ``ConflictPolicy/keepBoth``.
-    package internal(set) var renamedCount = 0
+    /// The name that the last entry got in place of its own, under ``ConflictPolicy/keepBoth``.
+    package private(set) var newName: [UInt8]?
+    /// Whether the last entry, as far as it was begun, is in the target by this restore.
+    package private(set) var isLastRestored = true
 
     let options: RestoreOptions
     let metadata: MetadataWriter
@@ -33,8 +35,8 @@ package final class FileTreeRestorer {
     var currentPath: [UInt8] = []
     /// The current directory, and the name of the entry at hand in it.
     var directory: DirectoryHandle
-    /// A directory that could not be made or was skipped: what is in it cannot be restored either.
-    var blocked: (path: [UInt8], isProblem: Bool)?
+    /// A directory that could not be made, or in whose place something else was left: what is in it cannot be restored.
+    var blocked: [UInt8]?
     private var sources: [FileIdentity: Source] = [:]
     var temporaryCount = 0
 
@@ -65,6 +67,11 @@ package final class FileTreeRestorer {
         self.options = options
         let isNew = try Self.makeTarget(options.target)
         let number = CName(options.target).withPointer { tree_open(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
+        guard number != -ENOTDIR else {
+            throw CollectorError(
+                .invalidInput, "the target \(CollectorError.displayPath(options.target)) is not a directory",
+                hint: "Name a directory, or a path where there is nothing yet.")
+        }
         guard number >= 0 else { throw CollectorError.system(-number, "cannot open the target", options.target) }
         target = DirectoryHandle(Descriptor(number))
         directory = target
@@ -103,6 +110,8 @@ package final class FileTreeRestorer {
     /// Throws `.conflict` under ``ConflictPolicy/refuse``, `.unsafePath` for a path that could leave the target, and
     /// for errors that concern the whole restore, such as a full disk.
     package func begin(_ entry: Entry, as path: [UInt8]) throws(CollectorError) -> RestoringFile? {
+        newName = nil
+        isLastRestored = true
         guard let name = try enterParent(of: path) else { return nil }
         let wanted = MetadataWriter.Wanted(entry, owners: &owners)
         switch entry.kind {
@@ -121,6 +130,8 @@ package final class FileTreeRestorer {
     package func linkIfKnown(_ entry: Entry, as path: [UInt8]) throws(CollectorError) -> Bool {
         let key = FileIdentity(device: entry.device, inode: entry.inode)
         guard entry.linkCount > 1, entry.kind != .directory, let source = sources[key] else { return false }
+        newName = nil
+        isLastRestored = true
         guard let name = try enterParent(of: path) else { return true }
         sources[key]?.remaining -= 1
         if source.remaining <= 1 { sources[key] = nil }
@@ -158,7 +169,15 @@ package final class FileTreeRestorer {
         if code < 0 { throw CollectorError.system(-code, "cannot sync the file system of", options.target) }
     }
 
+    func leave() {
+        skippedCount += 1
+        isLastRestored = false
+    }
+
+    func rename(to name: CName) { newName = Array(name.bytes) }
+
     func report(_ what: FileProblem.What, _ number: Int32, _ path: [UInt8]) {
+        if [.notCreated, .insideNotCreated, .kindConflict].contains(what) { isLastRestored = false }
         problems.add(FileProblem(path: path, what: what, systemError: number))
     }
 }
@@ -170,7 +189,7 @@ extension FileTreeRestorer {
         _ entry: Entry, _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
     ) throws(CollectorError) -> RestoringFile? {
         let top = frames[frames.count - 1]
-        let mode = top.isPrivate ? UInt32(entry.permissions & 0o777) : 0o600
+        let mode = UInt32(MetadataWriter.unfinished)
         var number: Int32 = -1
         let outcome = try create(name, path, unlinksFirst: entry.linkCount > 1) { [directory] name in
             number = name.withPointer {
@@ -259,7 +278,9 @@ extension FileTreeRestorer {
         case .blockDevice: type = S_IFBLK
         case .file, .directory: return EINVAL
         }
-        let code = name.withPointer { mknodat(directory, $0, type | 0o600, dev_t(entry.deviceNumber)) }
+        let code = name.withPointer {
+            mknodat(directory, $0, type | mode_t(MetadataWriter.unfinished), dev_t(entry.deviceNumber))
+        }
         return code == 0 ? 0 : errno
     }
 
@@ -281,26 +302,42 @@ extension FileTreeRestorer {
         var path = records.path(of: source.record)
         if !path.isEmpty { path.append(0x2F) }
         path += source.name.bytes
-        let flags = tree_path_only | O_NOFOLLOW
-        var number: Int32 = CName(path).withPointer { tree_open_beneath(target.number, $0, flags) }
+        switch reach(path, tree_path_only) {
+        case .failure(let error): return .failure(error)
+        case .success(let descriptor):
+            switch FileStatus.of(descriptor.number) {
+            case .failure(let error): return .failure(error)
+            case .success(let status):
+                guard status.identity == source.identity else { return .failure(SystemError(number: ESTALE)) }
+                return .success(descriptor)
+            }
+        }
+    }
+
+    /// Opens what has the path `path` below the target, however long that is, and never through a link.
+    private func reach(_ path: [UInt8], _ flags: Int32) -> Result<Descriptor, SystemError> {
+        var number: Int32 = CName(path).withPointer { tree_open_beneath(target.number, $0, flags | O_NOFOLLOW) }
         if number == -ENAMETOOLONG || number == -ENOSYS {
             var parent = target
-            for name in path[..<(path.lastIndex(of: 0x2F) ?? 0)].split(separator: 0x2F) {
+            let names = path.split(separator: 0x2F)
+            for name in names.dropLast() {
                 let next = CName(name).withPointer {
                     tree_open(parent.number, $0, tree_path_only | O_DIRECTORY | O_NOFOLLOW, 0)
                 }
                 guard next >= 0 else { return .failure(SystemError(number: -next)) }
                 parent = DirectoryHandle(Descriptor(next))
             }
-            number = source.name.withPointer { tree_open(parent.number, $0, flags, 0) }
+            number = CName(names.last ?? []).withPointer { tree_open(parent.number, $0, flags | O_NOFOLLOW, 0) }
         }
-        guard number >= 0 else { return .failure(SystemError(number: -number)) }
-        let descriptor = Descriptor(number)
-        switch FileStatus.of(number) {
-        case .failure(let error): return .failure(error)
-        case .success(let status):
-            guard status.identity == source.identity else { return .failure(SystemError(number: ESTALE)) }
-            return .success(descriptor)
+        return number >= 0 ? .success(Descriptor(number)) : .failure(SystemError(number: -number))
+    }
+
+    /// Calls `body` with a descriptor for reading what has the path `path`, as it was written, below the target; -1 where it
+    /// cannot be opened.
+    package func read<R>(_ path: [UInt8], _ body: (Int32) throws -> R) rethrows -> R {
+        switch reach(path, O_RDONLY | O_NONBLOCK) {
+        case .failure: return try body(-1)
+        case .success(let descriptor): return try body(descriptor.number)
         }
     }
 }

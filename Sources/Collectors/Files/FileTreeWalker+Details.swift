@@ -59,6 +59,9 @@ extension FileTreeWalker {
 
     /// Opens the current entry, a regular file, for reading. `.changed` when its name now stands for something else,
     /// `.notFound` when it vanished; the caller decides whether that stops it and records the problem.
+    ///
+    /// Where contents are made up while they are read (proc, sysfs) the size that `stat` told means nothing: the file is read
+    /// to its end here, and from then on the entry has the size of that.
     package func open() throws(CollectorError) -> OpenFile {
         guard entry.kind == .file else {
             throw CollectorError(.invalidInput, "\(entry.displayPath) is not a regular file")
@@ -76,8 +79,23 @@ extension FileTreeWalker {
                         .changed, "\(entry.displayPath) became something else before it was opened",
                         hint: "Try again when nothing changes the tree.")
                 }
-                return OpenFile(descriptor: descriptor, path: entry.path, status: status)
+                guard isMadeUp(descriptor.number) else {
+                    return OpenFile(descriptor: descriptor, path: entry.path, status: status)
+                }
+                let content = try OpenFile.everything(in: descriptor.number, entry.path)
+                entry.size = UInt64(content.count)
+                // No holes: the blocks that such a file claims mean nothing either.
+                blocks = (entry.size + 511) / 512
+                return OpenFile(descriptor: descriptor, path: entry.path, status: status, content: content)
             }
         }
+    }
+
+    /// Asked once for each file system, not for each file.
+    private func isMadeUp(_ descriptor: Int32) -> Bool {
+        if let known = lastAsked, known.device == entry.device { return known.isMadeUp }
+        let isMadeUp = tree_is_made_up(descriptor) == 1
+        lastAsked = (entry.device, isMadeUp)
+        return isMadeUp
     }
 }

@@ -18,7 +18,7 @@ package final class FileTreeWalker {
     /// ``loadDetails()``.
     package internal(set) var entry: Entry
     /// Blocks of 512 bytes that the current entry occupies: less than its size says that there are holes.
-    package private(set) var blocks: UInt64 = 0
+    package internal(set) var blocks: UInt64 = 0
     /// The roots in use: resolved and merged, relative to `/`.
     package let roots: [[UInt8]]
     package let problems = ProblemLog()
@@ -49,6 +49,8 @@ package final class FileTreeWalker {
     private var descends = false
     private var hasStarted = false
     var linkBuffer: [UInt8] = []
+    /// The file system that was asked last whether it makes its contents up.
+    var lastAsked: (device: UInt64, isMadeUp: Bool)?
     private var seek = Seek()
 
     /// The way to the path after which a resumed walk begins.

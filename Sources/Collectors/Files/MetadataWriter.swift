@@ -5,7 +5,8 @@ import Glibc
 /// Gives restored objects their owner, attributes, permissions and times.
 ///
 /// The order is what makes the result right: a change of owner clears capabilities and the set-id bits, so it comes
-/// first; permissions rewrite the mask of an ACL, so ACLs follow them; the time comes last. Works on descriptors only.
+/// first. Permissions come last: they take away the mark of an unfinished object (``unfinished``), and what they give the
+/// mask of an ACL is what the archived ACL has there. Works on descriptors only.
 /// What cannot be set becomes a problem. For use by any thread.
 struct MetadataWriter: Sendable {
     /// The object and how it looks now.
@@ -30,6 +31,12 @@ struct MetadataWriter: Sendable {
         var attributes: [ExtendedAttribute]
     }
 
+    /// Permissions of a file or node until its restore is finished: those of nobody, and the sticky bit, which no system
+    /// gives a file. Whoever restores again knows by them what an ended restore left, and makes it anew.
+    static let unfinished: UInt16 = 0o1000
+    /// The same of a directory.
+    static let unfinishedDirectory: UInt16 = 0o1700
+
     let restoresOwnership: Bool
     let problems: ProblemLog
 
@@ -39,13 +46,13 @@ struct MetadataWriter: Sendable {
     func apply(_ wanted: Wanted, to object: Object, path: [UInt8]) {
         let kept = applyOwner(wanted, to: object, path: path)
         if !object.isNew { removeForeignAttributes(wanted, of: object, path: path) }
-        for attribute in wanted.attributes where !Self.isACL(attribute) { set(attribute, on: object, path: path) }
-        if wanted.kind != .symlink {
-            applyPermissions(wanted, to: object, keepsUser: kept.user, keepsGroup: kept.group, path: path)
-            if object.isNew, object.mayHaveInheritedACL { removeInheritedACLs(wanted, of: object, path: path) }
-            for attribute in wanted.attributes where Self.isACL(attribute) { set(attribute, on: object, path: path) }
+        for attribute in wanted.attributes { set(attribute, on: object, path: path) }
+        if object.isNew, object.mayHaveInheritedACL, wanted.kind != .symlink {
+            removeInheritedACLs(wanted, of: object, path: path)
         }
         applyTime(wanted, to: object, path: path)
+        guard wanted.kind != .symlink else { return }
+        applyPermissions(wanted, to: object, keepsUser: kept.user, keepsGroup: kept.group, path: path)
     }
 
     // MARK: Owner and permissions
@@ -80,9 +87,11 @@ struct MetadataWriter: Sendable {
         if !keepsUser { permissions &= ~0o4000 }
         if !keepsGroup, !isDirectory { permissions &= ~0o2000 }
         if permissions != wanted.permissions, !restoresOwnership { add(.permissionsNotSet, 0, path) }
-        // A change of owner may have cleared bits that the status still shows.
-        let mayHaveLostBits = object.status.permissions & 0o6000 != 0
-        if permissions == object.status.permissions, !mayHaveLostBits { return }
+        // A change of owner may have cleared bits that the status still shows, and an ACL changed others.
+        let mayHaveChanged =
+            object.status.permissions & 0o6000 != 0 || object.mayHaveInheritedACL
+            || wanted.attributes.contains(where: Self.isACL)
+        if permissions == object.status.permissions, !mayHaveChanged { return }
         let code = tree_set_mode(object.descriptor, object.isPath ? 1 : 0, UInt32(permissions))
         if code < 0 { return add(.permissionsNotSet, -code, path) }
         guard permissions & 0o2000 != 0, case .success(let now) = FileStatus.of(object.descriptor) else { return }

@@ -24,6 +24,11 @@ extension FileTreeRestorer {
         let code = make(name)
         if code == 0 { return .made(.direct(name)) }
         guard code == EEXIST else { return try failure(code, path) }
+        if options.conflict != .refuse, removeUnfinished(name) {
+            let code = make(name)
+            if code == 0 { return .made(.direct(name)) }
+            if code != EEXIST { return try failure(code, path) }
+        }
         switch options.conflict {
         case .refuse:
             throw CollectorError(
@@ -31,14 +36,14 @@ extension FileTreeRestorer {
                 hint: "Restore into an empty directory, or say what to do with --conflict skip, overwrite or keep-both."
             )
         case .skip:
-            skippedCount += 1
+            leave()
             return .left
         case .keepBoth:
             for attempt in 1...Self.attemptLimit {
                 let other = Self.secondName(for: name, attempt)
                 let code = make(other)
                 if code == 0 {
-                    renamedCount += 1
+                    rename(to: other)
                     return .made(.direct(other))
                 }
                 if code != EEXIST { return try failure(code, path) }
@@ -46,6 +51,16 @@ extension FileTreeRestorer {
             return .failed(EEXIST)
         case .overwrite: return try replace(name, path, unlinksFirst: unlinksFirst, make)
         }
+    }
+
+    /// Removes what a restore of this account that ended before its time left under `name`: such a file has no content of its
+    /// own, and nobody could read it.
+    private func removeUnfinished(_ name: CName) -> Bool {
+        guard case .success(let status) = name.withPointer({ FileStatus.of($0, in: directory.number) }),
+            status.kind != .directory, status.kind != .symlink, status.permissions == MetadataWriter.unfinished,
+            status.userID == account, status.linkCount == 1
+        else { return false }
+        return name.withPointer { unlinkat(directory.number, $0, 0) } == 0
     }
 
     private func replace(

@@ -1,7 +1,7 @@
 /// Dates of the Gregorian calendar as arithmetic on days since 1970-01-01, without tables.
 ///
 /// Valid for the years -10^9 to 10^9; months and days beyond their usual range carry into what is above them.
-enum CivilDate {
+package enum CivilDate {
     /// Days from 0000-03-01, with which the years of this arithmetic begin, to 1970-01-01.
     private static let daysToEpoch = 719_468
     private static let daysInFourCenturies = 146_097
@@ -28,7 +28,7 @@ enum CivilDate {
         )
     }
 
-    static func daysInMonth(year: Int, month: Int) -> Int {
+    package static func daysInMonth(year: Int, month: Int) -> Int {
         switch month {
         case 2: isLeap(year) ? 29 : 28
         case 4, 6, 9, 11: 30

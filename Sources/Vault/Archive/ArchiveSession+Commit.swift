@@ -240,7 +240,8 @@ extension ArchiveSession {
         let fates = try vault.fates(of: writer.domain)
         var rows: [PackSummary] = []
         var replaced: [Digest] = []
-        if joining, liveSegments.count >= 8 {
+        // A segment that takes the place of others must say all that they say, also in the eyes of who sees more manifests.
+        if joining, lostManifests.isEmpty, liveSegments.count >= 8 {
             for joined in liveSegments where joined.segment.count <= 1 << 18 {
                 replaced.append(joined.digest)
                 rows += try vault.summaries(of: joined, fates)

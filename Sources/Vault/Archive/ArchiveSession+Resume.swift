@@ -97,6 +97,8 @@ extension ArchiveSession {
     /// Puts the members of groups where the next file with the same content finds them.
     private func remember(_ entries: [PackEntry]) throws(VaultError) {
         for entry in entries where entry.kind == .group {
+            // A pack may be named while the segment that knew it cannot be found: then nobody else finds its groups either.
+            guard lostManifests.isEmpty || chunks.contains(entry.chunkID) else { continue }
             for (index, member) in entry.members.enumerated() {
                 if members.mustSpill { try members.spill(resolve) }
                 members.insert(member, group: .known(entry.chunkID), index: index)

@@ -58,6 +58,15 @@ package final class ArchiveSession {
     let identities: SealingPool.Identities
     let chunker: Chunker
     let liveSegments: [LiveSegment]
+    /// Manifests that are missing or damaged. What they named does not count as held, and is stored again.
+    ///
+    /// That an archive made meanwhile is readable, and that none becomes unreadable later, stands on four things. It refers only to
+    /// chunks that the segments above name or that it stored itself: what an earlier run left is used only where all of it
+    /// is in them. Its own segment stands for its own packs and replaces none: who sees the lost manifest, or sees it
+    /// again, reads the same index as if two runs had stored the same chunks beside each other. What was condemned or deleted is
+    /// told by sweep lists, which are all read or the run fails. And while a manifest is lost nothing of its domain is
+    /// condemned or deleted, because whoever decides that reads all of them.
+    let lostManifests: [String]
     /// Condemned before this session, or deleted: nothing new may refer to what only they hold.
     let absentPacks: Set<Digest>
 
@@ -200,18 +209,22 @@ package final class ArchiveSession {
             // What may be referred to is decided by the log up to the open record: only now it is known.
             if vault.log.sessions[takenOver]?.ending != .running { interrupted = nil }
             absentPacks = try vault.absentPacks(for: id, in: writer.domain)
-            liveSegments = try vault.liveSegments(of: writer.domain)
+            let found = try vault.findableSegments(of: writer.domain)
+            liveSegments = found.segments
+            lostManifests = found.lostManifests
+            // Its pages may refer to what cannot be found any more, and it is not worth asking for each.
+            if !lostManifests.isEmpty { interrupted = nil }
             chunks = ChunkIndex(segments: liveSegments.map(\.segment), absent: absentPacks)
             members = try MemberIndex(
                 directory: "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))", chunks: chunks)
             let settings = PackWriter.Settings(
                 suite: vault.suite, domain: writer.domain, session: sessionKey, level: options.level,
                 packBytes: options.packBytes)
-            base = Self.loadBase(vault, source)
+            base = Self.loadBase(vault, source, wholeIn: lostManifests.isEmpty ? nil : chunks)
             old = try OldTree(base: base?.reader, journal: interrupted?.journal)
             changes = ChangeDetector(
                 try OldTree(
-                    base: Self.loadBase(vault, source)?.reader,
+                    base: base == nil ? nil : Self.loadBase(vault, source)?.reader,
                     journal: try interrupted?.journal.reopened(vault.vaultID)))
             resumed = interrupted.map { ($0.session, $0.journal.checkpoint.partial) }
             pool = try SealingPool(
@@ -252,11 +265,15 @@ package final class ArchiveSession {
         return hashers
     }
 
-    private static func loadBase(_ vault: Vault, _ source: Digest) -> BaseTree? {
+    /// With `chunks`, only a tree of which they hold everything.
+    private static func loadBase(
+        _ vault: Vault, _ source: Digest, wholeIn chunks: ChunkIndex? = nil
+    ) -> BaseTree? {
         guard let reader = TreeCacheReader(path: vault.host.treePath(source), vaultID: vault.vaultID),
             vault.log.sessions[reader.session]?.ending == .committed, vault.log.disposed[reader.session] == nil,
             let found = reader.summarize()
         else { return nil }
+        if let chunks, !reader.isWhole(in: chunks) { return nil }
         return BaseTree(reader: reader, pages: Set(found.pages), summary: found.summary)
     }
 

@@ -23,24 +23,99 @@ package struct WriterIdentity: Sendable {
 //   head            the newest log record seen: what proves later that the log was not cut
 //   trees/          the newest tree of each source      sessions/   locks and journals of runs
 //   index/          copies of index segments            members/    which small files are stored
+//   keys/           a copy of the newest key set
 //
 // Everything but `writer` is a cache. All of it is 0700/0600 and none of it opens an archive.
+//
+// Where it cannot be written, for want of rights or because the file system is read-only, the vault can still be read: what
+// is here is used, and what a reader would keep lives in a directory for temporary files until it ends.
 package final class HostState: Sendable {
     private static let writerMagic = Array("QALAHOST".utf8)
 
     package let directory: String
     package let vaultID: Digest
+    /// Why this host can keep nothing: whoever would write to the vault fails with this, and readers go on.
+    package let denial: VaultError?
+    /// Stands in for `directory` where that cannot be written; removed with this object.
+    private let scratch: String?
 
     /// The state for one vault under `base`, made when missing.
     package init(base: String, vaultID: Digest) throws(VaultError) {
-        directory = "\(base)/\(vaultID.hex.prefix(32))"
+        let directory = "\(base)/\(vaultID.hex.prefix(32))"
+        self.directory = directory
         self.vaultID = vaultID
-        for part in ["trees", "sessions", "index", "members", "catalog"] {
-            try StateFile.makeDirectory("\(directory)/\(part)")
+        let denial = try Self.denial(of: directory)
+        self.denial = denial
+        scratch = denial == nil ? nil : Self.makeScratch(for: directory)
+    }
+
+    deinit {
+        guard let scratch else { return }
+        for part in ["index", "catalog"] {
+            for name in (try? StateFile.list("\(scratch)/\(part)")) ?? [] { unlink("\(scratch)/\(part)/\(name)") }
+            rmdir("\(scratch)/\(part)")
+        }
+        rmdir(scratch)
+    }
+
+    private static func denial(of directory: String) throws(VaultError) -> VaultError? {
+        do throws(VaultError) {
+            for part in ["trees", "sessions", "index", "members", "catalog", "keys"] {
+                try StateFile.makeDirectory("\(directory)/\(part)")
+                try StateFile.checkWritable("\(directory)/\(part)")
+            }
+            try StateFile.checkWritable(directory)
+            return nil
+        } catch {
+            guard error.code == .notAllowed else { throw error }
+            return error
         }
     }
 
-    package var catalogDirectory: String { "\(directory)/catalog" }
+    /// With links to the catalog of the state, so that it is searched as far as it goes. Nil where there is no place: then
+    /// what needs none works.
+    private static func makeScratch(for directory: String) -> String? {
+        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(base)/qala-state-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { return nil }
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        for part in ["index", "catalog"] { mkdir("\(path)/\(part)", 0o700) }
+        guard let resolved = realpath("\(directory)/catalog", nil) else { return path }
+        defer { free(resolved) }
+        let catalog = String(cString: resolved)
+        for name in (try? StateFile.list(catalog)) ?? [] {
+            symlink("\(catalog)/\(name)", "\(path)/catalog/\(name)")
+        }
+        return path
+    }
+
+    /// Fails where this host can keep nothing: who appends to the log must remember its head.
+    func checkWritable() throws(VaultError) {
+        if let denial { throw denial }
+    }
+
+    package var catalogDirectory: String { "\(scratch ?? directory)/catalog" }
+    func indexPath(_ segment: Digest) -> String { "\(scratch ?? directory)/index/\(segment.hex)" }
+
+    // MARK: Copies of key sets
+
+    private func keySetPath(_ digest: Digest) -> String { "\(directory)/keys/\(digest.hex)" }
+
+    /// This host's copy of a key set, if it is what the log names.
+    func keySet(_ reference: ObjectReference, _ suite: HashSuite) -> [UInt8]? {
+        guard let bytes = try? StateFile.read(keySetPath(reference.digest), limit: KeySet.maximumBytes),
+            ObjectReference(of: bytes, suite: suite) == reference
+        else { return nil }
+        return bytes
+    }
+
+    /// Keeps a copy of the newest key set and lets go of those before it. Only a precaution: what goes wrong is passed over.
+    func keep(_ newest: ObjectReference, before: [ObjectReference], _ bytes: () throws(VaultError) -> [UInt8]) {
+        let path = keySetPath(newest.digest)
+        guard denial == nil, access(path, F_OK) != 0 else { return }
+        do throws(VaultError) { try StateFile.write(path, try bytes()) } catch { return }
+        for old in before where old != newest { unlink(keySetPath(old.digest)) }
+    }
 
     package func writer() throws(VaultError) -> WriterIdentity? {
         guard var bytes = try StateFile.read("\(directory)/writer", limit: 4096) else { return nil }
@@ -78,6 +153,16 @@ package final class HostState: Sendable {
         let parts = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
         guard parts.count == 2, let number = UInt64(parts[0]), let digest = Digest(hex: parts[1]) else { return nil }
         return Pin(number: number, digest: digest)
+    }
+
+    /// What is known of the log where this state can be read; where it cannot, this host knows no more than a stranger.
+    func pinIfReadable() throws(VaultError) -> Pin? {
+        do throws(VaultError) {
+            return try pin()
+        } catch {
+            guard denial != nil, error.code == .notAllowed else { throw error }
+            return nil
+        }
     }
 
     package func save(_ pin: Pin) throws(VaultError) {

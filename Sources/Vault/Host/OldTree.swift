@@ -118,6 +118,20 @@ final class OldTree {
 }
 
 extension TreeCacheReader {
+    /// Whether all pages, and all chunks that they refer to, are in the index.
+    func isWhole(in chunks: ChunkIndex) -> Bool {
+        rewind()
+        defer { rewind() }
+        guard let decompressor = try? Decompressor() else { return false }
+        while let frame = next(), frame.kind != .end {
+            guard frame.kind == .page else { continue }
+            guard chunks.contains(frame.id), let bytes = try? frame.plain(decompressor),
+                let page = try? PageCursor(bytes), page.chunks.allSatisfy(chunks.contains)
+            else { return false }
+        }
+        return true
+    }
+
     /// The ids of all pages and the summary at the end; nil when the file has no end.
     func summarize() -> (pages: [Digest], summary: TreeSummary)? {
         rewind()

@@ -5,10 +5,15 @@ import Glibc
 /// one rule they share is: complete under their final name, or not there.
 package enum StateFile {
     static func failure(_ what: String, _ path: String) -> VaultError {
-        let code = errno
+        let number = errno
+        let code: VaultError.Code =
+            switch number {
+            case ENOSPC, EDQUOT: .noSpace
+            case EACCES, EPERM, EROFS: .notAllowed
+            default: .io
+            }
         return VaultError(
-            code == ENOSPC || code == EDQUOT ? .noSpace : .io,
-            "\(what) \(path) failed: \(String(cString: strerror(code)))",
+            code, "\(what) \(path) failed: \(String(cString: strerror(number)))",
             hint: "Check the disk and the rights of the host state directory (--state or QALA_STATE).")
     }
 
@@ -19,6 +24,11 @@ package enum StateFile {
             made += "/" + part
             guard mkdir(made, 0o700) == 0 || errno == EEXIST || errno == EISDIR else { throw failure("making", made) }
         }
+    }
+
+    /// Fails when nothing can be made in a directory.
+    static func checkWritable(_ path: String) throws(VaultError) {
+        guard access(path, W_OK | X_OK) == 0 else { throw failure("writing to", path) }
     }
 
     /// Nil when there is no such file.

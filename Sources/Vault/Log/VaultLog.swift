@@ -64,7 +64,11 @@ package final class VaultLog {
     package private(set) var count: UInt64 = 0
     /// Digest of the newest record, the vault id before the first.
     package private(set) var head: Digest
-    package private(set) var keySet: KeySet
+    /// In force; while that one is lost, the newest before it that could be read.
+    package internal(set) var keySet: KeySet
+    /// The key set in force, if it is missing or damaged and this host has no copy. See `VaultLog+Keys.swift`.
+    package internal(set) var lostKeySet: LostKeySet?
+    private(set) var memory: LogMemory?
     /// Archives that were not disposed.
     package private(set) var archives: [ArchiveRecord] = []
     /// All that were ever committed, oldest first.
@@ -79,11 +83,17 @@ package final class VaultLog {
     /// Digest of each record in order, to compare with pinned heads.
     package private(set) var chain: [Digest] = []
     /// Every key set the log ever named.
-    package private(set) var keySets: [ObjectReference] = []
+    package internal(set) var keySets: [ObjectReference] = []
 
     /// Opens the log of an existing vault and reads it to its end.
     package convenience init(store: any Store) throws(VaultError) {
         try self.init(unread: store)
+        try readAll()
+    }
+
+    /// Reads an unread log to its end. With `memory`, the caller must compare its pin with the chain afterwards.
+    func readAll(with memory: LogMemory? = nil) throws(VaultError) {
+        self.memory = memory
         try refresh()
         guard count > 0 else { throw .damaged("the log of \(store.describe) has no first record") }
         try checkNothingFollows()
@@ -128,6 +138,8 @@ package final class VaultLog {
     ) throws(VaultError) -> UInt64 {
         while true {
             try refresh()
+            // Who cannot see the keys in force may write a record that everybody else refuses, and that would end the log.
+            if let lost = lostKeySet { throw lost.error("nothing can be added to the log") }
             let record = LogRecord(
                 number: count, previous: head, signer: key.publicKey, time: time, body: try build(self))
             try check(record)
@@ -229,33 +241,27 @@ package final class VaultLog {
         sessions.values.filter { $0.ending == .running && $0.opening.domain == domain }.map(\.age).min()
     }
 
-    private func adopt(_ reference: ObjectReference) throws(VaultError) {
-        let bytes = try store.object("keys/\(reference.digest.hex)", reference, limit: KeySet.maximumBytes, suite)
-        let next = try KeySet.decode(bytes, suite: suite)
-        guard next.generation == keySet.generation + 1 else {
-            throw .damaged("the key set of log record \(count) does not follow the one before")
-        }
-        keySet = next
-        keySets.append(reference)
-    }
-
     /// Whether the signer may write this record now.
     private func check(_ record: LogRecord) throws(VaultError) {
-        func refuse(_ why: String) -> VaultError { .damaged("log record \(record.number) \(why)") }
+        let lost = lostKeySet.map { "; \($0.object), which might tell otherwise, is lost" } ?? ""
+        func refuse(_ why: String) -> VaultError { .damaged("log record \(record.number) \(why)\(lost)") }
+        try checkKeysAreKnown(at: record.number)
         switch record.body {
         case .key:
             let entitled =
                 record.number == 0
-                ? record.signer == genesis.rootKey : keySet.isAdministrator(record.signer)
+                ? record.signer == genesis.rootKey : isAdministrator(record.signer, at: record.number)
             guard entitled else { throw refuse("changes keys without the right to") }
         case .open(let opening):
-            guard record.number > 0, let writer = keySet.writer(record.signer), writer.state == .active else {
-                throw refuse("is signed by no writer of this vault")
-            }
-            guard writer.domainID == opening.domain,
-                keySet.domain(opening.domain, generation: opening.generation) != nil
-            else {
-                throw refuse("opens a session in a domain that is not its writer's")
+            if !isVouchedFor(record.number) {
+                guard record.number > 0, let writer = keySet.writer(record.signer), writer.state == .active else {
+                    throw refuse("is signed by no writer of this vault")
+                }
+                guard writer.domainID == opening.domain,
+                    keySet.domain(opening.domain, generation: opening.generation) != nil
+                else {
+                    throw refuse("opens a session in a domain that is not its writer's")
+                }
             }
             guard sessions[opening.session] == nil else { throw refuse("opens a session twice") }
         case .checkpoint(let session, let number, _):
@@ -266,10 +272,10 @@ package final class VaultLog {
         case .commit(let commit): try checkOwner(record, commit.session)
         case .abort(let session): try checkOwner(record, session)
         case .fence, .condemn, .delete:
-            guard keySet.isAdministrator(record.signer) else { throw refuse("sweeps without the right to") }
+            guard isAdministrator(record.signer, at: record.number) else { throw refuse("sweeps without the right to") }
             try checkSweep(record, refuse)
         case .dispose, .hold, .release:
-            guard keySet.isAdministrator(record.signer) else {
+            guard isAdministrator(record.signer, at: record.number) else {
                 throw refuse("decides on archives without the right to")
             }
             try checkAct(record, refuse)
@@ -283,7 +289,9 @@ package final class VaultLog {
                 throw refuse("fences a session that is not running")
             }
         case .condemn(let domain, _):
-            guard keySet.domains.contains(where: { $0.id == domain }) else { throw refuse("names no domain") }
+            guard isVouchedFor(record.number) || keySet.domains.contains(where: { $0.id == domain }) else {
+                throw refuse("names no domain")
+            }
         case .delete(let deletion):
             guard let condemnation = condemnations.first(where: { $0.number == deletion.condemned }),
                 condemnation.deletion == nil
@@ -298,7 +306,9 @@ package final class VaultLog {
     private func checkAct(_ record: LogRecord, _ refuse: (String) -> VaultError) throws(VaultError) {
         func isArchive(_ id: Digest) -> Bool { sessions[id]?.ending == .committed && disposed[id] == nil }
         func check(_ approval: ActApproval, _ message: [UInt8]) throws(VaultError) {
-            guard approval.requester != record.signer, keySet.isAdministrator(approval.requester) else {
+            guard approval.requester != record.signer,
+                isAdministrator(approval.requester, at: record.number)
+            else {
                 throw refuse("stands on one administrator where two are needed")
             }
             guard
@@ -339,7 +349,7 @@ package final class VaultLog {
         guard known.ending == .running else {
             throw .damaged("log record \(record.number) follows the end of its session")
         }
-        guard keySet.writer(record.signer)?.state == .active else {
+        guard isVouchedFor(record.number) || keySet.writer(record.signer)?.state == .active else {
             throw .damaged("log record \(record.number) is signed by a revoked writer")
         }
     }

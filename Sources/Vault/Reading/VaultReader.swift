@@ -49,7 +49,7 @@ package final class VaultReader: @unchecked Sendable {
         let key = DomainKey(id: id, generation: generation)
         return try monitor.locked { () throws(VaultError) in
             if let known = domains[key] { return known }
-            let secrets = try (later ?? vault).log.keySet.openDomain(id, generation: generation, with: unlocked)
+            let secrets = try (later ?? vault).openDomain(id, generation: generation, with: unlocked)
             var hashers: [IdentityHasher] = []
             for index in 0...UInt8(4) {
                 let key = try KeyDerivation.identityKey(secrets.identity, vaultID: vault.vaultID, index: index)
@@ -102,9 +102,11 @@ package final class VaultReader: @unchecked Sendable {
     func location(of chunk: Digest, in domain: Digest) throws(VaultError) -> ChunkLocation {
         let index = try monitor.locked { () throws(VaultError) in
             if let known = indexes[domain] { return known }
-            let loaded: Index
+            var loaded: Index
             do throws(VaultError) {
                 loaded = try Index(later ?? vault, domain)
+                // What is not there beside a lost manifest may also have been swept since the log was read.
+                if loaded.lacksSegment, later == nil { loaded = try Index(try laterVault(), domain) }
             } catch {
                 guard later == nil, error.kind == .damaged else { throw error }
                 loaded = try Index(try laterVault(), domain)
@@ -113,6 +115,12 @@ package final class VaultReader: @unchecked Sendable {
             return loaded
         }
         if let found = index.find(chunk) { return found }
+        if let lost = index.lostManifests.first {
+            let more = index.lostManifests.count > 1 ? " and \(index.lostManifests.count - 1) more manifests" : ""
+            throw VaultError(
+                .missingObject, "chunk \(chunk) is in no index that can be found: \(lost)\(more) cannot be read",
+                hint: "Restore that object from the mirror or another copy of the vault; `qala verify` names all.")
+        }
         throw VaultError(
             .missingObject, "chunk \(chunk) is in no index",
             hint: "Run `qala vault rebuild-index`, then `qala verify`.")
@@ -140,9 +148,14 @@ package final class VaultReader: @unchecked Sendable {
     private struct Index: Sendable {
         let segments: [IndexSegment]
         let deleted: Set<Digest>
+        let lostManifests: [String]
+        let lacksSegment: Bool
 
         init(_ vault: Vault, _ domain: Digest) throws(VaultError) {
-            segments = try vault.liveSegments(of: domain).map(\.segment)
+            let found = try vault.findableSegments(of: domain)
+            segments = found.segments.map(\.segment)
+            lostManifests = found.lostManifests
+            lacksSegment = found.lacksSegment
             // Segments since a deletion leave out what it took, so a list that is lost costs no archive.
             deleted = (try? vault.fates(of: domain).deleted) ?? []
         }

@@ -19,6 +19,8 @@ package struct ScrubResult: Sendable {
     package var bytesRead = 0
     package var objects = 0
     package var damage: [Damage] = []
+
+    package init() {}
 }
 
 /// Checks a vault without changing it.

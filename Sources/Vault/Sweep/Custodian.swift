@@ -18,6 +18,7 @@ package struct Custodian {
     }
 
     private func append(_ build: (VaultLog) throws(VaultError) -> LogBody) throws(VaultError) {
+        try vault.host.checkWritable()
         try vault.log.append(signing: key, time: WallTime.seconds(), build)
         try vault.pinHead()
     }

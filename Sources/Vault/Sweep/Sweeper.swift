@@ -58,6 +58,7 @@ package final class Sweeper {
     /// them that hold up deletion are ended first: for writers that will never come back.
     package func run(fencing: Set<Digest> = []) throws(VaultError) -> SweepReport {
         report = SweepReport()
+        try vault.host.checkWritable()
         try vault.store.removeStaleTemporaries()
         let garbage = try Garbage(vault)
         try fence(fencing)
@@ -275,7 +276,7 @@ package final class Sweeper {
             for id in list.segments where !named.has(id, since: deletion.number) {
                 if garbage.segments.contains(id) { try remove(Manifest.indexName(id)) }
                 garbage.removed(segment: id)
-                unlink("\(vault.host.directory)/index/\(id.hex)")
+                unlink(vault.host.indexPath(id))
             }
         }
     }
