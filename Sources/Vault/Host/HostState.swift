@@ -114,7 +114,11 @@ package final class HostState: Sendable {
         let path = keySetPath(newest.digest)
         guard denial == nil, access(path, F_OK) != 0 else { return }
         do throws(VaultError) { try StateFile.write(path, try bytes()) } catch { return }
-        for old in before where old != newest { unlink(keySetPath(old.digest)) }
+        // Looked up first: a vault may have had very many key sets, and there is one copy to remove.
+        let old = Set(before.map(\.digest.hex)).subtracting([newest.digest.hex])
+        for name in (try? StateFile.list("\(directory)/keys")) ?? [] where old.contains(name) {
+            unlink("\(directory)/keys/\(name)")
+        }
     }
 
     package func writer() throws(VaultError) -> WriterIdentity? {
