@@ -93,8 +93,8 @@ struct FileTreeRestorerTests {
         try bench.file("target/d/theirs", "kept")
         try bench.file("target/d/two", "")
         try #require(link(bench.place("target/d/two"), bench.place("target/d/names")) == 0)
-        chmod(bench.place("target/d/half"), 0o1000)
-        chmod(bench.place("target/d/two"), 0o1000)
+        chmod(bench.place("target/d/half"), 0o1200)
+        chmod(bench.place("target/d/two"), 0o1200)
         chmod(bench.place("target/d"), 0o1700)
         let restorer = try restorer(bench, .skip)
         try restore(made(.directory, "d", permissions: 0o750), restorer)
@@ -103,7 +103,7 @@ struct FileTreeRestorerTests {
         #expect(bench.text("target/d/half") == "nnnn" && bench.text("target/d/theirs") == "kept")
         #expect(bench.text("target/d/two")?.isEmpty == true && restorer.skippedCount == 2)
         #expect(bench.status("target/d")?.st_mode == S_IFDIR | 0o750)
-        #expect(bench.status("target/d/half")?.st_mode != S_IFREG | 0o1000 && restorer.problems.isEmpty)
+        #expect(bench.status("target/d/half")?.st_mode != S_IFREG | 0o1200 && restorer.problems.isEmpty)
     }
 
     @Test("Until it is finished a file shows that it is not")
@@ -111,10 +111,10 @@ struct FileTreeRestorerTests {
         let bench = try Workbench()
         let restorer = try restorer(bench, .refuse)
         let file = try #require(try restorer.begin(made(.file, "f", size: 2), as: Array("f".utf8)))
-        #expect(bench.status("target/f")?.st_mode == S_IFREG | 0o1000)
+        #expect(bench.status("target/f")?.st_mode == S_IFREG | 0o1200)
         try [UInt8]("ab".utf8).withUnsafeBytes { try file.write($0, at: 0) }
         try file.finish()
-        #expect(bench.status("target/f")?.st_mode != S_IFREG | 0o1000 && bench.text("target/f") == "ab")
+        #expect(bench.status("target/f")?.st_mode != S_IFREG | 0o1200 && bench.text("target/f") == "ab")
     }
 
     @Test("Overwrite replaces the name, never the content of another name or the target of a link")

@@ -136,6 +136,9 @@ struct OutcomeTests {
             "/bin/cp", [try #require(qalaBinary), binary], environment: [:], in: world.folder)
         #expect(copied.status == 0)
         try world.write("tree/own", "own\n")
+        let marked = try ProcessRunner.run(
+            "/usr/bin/setfattr", ["-n", "user.kept", "-v", "yes", "tree/own"], environment: [:], in: world.folder)
+        #expect(marked.status == 0)
         try world.write("tree/secret", "secret\n")
         try world.write("tree/closed/inside", "inside\n")
         for name in ["", "passphrase", "tree", "tree/own"] { chown(world.path(name), 65534, 65534) }
@@ -164,6 +167,11 @@ struct OutcomeTests {
         #expect(try qala("archive", "tree/own").status == 0)
         let own = try qala("restore", "latest", "--to", "back-2", "--verify", "--json")
         #expect(own.status == 0, "\(own.outputText)\(own.errorText)")
+        // Without root an attribute can be set only on what its owner may write.
+        let kept = try ProcessRunner.run(
+            "/usr/bin/getfattr", ["-n", "user.kept", "--only-values", world.path("back-2") + world.path("tree/own")],
+            environment: [:], in: world.folder)
+        #expect(kept.outputText == "yes", "\(kept.errorText)")
         #expect(try qala("restore", "latest", "--to", "/not-mine").status == 77)
     }
 }

@@ -31,9 +31,10 @@ struct MetadataWriter: Sendable {
         var attributes: [ExtendedAttribute]
     }
 
-    /// Permissions of a file or node until its restore is finished: those of nobody, and the sticky bit, which no system
-    /// gives a file. Whoever restores again knows by them what an ended restore left, and makes it anew.
-    static let unfinished: UInt16 = 0o1000
+    /// Permissions of a file or node until its restore is finished: nobody may read, its owner may write, because the system
+    /// lets only root set attributes otherwise, and it has the sticky bit, which no system gives a file. Whoever restores
+    /// again knows by them what an ended restore left, and makes it anew.
+    static let unfinished: UInt16 = 0o1200
     /// The same of a directory.
     static let unfinishedDirectory: UInt16 = 0o1700
 

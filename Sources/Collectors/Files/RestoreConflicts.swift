@@ -53,8 +53,8 @@ extension FileTreeRestorer {
         }
     }
 
-    /// Removes what a restore of this account that ended before its time left under `name`: such a file has no content of its
-    /// own, and nobody could read it.
+    /// Removes what a restore of this account that ended before its time left under `name`: such a file is not whole,
+    /// and nobody could read it.
     private func removeUnfinished(_ name: CName) -> Bool {
         guard case .success(let status) = name.withPointer({ FileStatus.of($0, in: directory.number) }),
             status.kind != .directory, status.kind != .symlink, status.permissions == MetadataWriter.unfinished,
