@@ -226,6 +226,11 @@ extension Text {
                 "Freshness unproven: this host knew no earlier head. Compare with your records: %1.",
                 "Təzəliyi sübut olunmayıb: bu host əvvəlki son yazını bilmirdi. Öz qeydlərinizlə tutuşdurun: %1."
             )
+        case .stateDenied:
+            (
+                "Nothing is kept in the state of this host: %1.",
+                "Bu hostun vəziyyət qovluğunda heç nə saxlanmır: %1."
+            )
         case .treesNotRead:
             (
                 "The trees of the archives were not walked: no key was given (--passphrase-file or --key-file).",

@@ -42,6 +42,7 @@ struct CommonOptions: ParsableArguments {
             try Workplace.prepareProcess()
             status = try body(session)
             try session.out.flush()
+            try session.remark()
         } catch let error as BrokenPipe {
             throw error
         } catch {
@@ -120,6 +121,13 @@ final class Session {
 
     func say(_ text: Text, _ arguments: String...) throws {
         try out.line(text(language, arguments.map(Printable.text)))
+    }
+
+    /// What a person should know beside the answer.
+    func remark() throws {
+        guard !isQuiet, !isJSON, let denial = progress.stateDenial else { return }
+        try note.line(Text.warningPrefix(language, [Text.stateDenied(language, [Printable.text(denial)])]))
+        try note.flush()
     }
 
     func lines(_ lines: [String]) throws {

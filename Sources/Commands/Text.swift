@@ -19,7 +19,7 @@ package enum Text: CaseIterable, Sendable {
     case columnID, columnTime, columnPolicy, columnComponent, columnFiles, columnSize, columnRoots, columnNote
     case columnMode, columnOwner, columnModified, columnPath, columnArchives, columnNewest, columnSince
     case columnKind, columnLabel, columnCreated, columnObject, columnReason, columnBefore, columnAfter
-    case partialMark, administratorMark
+    case partialMark, administratorMark, stateDenied
     case restored, restoredDry, restoreCounts, restoreVerified, restoreSkipped, restoreInTheWay
     case ownershipNotSet, ownershipHint
     case couldNotRestore, restoreDamaged, targetNeeded, targetNeededHint

@@ -15,6 +15,7 @@ final class OpenVault {
         try workplace.checkVaultIsNoFile()
         let store = try LocalStore(path: workplace.vaultPath)
         vault = try Vault(store: store, stateBase: workplace.statePath)
+        if let denial = vault.host.denial { workplace.progress.noteDenial(denial.message) }
     }
 
     init(_ workplace: Workplace, _ vault: Vault) {

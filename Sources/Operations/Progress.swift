@@ -13,7 +13,13 @@ package final class Progress: Sendable {
     package let expectedFiles = Atomic<Int>(0)
     package let expectedBytes = Atomic<Int>(0)
 
+    /// Why nothing can be kept in the host state, where a reader goes on all the same.
+    package var stateDenial: String? { denial.withLock { $0 } }
+    private let denial = Mutex<String?>(nil)
+
     package init() {}
+
+    func noteDenial(_ reason: String) { denial.withLock { $0 = reason } }
 }
 
 /// Set once from a signal handler or another thread; operations look at it often and stop in a resumable state.

@@ -21,7 +21,8 @@ final class OpenTarget: Sendable {
 
 /// A file that could not be filled.
 struct RestoreFailure: Sendable {
-    var path: String
+    /// As stored, like that of ``RestoringFile``.
+    var path: [UInt8]
     var reason: String
     var size: UInt64
     /// The vault does not hold what was stored; otherwise the target is to blame.
@@ -186,9 +187,8 @@ final class RestoreWorker {
             let failure = error as? any Failure
             failed.append(
                 RestoreFailure(
-                    path: "/" + String(decoding: target.file.path, as: UTF8.self),
-                    reason: failure?.message ?? "\(error)", size: target.file.size, isDamage: failure?.kind == .damaged)
-            )
+                    path: target.file.path, reason: failure?.message ?? "\(error)", size: target.file.size,
+                    isDamage: failure?.kind == .damaged))
         }
     }
 }

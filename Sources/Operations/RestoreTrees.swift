@@ -115,9 +115,9 @@ extension RestoreReport {
         }
     }
 
-    fileprivate mutating func add(_ path: String, _ reason: String) {
+    fileprivate mutating func add(_ path: [UInt8], _ reason: String) {
         problemCount += 1
-        if problems.count < 1000 { problems.append(PathProblem(path: path, reason: reason)) }
+        if problems.count < 1000 { problems.append(PathProblem(stored: path, reason: reason)) }
     }
 }
 
@@ -205,7 +205,7 @@ private struct RestoreRun {
     /// What of a restore is not under its own name.
     struct Restored {
         /// Paths of the files whose content could not be restored.
-        var failed: Set<String> = []
+        var failed: Set<[UInt8]> = []
         /// Which entries, counted in their order, are not there by this restore.
         var left: [Int] = []
         /// New names of entries, by their number in order.
@@ -273,7 +273,7 @@ private struct RestoreRun {
                 // What only leads to the archived roots belonged to somebody else from the start.
                 if !scaffold.contains(problem.path) { report.ownershipNotSet += 1 }
             } else {
-                report.add("/" + String(decoding: problem.path, as: UTF8.self), problem.reason)
+                report.add(problem.path, problem.reason)
             }
         }
         // Of very many the log keeps only how many there were.
@@ -318,7 +318,7 @@ private struct RestoreRun {
         let tree = try ArchiveReader(reader, archive)
         let chunks = try ChunkReader(reader, for: archive)
         var verified = 0
-        var failures: [(String, String)] = []
+        var failures: [(path: [UInt8], reason: String)] = []
         var left = restored.left[...]
         var renamedAbove: [(archived: [UInt8], written: [UInt8])] = []
         var number = -1
@@ -339,17 +339,17 @@ private struct RestoreRun {
                 if page.kind == .directory { renamedAbove.append((page.path, path)) }
             }
             guard page.kind == .file else { return }
-            let display = "/" + String(decoding: page.path, as: UTF8.self)
-            if restored.failed.contains(display) { return }
+            let archived = page.path
+            if restored.failed.contains(archived) { return }
             try restorer.read(path) { descriptor in
                 guard descriptor >= 0 else {
-                    failures.append((display, "cannot be read back"))
+                    failures.append((archived, "cannot be read back"))
                     return
                 }
                 if try isEqual(descriptor, page.content, tree, chunks) {
                     verified += 1
                 } else {
-                    failures.append((display, "does not hold what was archived"))
+                    failures.append((archived, "does not hold what was archived"))
                 }
             }
         }

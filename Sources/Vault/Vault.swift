@@ -40,8 +40,9 @@ package final class Vault {
             }
         }
         freshnessProven = pin != nil
-        // Who only reads need not leave a trace; who writes asks the state first.
-        if host.denial == nil { try pinHead() }
+        // Who only reads need not leave a trace; who writes asks the state first. What could not be checked, because the keys in
+        // force are lost, is not vouched for.
+        if host.denial == nil, log.lostKeySet == nil { try pinHead() }
     }
 
     private init(again old: Vault) throws(VaultError) {

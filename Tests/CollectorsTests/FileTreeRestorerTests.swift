@@ -95,15 +95,63 @@ struct FileTreeRestorerTests {
         try #require(link(bench.place("target/d/two"), bench.place("target/d/names")) == 0)
         chmod(bench.place("target/d/half"), 0o1200)
         chmod(bench.place("target/d/two"), 0o1200)
-        chmod(bench.place("target/d"), 0o1700)
+        chmod(bench.place("target/d"), 0o5700)
+        try bench.directory("target/empty")
+        chmod(bench.place("target/empty"), 0o1700)
+        try bench.directory("target/private")
+        try bench.file("target/private/f", "kept")
+        chmod(bench.place("target/private"), 0o1700)
         let restorer = try restorer(bench, .skip)
         try restore(made(.directory, "d", permissions: 0o750), restorer)
-        for name in ["half", "theirs", "two"] { try restore(made(.file, "d/\(name)", size: 4), restorer) }
+        for name in ["half", "names", "theirs", "two"] { try restore(made(.file, "d/\(name)", size: 4), restorer) }
+        for name in ["empty", "private"] { try restore(made(.directory, name, permissions: 0o755), restorer) }
         try restorer.finishDirectories()
         #expect(bench.text("target/d/half") == "nnnn" && bench.text("target/d/theirs") == "kept")
-        #expect(bench.text("target/d/two")?.isEmpty == true && restorer.skippedCount == 2)
+        #expect(bench.text("target/d/two") == "nnnn" && bench.text("target/d/names") == "nnnn")
+        #expect(restorer.skippedCount == 1)
+        #expect(bench.status("target/empty")?.st_mode == S_IFDIR | 0o755)
+        #expect(bench.status("target/private")?.st_mode == S_IFDIR | 0o1700)
         #expect(bench.status("target/d")?.st_mode == S_IFDIR | 0o750)
         #expect(bench.status("target/d/half")?.st_mode != S_IFREG | 0o1200 && restorer.problems.isEmpty)
+    }
+
+    @Test(
+        "What root's restore had given away already when it was killed is its own all the same",
+        .enabled(if: geteuid() == 0))
+    func givenAway() throws {
+        let bench = try Workbench()
+        try bench.directory("target")
+        try bench.directory("target/d")
+        for (name, owner) in [("half", uid_t(65_534)), ("another's", 65_533)] {
+            try bench.file("target/d/\(name)", "")
+            chmod(bench.place("target/d/\(name)"), 0o1200)
+            try #require(chown(bench.place("target/d/\(name)"), owner, gid_t.max) == 0)
+        }
+        chmod(bench.place("target/d"), 0o5700)
+        try #require(chown(bench.place("target/d"), 65_534, gid_t.max) == 0)
+        let restorer = try restorer(bench, .skip)
+        var directory = made(.directory, "d", permissions: 0o750)
+        directory.userID = 65_534
+        try restore(directory, restorer)
+        for name in ["another's", "half"] {
+            var file = made(.file, "d/\(name)", size: 4)
+            file.userID = 65_534
+            try restore(file, restorer)
+        }
+        try restorer.finishDirectories()
+        #expect(bench.text("target/d/half") == "nnnn")
+        #expect(bench.status("target/d/another's")?.st_mode == S_IFREG | 0o1200 && restorer.skippedCount == 1)
+        #expect(bench.status("target/d")?.st_mode == S_IFDIR | 0o750)
+    }
+
+    @Test("A file that was removed while it was restored is a problem")
+    func removed() throws {
+        let bench = try Workbench()
+        let restorer = try restorer(bench, .refuse)
+        let file = try #require(try restorer.begin(made(.file, "f", size: 2), as: Array("f".utf8)))
+        try #require(unlink(bench.place("target/f")) == 0)
+        try file.finish()
+        #expect(restorer.problems.take().map(\.what) == [.changed])
     }
 
     @Test("Until it is finished a file shows that it is not")

@@ -144,6 +144,20 @@ struct FileTreeWalkerTests {
         #expect(bytes.elementsEqual("Linu".utf8))
     }
 
+    @Test("Files that reading empties, or that show the memory of devices, are not read")
+    func streams() throws {
+        for path in ["/proc/kmsg", "/proc/kcore"] where access(path, F_OK) == 0 && geteuid() == 0 {
+            let walker = try FileTreeWalker(WalkOptions(roots: [Array(path.utf8)]))
+            while try walker.next(), walker.entry.kind != .file {}
+            do {
+                let file = try walker.open()
+                Issue.record("\(path) was read: \(file.status.size) bytes")
+            } catch {
+                #expect(error.code == .limit, "\(path)")
+            }
+        }
+    }
+
     @Test("An empty file of an ordinary file system stays empty")
     func emptyFile() throws {
         let bench = try Workbench()

@@ -173,5 +173,13 @@ struct OutcomeTests {
             environment: [:], in: world.folder)
         #expect(kept.outputText == "yes", "\(kept.errorText)")
         #expect(try qala("restore", "latest", "--to", "/not-mine").status == 77)
+        // Who may not write its state goes on reading, and is told.
+        let closed = try ProcessRunner.run(
+            "/bin/chmod", ["-R", "u-w", world.path("state")], environment: [:], in: world.folder)
+        #expect(closed.status == 0)
+        let listed = try qala("archives")
+        #expect(listed.status == 0 && listed.outputText.contains("partial"))
+        #expect(listed.errorText.contains("Nothing is kept in the state of this host"), "\(listed.errorText)")
+        #expect(try qala("archive", "tree/own").status == 77)
     }
 }

@@ -68,6 +68,13 @@ struct RefusalTests {
         check(differences.filter { $0["change"] as? String == "-" })
         #expect(try world.qala(["restore", first, "--to", "back"] + World.byKit).status == 0)
         #expect(try world.shell(#"cat "back$PWD/tree/$(printf 'n\377')""#).outputText == "right")
+
+        #expect(try world.shell(#"rm -r back && mkdir -p "back$PWD/tree/$(printf 'n\377')""#).status == 0)
+        let blocked = try world.qala(
+            ["restore", first, "--to", "back", "--conflict", "overwrite", "--json"] + World.byKit)
+        #expect(blocked.status == 3)
+        let problems = try #require(try World.object(blocked)["problems"] as? [[String: Any]])
+        #expect(problems.map { $0["pathBytes"] as? String } == [bytes])
     }
 
     @Test("A sample reads one pack at least, tells the totals, and does not pass for all of the data")

@@ -76,8 +76,11 @@ struct LossToleranceTests {
         Self.spoil(keys.store, newest, 0)
         for place in [try WorkloadPlace(), try WorkloadPlace(keys.made.place.snapshot)] {
             place.remove { $0.contains("/keys/") }
+            let heads = place.snapshot.filter { $0.key.hasSuffix("/head") }
             let records = keys.store.contents.keys.filter { $0.hasPrefix("log/") }.count
             let vault = try keys.made.reopened(nil, place)
+            // What this host could not check it does not vouch for later.
+            #expect(place.snapshot.filter { $0.key.hasSuffix("/head") } == heads)
             try keys.check(vault, "one")
             let error = #expect(throws: VaultError.self) { try vault.unlock(passphrase: Array("two".utf8)) }
             #expect(error?.code == .damaged)

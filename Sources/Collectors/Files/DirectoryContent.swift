@@ -2,11 +2,26 @@ import CLinux
 package import Domain
 import Glibc
 
-/// What stands somewhere now, for foretelling; what then writes looks again, by descriptors.
+/// What stands somewhere now. By path only for foretelling: what then writes looks again, by descriptors.
 package enum DirectoryContent {
     /// Whether there is nothing at `path`, or a directory without entries.
     package static func isEmpty(_ path: String) -> Bool {
         guard let stream = opendir(path) else { return errno == ENOENT }
+        return endsWithoutEntries(stream)
+    }
+
+    /// Whether an open directory has no entries; false also where that cannot be seen.
+    static func isEmpty(_ descriptor: Int32) -> Bool {
+        let number = tree_open(descriptor, ".", O_RDONLY | O_DIRECTORY, 0)
+        guard number >= 0 else { return false }
+        guard let stream = fdopendir(number) else {
+            close(number)
+            return false
+        }
+        return endsWithoutEntries(stream)
+    }
+
+    private static func endsWithoutEntries(_ stream: OpaquePointer) -> Bool {
         defer { closedir(stream) }
         while let entry = readdir(stream) {
             let name = entry.pointee.d_name

@@ -117,8 +117,9 @@ extension FileTreeRestorer {
                 if code < 0, code != -ENODATA { throw CollectorError.system(-code, "cannot remove the ACL of", path) }
             }
         }
-        if status.permissions & 0o700 != 0o700 {
-            let code = tree_set_mode(handle.number, 1, UInt32(MetadataWriter.unfinishedDirectory))
+        let mark = wanted == nil ? 0o700 : MetadataWriter.unfinishedDirectory
+        if status.permissions & mark != mark {
+            let code = tree_set_mode(handle.number, 1, UInt32(status.permissions & 0o2000 | mark))
             if code < 0 { throw CollectorError.system(-code, "cannot get access to", path) }
         }
         enter(handle, status, name, path, wanted: wanted, isNew: true)
@@ -130,14 +131,23 @@ extension FileTreeRestorer {
         return code != -Int(ENODATA) && code != -Int(ENOTSUP)
     }
 
+    /// Whether a restore of this account that ended before its time left this directory.
+    private func isUnfinished(_ handle: DirectoryHandle, _ status: FileStatus, _ owner: UInt32) -> Bool {
+        guard isOwn(status, owner) else { return false }
+        switch status.permissions & ~0o2000 {
+        case MetadataWriter.unfinishedDirectory: return true
+        // It ended between making and marking it; a directory of somebody's own may look so too, but not for long empty.
+        case MetadataWriter.newDirectory: return DirectoryContent.isEmpty(handle.number)
+        default: return false
+        }
+    }
+
     func beginDirectory(
         _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
     ) throws(CollectorError) {
         if options.inPlace || options.conflict != .refuse, case .success(let (handle, status)) = openDirectory(name) {
             // One that a restore made that ended before its time gets what is still owed to it.
-            let isUnfinished =
-                status.userID == account && status.permissions & ~0o2000 == MetadataWriter.unfinishedDirectory
-            let takesOver = options.conflict == .overwrite || isUnfinished
+            let takesOver = options.conflict == .overwrite || isUnfinished(handle, status, wanted.userID)
             // Its owner may have closed it to itself; finishing gives it the archived permissions anyway.
             if takesOver, account != 0, status.userID == account, status.permissions & 0o700 != 0o700 {
                 let code = tree_set_mode(handle.number, 1, UInt32(status.permissions | 0o700))
@@ -145,8 +155,8 @@ extension FileTreeRestorer {
             }
             return enter(handle, status, name, path, wanted: takesOver ? wanted : nil, isNew: false)
         }
-        let outcome = try create(name, path, unlinksFirst: true) { [directory] name in
-            let mode = mode_t(MetadataWriter.unfinishedDirectory)
+        let outcome = try create(name, path, owner: wanted.userID, unlinksFirst: true) { [directory] name in
+            let mode = mode_t(MetadataWriter.newDirectory)
             return name.withPointer { mkdirat(directory.number, $0, mode) } == 0 ? 0 : errno
         }
         switch outcome {

@@ -140,7 +140,8 @@ package final class FileTreeRestorer {
         switch consume opened {
         case .failure(let error): outcome = .failed(error.number)
         case .success(let descriptor):
-            outcome = try create(name, path, unlinksFirst: false) { [directory] name in
+            let owner = owners.numbers(for: entry).user
+            outcome = try create(name, path, owner: owner, unlinksFirst: false) { [directory] name in
                 -name.withPointer { tree_link(descriptor.number, directory.number, $0) }
             }
         }
@@ -191,7 +192,8 @@ extension FileTreeRestorer {
         let top = frames[frames.count - 1]
         let mode = UInt32(MetadataWriter.unfinished)
         var number: Int32 = -1
-        let outcome = try create(name, path, unlinksFirst: entry.linkCount > 1) { [directory] name in
+        let unlinksFirst = entry.linkCount > 1
+        let outcome = try create(name, path, owner: wanted.userID, unlinksFirst: unlinksFirst) { [directory] name in
             number = name.withPointer {
                 tree_open(directory.number, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
             }
@@ -237,7 +239,7 @@ extension FileTreeRestorer {
         if entry.kind == .symlink, entry.linkTarget.isEmpty || entry.linkTarget.contains(0) {
             return report(.notCreated, EINVAL, path)
         }
-        let outcome = try create(name, path, unlinksFirst: false) { [directory] name in
+        let outcome = try create(name, path, owner: wanted.userID, unlinksFirst: false) { [directory] name in
             Self.makeNode(entry, name, in: directory.number)
         }
         switch outcome {

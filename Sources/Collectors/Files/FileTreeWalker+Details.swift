@@ -82,6 +82,7 @@ extension FileTreeWalker {
                 guard isMadeUp(descriptor.number) else {
                     return OpenFile(descriptor: descriptor, path: entry.path, status: status)
                 }
+                try refuseStream()
                 let content = try OpenFile.everything(in: descriptor.number, entry.path)
                 entry.size = UInt64(content.count)
                 // No holes: the blocks that such a file claims mean nothing either.
@@ -89,6 +90,17 @@ extension FileTreeWalker {
                 return OpenFile(descriptor: descriptor, path: entry.path, status: status, content: content)
             }
         }
+    }
+
+    /// Some made-up files give each line to one reader only, or stand for the memory of devices: who reads them takes something
+    /// away or changes it.
+    private func refuseStream() throws(CollectorError) {
+        let name = String(decoding: entry.path[(entry.path.lastIndex(of: 0x2F).map { $0 + 1 } ?? 0)...], as: UTF8.self)
+        let isStream = ["kmsg", "kcore", "trace_pipe", "trace_pipe_raw"].contains(name)
+        guard isStream || name.hasPrefix("resource") && entry.path.starts(with: "sys/".utf8) else { return }
+        throw CollectorError(
+            .limit, "\(entry.displayPath) is not read: reading changes it or the device behind it",
+            hint: "Exclude it.")
     }
 
     /// Asked once for each file system, not for each file.

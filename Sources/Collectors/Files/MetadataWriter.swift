@@ -35,8 +35,10 @@ struct MetadataWriter: Sendable {
     /// lets only root set attributes otherwise, and it has the sticky bit, which no system gives a file. Whoever restores
     /// again knows by them what an ended restore left, and makes it anew.
     static let unfinished: UInt16 = 0o1200
-    /// The same of a directory.
-    static let unfinishedDirectory: UInt16 = 0o1700
+    /// The same of a directory: closed to others, with two bits that no directory has together. The system makes none with
+    /// the set-user-id bit, so that it first has ``newDirectory``.
+    static let unfinishedDirectory: UInt16 = 0o5700
+    static let newDirectory: UInt16 = 0o1700
 
     let restoresOwnership: Bool
     let problems: ProblemLog

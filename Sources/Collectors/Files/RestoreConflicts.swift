@@ -17,14 +17,15 @@ extension FileTreeRestorer {
 
     /// Makes `name` in the current directory through `make`, which must not replace anything and returns an `errno`.
     ///
-    /// `unlinksFirst`: what exists is removed before, instead of being replaced at once by a finished object.
+    /// `owner`: the user that the finished object belongs to. `unlinksFirst`: what exists is removed before, instead of
+    /// being replaced at once by a finished object.
     func create(
-        _ name: CName, _ path: [UInt8], unlinksFirst: Bool, _ make: (CName) -> Int32
+        _ name: CName, _ path: [UInt8], owner: UInt32, unlinksFirst: Bool, _ make: (CName) -> Int32
     ) throws(CollectorError) -> Outcome {
         let code = make(name)
         if code == 0 { return .made(.direct(name)) }
         guard code == EEXIST else { return try failure(code, path) }
-        if options.conflict != .refuse, removeUnfinished(name) {
+        if options.conflict != .refuse, removeUnfinished(name, owner) {
             let code = make(name)
             if code == 0 { return .made(.direct(name)) }
             if code != EEXIST { return try failure(code, path) }
@@ -54,13 +55,19 @@ extension FileTreeRestorer {
     }
 
     /// Removes what a restore of this account that ended before its time left under `name`: such a file is not whole,
-    /// and nobody could read it.
-    private func removeUnfinished(_ name: CName) -> Bool {
+    /// and nobody could read it. Other names that it has are removed in their turn.
+    private func removeUnfinished(_ name: CName, _ owner: UInt32) -> Bool {
         guard case .success(let status) = name.withPointer({ FileStatus.of($0, in: directory.number) }),
             status.kind != .directory, status.kind != .symlink, status.permissions == MetadataWriter.unfinished,
-            status.userID == account, status.linkCount == 1
+            isOwn(status, owner)
         else { return false }
         return name.withPointer { unlinkat(directory.number, $0, 0) } == 0
+    }
+
+    /// Whether an unfinished object may be one that a restore of this account made. As root it changes hands before its
+    /// permissions say that it is whole.
+    func isOwn(_ status: FileStatus, _ owner: UInt32) -> Bool {
+        status.userID == account || account == 0 && status.userID == owner
     }
 
     private func replace(

@@ -84,6 +84,10 @@ package final class RestoringFile: Sendable {
                 throw error
             }
         }
+        // Somebody removed it: a second restore into this target would take it for what an ended one left.
+        if case .success(let now) = FileStatus.of(number), now.linkCount == 0 {
+            metadata.problems.add(FileProblem(path: path, what: .changed))
+        }
         metadata.apply(wanted, to: object, path: path)
         let failure = naming.complete(in: parent.number)
         if failure != 0 {

@@ -256,7 +256,8 @@ package actor Daemon {
                 if isCancelled { event = run.identity.map { .runCancelled($0) } }
             } else {
                 run.state = .failed
-                let repeats: Set<FailureKind> = [.usage, .badPolicy, .denied, .damaged, .wrongKey]
+                // A refusal may pass: a file system that went read-only, rights that somebody mends.
+                let repeats: Set<FailureKind> = [.usage, .badPolicy, .damaged, .wrongKey]
                 event = run.identity.map { .runFailed($0, retry: !repeats.contains(kind)) }
             }
         }
