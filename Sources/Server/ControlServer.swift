@@ -92,6 +92,14 @@ package struct ControlServer: Service {
             try await daemon.reload(by: try await context.caller())
             return try Response.json(await daemon.status())
         }
+        router.get(RouterPath(ControlPath.alarms)) { _, _ in
+            try Response.json(AlarmsReply(alarms: await daemon.alarms()))
+        }
+        router.post(RouterPath(ControlPath.alarmTest)) { request, context in
+            _ = try await context.caller()
+            let asked = try await asked(request, ChannelAsked.self, "{\"channel\":\"NAME\"}")
+            return try Response.json(AlarmTestReply(channels: try await daemon.testAlarms(asked?.channel)))
+        }
         router.get(RouterPath(ControlPath.events)) { request, _ in
             try Response.json(EventsReply(events: await daemon.recentEvents(limit: try limit(request))))
         }
@@ -107,10 +115,15 @@ package struct ControlServer: Service {
     }
 
     private func asked(_ request: Request) async throws -> PolicyAsked {
+        try await asked(request, PolicyAsked.self, "{\"policy\":\"NAME\"}") ?? PolicyAsked(policy: nil)
+    }
+
+    /// Nil where nothing was sent.
+    private func asked<Body: Decodable>(_ request: Request, _ type: Body.Type, _ form: String) async throws -> Body? {
         let body = try await request.body.collect(upTo: Self.bodyLimit)
-        if body.readableBytes == 0 { return PolicyAsked(policy: nil) }
-        do { return try JSONDecoder().decode(PolicyAsked.self, from: Data(body.readableBytesView)) } catch {
-            throw OperationError(.usage, "the body of the request cannot be read", hint: "Send {\"policy\":\"NAME\"}.")
+        if body.readableBytes == 0 { return nil }
+        do { return try JSONDecoder().decode(type, from: Data(body.readableBytesView)) } catch {
+            throw OperationError(.usage, "the body of the request cannot be read", hint: "Send \(form).")
         }
     }
 }

@@ -28,6 +28,9 @@ struct Qalad: AsyncParsableCommand {
     @Option(help: "Vault for policies that name none.")
     var vault = Places.vault(isRoot: geteuid() == 0, DaemonProcess.environment)
 
+    @Option(help: "Document that says where alarms go; none when there is no such file.")
+    var alarms = Places.alarms
+
     @Option(help: "Control socket.")
     var socket = Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
 
@@ -35,7 +38,8 @@ struct Qalad: AsyncParsableCommand {
         umask(0o077)
         let status = await DaemonProcess(
             settings: .init(
-                statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text),
+                statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
+                alarmsPath: alarms),
             socket: socket
         ).run()
         if status != .done { throw ExitCode(status.rawValue) }

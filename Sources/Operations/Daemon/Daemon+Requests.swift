@@ -103,6 +103,7 @@ extension Daemon {
         notifier.reloading()
         defer { notifier.send("READY=1", statusLine) }
         try readPolicies(atStart: false)
+        try readAlarms(atStart: false)
         tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
         handle(.replaced(plans: plans()))
     }

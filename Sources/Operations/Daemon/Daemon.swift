@@ -18,12 +18,18 @@ package actor Daemon {
         /// For policies that name none.
         package var vaultPath: String
         package var version: String
+        /// The document that says where alarms go.
+        package var alarmsPath: String
 
-        package init(statePath: String, policyFolder: String, vaultPath: String, version: String) {
+        package init(
+            statePath: String, policyFolder: String, vaultPath: String, version: String,
+            alarmsPath: String = "/etc/qala/alarms.yaml"
+        ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
             self.vaultPath = vaultPath
             self.version = version
+            self.alarmsPath = alarmsPath
         }
     }
 
@@ -59,6 +65,8 @@ package actor Daemon {
     var queue: [String] = []
     var going: Going?
     var isStopping = false
+    let alarmDesk: AlarmDesk
+    var alarmView = AlarmView()
     var events: [DaemonEvent] = []
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
@@ -82,6 +90,7 @@ package actor Daemon {
         self.emit = emit
         folder = try DaemonFolder(state: settings.statePath)
         scheduler = Scheduler()
+        alarmDesk = AlarmDesk(path: settings.statePath + "/daemon/alarms.json")
         startedAt = TimeText.seconds(clock.read().wall / 1_000_000)
     }
 
@@ -93,6 +102,8 @@ package actor Daemon {
             if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
         } catch { tell(.error, Self.words(error)) }
         try readPolicies(atStart: true)
+        try readAlarms(atStart: true)
+        noteOutage()
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of \(settings.policyFolder)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
@@ -106,11 +117,13 @@ package actor Daemon {
         while !isStopping || going != nil {
             if !isStopping { handle(.tick) }
             notifier.send("WATCHDOG=1", statusLine)
+            lookForAlarms()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        alarmDesk.stop()
         tell(.notice, "stopped")
     }
 
@@ -151,7 +164,9 @@ package actor Daemon {
         for action in actions {
             switch action {
             case .start(let run): enqueue(run.policy, .schedule, due: run.due, attempt: run.attempt)
-            case .report(let report): tell(.warning, report.text(in: .english))
+            case .report(let report):
+                tell(.warning, report.text(in: .english))
+                noteReport(report, at: now)
             case .wake(let wall, let boot): wake = (wall, boot)
             }
         }
@@ -163,9 +178,11 @@ package actor Daemon {
             try folder.save(scheduler.state)
             storedAt = now.boot
             isUnstorable = false
+            alarmView.stateProblem = nil
         } catch {
             if !isUnstorable { tell(.error, "the scheduler's state cannot be stored: \(Self.words(error))") }
             isUnstorable = true
+            alarmView.stateProblem = Self.words(error)
         }
     }
 
@@ -256,6 +273,7 @@ package actor Daemon {
                 if isCancelled { event = run.identity.map { .runCancelled($0) } }
             } else {
                 run.state = .failed
+                run.failure = kind
                 let repeats: Set<FailureKind> = [.usage, .badPolicy, .denied, .damaged, .wrongKey]
                 event = run.identity.map { .runFailed($0, retry: !repeats.contains(kind)) }
             }

@@ -45,6 +45,8 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var problems: Int?
     /// Why it failed or what to do, for people.
     package var message: String?
+    /// The kind of a failure.
+    package var failure: FailureKind?
 
     package var identity: RunIdentity? { due.map { RunIdentity(policy: policy, due: $0, attempt: attempt) } }
 
