@@ -1,6 +1,7 @@
 import CLinux
 import Domain
 import Glibc
+import Vault
 
 /// A program that is run beside Qala: without a shell, in a session of its own, with an environment of its own and no input but
 /// what is given here. One that takes longer than it may is ended with everything it started.

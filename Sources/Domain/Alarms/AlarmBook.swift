@@ -13,6 +13,15 @@ package struct AlarmNotice: Sendable, Equatable, Codable {
     package var time: Int64
     /// How often it was told, this time included.
     package var count: Int
+
+    package init(event: Event, alarm: Alarm, detail: String, since: Int64, time: Int64, count: Int) {
+        self.event = event
+        self.alarm = alarm
+        self.detail = detail
+        self.since = since
+        self.time = time
+        self.count = count
+    }
 }
 
 /// Which alarms are open, and what is to be told of them.

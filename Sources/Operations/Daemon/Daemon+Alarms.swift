@@ -1,6 +1,8 @@
 import Documents
 import Domain
 import Glibc
+import Synchronization
+import Vault
 
 /// What the daemon remembers for the sake of its alarms.
 struct AlarmView {
