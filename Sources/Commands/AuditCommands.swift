@@ -209,8 +209,9 @@ struct AuditExport: ParsableCommand {
     var until: UInt64?
 
     @Option(
-        help: ArgumentHelp("A checkpoint that the receiver has; the pack proves that the log only grew.",
-            valueName: "file"), completion: .file())
+        help: ArgumentHelp(
+            "A checkpoint that the receiver has: the pack proves that the log only grew since.", valueName: "file"),
+        completion: .file())
     var sinceCheckpoint: String?
 
     @OptionGroup var common: CommonOptions
@@ -222,8 +223,8 @@ struct AuditExport: ParsableCommand {
     func run() throws {
         try common.perform { session in
             let report = try TakeFromAuditLog.pack(
-                to: try session.absolute(to), from: from, until: until, since: try sinceCheckpoint.map(session.absolute),
-                at: session.workplace())
+                to: try session.absolute(to), from: from, until: until,
+                since: try sinceCheckpoint.map(session.absolute), at: session.workplace())
             session.tell("first", "\(report.first)")
             session.tell("entries", "\(report.count)")
             try session.answer(report) { [AuditWords.exported(session.language, report)] }

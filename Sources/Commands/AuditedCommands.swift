@@ -74,7 +74,10 @@ extension Verify: AuditedCommand {
     var act: CommandAct? {
         CommandAct(
             .read, "vault.verify", "",
-            [flag("read-data", readData), detail("sample", sample), flag("without-keys", withoutKeys), detail("head", head)])
+            [
+                flag("read-data", readData), detail("sample", sample), flag("without-keys", withoutKeys),
+                detail("head", head),
+            ])
     }
 }
 

@@ -23,7 +23,8 @@ enum AuditWords {
     }
 
     static func wrong(_ language: Language, _ count: String) -> String {
-        choose(language, "The audit log is not what was signed; findings: \(count)",
+        choose(
+            language, "The audit log is not what was signed; findings: \(count)",
             "Audit jurnalı imzalanmış jurnal deyil; tapıntılar: \(count)")
     }
 

@@ -52,7 +52,7 @@ private final class Notices: @unchecked Sendable {
 }
 
 /// A world with a vault, a tree, a folder of policies and a place for the daemon's socket.
-private struct DaemonWorld {
+struct DaemonWorld {
     let world: World
     private let notices: Notices
 

@@ -76,7 +76,7 @@ struct AuditPlace: Sendable {
         guard let trust = try identity()?.trust else {
             throw OperationError(
                 .notFound, "there is no audit log in \(folder)",
-                hint: "Check the state directory (--state or QALA_STATE); the first act that is recorded makes the log.")
+                hint: "Check the state directory (--state or QALA_STATE); the first recorded act makes the log.")
         }
         return trust
     }
@@ -125,7 +125,7 @@ struct AuditPlace: Sendable {
     private func keyIsLost(_ identity: Identity) -> OperationError {
         OperationError(
             .denied, "the signing key \(Self.text(identity)) of the audit log \(identity.origin) is not in \(keyPath)",
-            hint: "Bring the file back from a copy; where there is none, `qala audit key --renew` goes on with a new key.")
+            hint: "Bring the file back from a copy; without one, `qala audit key --renew` goes on with a new key.")
     }
 
     /// The public key as auditors are told it.

@@ -72,7 +72,8 @@ package enum ShowAuditLog {
         if text.utf8.count == 16 { exact += ":00" }
         guard let seconds = TimeText.parse(exact) else {
             throw OperationError(
-                .usage, "\"\(text)\" is no date", hint: "Write 2026-11-22, \"2026-11-22 15:00\" or 2026-11-22T15:00:00Z.")
+                .usage, "\"\(text)\" is no date",
+                hint: "Write 2026-11-22, \"2026-11-22 15:00\" or 2026-11-22T15:00:00Z.")
         }
         return seconds
     }

@@ -127,7 +127,8 @@ final class AuditKeeper: Sendable {
             // A command that takes over the spool is done in a moment.
             if failure?.kind == .inUse { return }
             let words = [failure?.message ?? "\(error)", failure?.hint ?? ""].filter { !$0.isEmpty }
-            note("the audit log cannot be opened, acts are kept in \(place.spoolPath): \(words.joined(separator: ". "))")
+            let why = words.joined(separator: ". ")
+            note("the audit log cannot be opened, acts are kept in \(place.spoolPath): \(why)")
         }
     }
 
