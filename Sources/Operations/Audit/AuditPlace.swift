@@ -73,7 +73,7 @@ struct AuditPlace: Sendable {
 
     /// What a reader of the log is told; fails with `notFound` where nothing was ever recorded.
     func trust() throws -> AuditTrust {
-        guard let trust = try identity()?.trust else {
+        guard let trust = try self.identity()?.trust else {
             throw OperationError(
                 .notFound, "there is no audit log in \(folder)",
                 hint: "Check the state directory (--state or QALA_STATE); the first recorded act makes the log.")
@@ -109,17 +109,17 @@ struct AuditPlace: Sendable {
     }
 
     private func identified() throws -> (identity: Identity, key: SigningKey) {
-        if let identity = try identity() {
-            guard let key = try signingKey(), key.publicKey.hex == identity.key else { throw keyIsLost(identity) }
-            return (identity, key)
+        if let known = try self.identity() {
+            guard let key = try signingKey(), key.publicKey.hex == known.key else { throw keyIsLost(known) }
+            return (known, key)
         }
         // A key without an identity is what a crash between the two leaves.
         let key: SigningKey
         if let kept = try signingKey() { key = kept } else { key = try makeKey() }
         let named = try originOfLog()
-        let identity = Identity(origin: named ?? Self.newOrigin(), key: key.publicKey.hex, isBegun: named != nil)
-        try save(identity)
-        return (identity, key)
+        let made = Identity(origin: named ?? Self.newOrigin(), key: key.publicKey.hex, isBegun: named != nil)
+        try save(made)
+        return (made, key)
     }
 
     private func keyIsLost(_ identity: Identity) -> OperationError {
@@ -169,7 +169,7 @@ struct AuditPlace: Sendable {
     /// Opens the log to append, making key, identity and log where there never was one. Fails with `inUse` while another
     /// process appends, with `denied` when the key is lost, with `damaged` when the log is not what it was.
     func open() throws -> AuditLog {
-        try exclusively {
+        try exclusively { () throws -> AuditLog in
             let found = try identified()
             var identity = found.identity
             let made: AuditLog
@@ -198,8 +198,8 @@ struct AuditPlace: Sendable {
     /// Puts a new key in the place of one that is lost: the old one counts for what it signed. Nothing may append
     /// meanwhile.
     func renewKey() throws {
-        try exclusively {
-            guard var identity = try identity(), let old = identity.trust else {
+        try exclusively { () throws -> Void in
+            guard var identity = try self.identity(), let old = identity.trust else {
                 _ = try identified()
                 return
             }

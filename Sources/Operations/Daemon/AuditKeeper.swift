@@ -37,7 +37,7 @@ final class AuditKeeper: Sendable {
 
     /// Opens the log, or says why not, and begins the work beside.
     func start() throws {
-        turns.locked { open() }
+        turns.locked { self.open() }
         // Never joined: it ends soon after ``stop()``, and touches nothing from then on.
         _ = try WorkerThread { self.work() }
     }
@@ -64,8 +64,8 @@ final class AuditKeeper: Sendable {
                 lose(log, error)
             }
         }
-        let spool = spool()
-        do throws(VaultError) { try spool.append(act) } catch {
+        let spooling = self.spool()
+        do throws(VaultError) { try spooling.append(act) } catch {
             // It takes nothing more.
             held.withLock { $0.spool = nil }
             throw error
@@ -86,14 +86,17 @@ final class AuditKeeper: Sendable {
     private func work() {
         while !stopping.isSet {
             usleep(500_000)
-            turns.locked { if !stopping.isSet { turn(isLast: false) } }
+            turns.locked {
+                guard !stopping.isSet else { return }
+                turn(isLast: false)
+            }
         }
     }
 
     private func turn(isLast: Bool) {
         let now = MonotonicTime.now()
         let isDue = held.withLock { $0.log == nil && now - $0.tried >= Self.patience }
-        if isDue { open() }
+        if isDue { self.open() }
         guard let log = held.withLock({ $0.log }) else { return }
         do throws(VaultError) {
             if !place.waiting().isEmpty {
