@@ -106,8 +106,9 @@ enum AuditWords {
 extension Rendering {
     static func auditRow(_ row: AuditRow) -> String {
         let details = row.details.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        let run = row.run.isEmpty ? [] : ["run=\(row.run)"]
-        let words = ["\(row.number)", row.time, row.actor, row.operation, row.outcome, row.subject] + run + details
+        var words = ["\(row.number)", row.time, row.actor, row.operation, row.outcome, row.subject]
+        if !row.run.isEmpty { words.append("run=\(row.run)") }
+        words += details
         return words.filter { !$0.isEmpty }.map(Printable.text).joined(separator: "  ")
     }
 

@@ -170,6 +170,7 @@ struct AuditPlace: Sendable {
     /// process appends, with `denied` when the key is lost, with `damaged` when the log is not what it was.
     func open() throws -> AuditLog {
         try exclusively { () throws -> AuditLog in
+            StateLeftovers.remove(from: folder)
             let found = try identified()
             var identity = found.identity
             let made: AuditLog
