@@ -12,7 +12,9 @@ extension Daemon {
         do {
             let document = try PolicySetDocument.read(folder: settings.policyFolder)
             for file in [settings.policyFolder] + document.documents.map(\.file) { try Self.checkOwner(file) }
-            policies = try validated(document)
+            let valid = try validated(document)
+            try recordPolicies(document, valid)
+            policies = valid
             policyProblems = []
             let kept = document.documents.map { DaemonFolder.KeptDocument(file: $0.file, bytes: Data($0.bytes)) }
             do { try folder.save(kept) } catch { tell(.error, "the policies cannot be kept: \(Self.words(error))") }
@@ -21,8 +23,10 @@ extension Daemon {
             tell(.error, "the policies in \(settings.policyFolder) are not put into force: \(Self.words(error))")
             guard atStart else { throw error }
             guard let kept = try? folder.loadPolicies(), !kept.isEmpty else { throw error }
-            policies = try validated(
-                PolicySetDocument(kept.map { DocumentText(file: $0.file, bytes: Array($0.bytes)) }))
+            let document = PolicySetDocument(kept.map { DocumentText(file: $0.file, bytes: Array($0.bytes)) })
+            let valid = try validated(document)
+            try recordPolicies(document, valid, isKept: true)
+            policies = valid
             tell(.warning, "the set that was in force before is used")
         }
     }
@@ -85,6 +89,7 @@ extension Daemon {
                 run.message = "the daemon ended while the run was \(run.started == nil ? "waiting" : "going")"
             }
             change(run)
+            recordRun(run)
             tell(run.archive != nil ? .notice : .warning, run.message ?? "", run)
         }
         return finished

@@ -51,6 +51,7 @@ extension Daemon {
         if let same = queue.compactMap(run).first(where: { $0.policy == policy && $0.trigger == .request }) {
             return same
         }
+        try recordAsked("run.request", policy, by: caller)
         let made = enqueue(policy, .request, by: caller)
         tell(.notice, "asked for by \(caller)", made)
         pump()
@@ -59,6 +60,9 @@ extension Daemon {
 
     package func cancel(_ id: String, by caller: String) throws -> RunRecord {
         var run = try find(id)
+        if going?.id == run.id || queue.contains(run.id) {
+            try recordAsked("run.cancel", run.policy, by: caller, run: run.id)
+        }
         if going?.id == run.id {
             going?.isCancelled = true
             going?.interrupt.set()
@@ -67,6 +71,7 @@ extension Daemon {
             run.state = .cancelled
             run.ended = now
             change(run)
+            recordRun(run)
             if let identity = run.identity { handle(.runCancelled(identity)) }
         } else {
             throw OperationError(.usage, "the run \(run.id) is over: \(run.state.rawValue)")
@@ -84,6 +89,7 @@ extension Daemon {
                     .usage, "the policy \(policy) has no schedule", hint: "It runs when it is asked to.")
             }
         }
+        try recordAsked(isPaused ? "schedule.pause" : "schedule.resume", policy ?? "", by: caller)
         handle(isPaused ? .paused(policy: policy) : .resumed(policy: policy))
         tell(.notice, "\(policy ?? "everything") \(isPaused ? "paused" : "resumed") by \(caller)")
     }
@@ -99,6 +105,7 @@ extension Daemon {
 
     /// Reads the folder again; where it is not valid, the set before stays, and this throws.
     package func reload(by caller: String) throws {
+        try recordAsked("daemon.reload", settings.policyFolder, by: caller)
         tell(.notice, "the policies are read again, as \(caller) asked")
         notifier.reloading()
         defer { notifier.send("READY=1", statusLine) }

@@ -68,6 +68,7 @@ package actor Daemon {
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
     var events: [DaemonEvent] = []
+    let audit: AuditKeeper
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
     /// has the directory, or when there is no valid set of policies and never was one.
@@ -76,7 +77,10 @@ package actor Daemon {
         emit: @escaping @Sendable (DaemonEvent) -> Void
     ) async throws -> Daemon {
         let daemon = try Daemon(settings, clock, notifier, emit)
-        try await daemon.boot()
+        do { try await daemon.boot() } catch {
+            await daemon.endAudit(failing: error)
+            throw error
+        }
         return daemon
     }
 
@@ -89,12 +93,14 @@ package actor Daemon {
         self.notifier = notifier
         self.emit = emit
         folder = try DaemonFolder(state: settings.statePath)
+        audit = AuditKeeper(state: settings.statePath)
         scheduler = Scheduler()
         alarmDesk = AlarmDesk(path: settings.statePath + "/daemon/alarms.json")
         startedAt = TimeText.seconds(clock.read().wall / 1_000_000)
     }
 
     private func boot() throws {
+        try beginAudit()
         let found = try folder.loadRuns()
         runs = found.runs
         for problem in found.problems { tell(.error, problem) }
@@ -116,6 +122,7 @@ package actor Daemon {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
         while !isStopping || going != nil {
             if !isStopping { handle(.tick) }
+            tellAudit()
             notifier.send("WATCHDOG=1", statusLine)
             lookForAlarms()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
@@ -124,6 +131,7 @@ package actor Daemon {
         }
         decide(.stopped)
         alarmDesk.stop()
+        endAudit()
         tell(.notice, "stopped")
     }
 
@@ -220,6 +228,7 @@ package actor Daemon {
             change(run)
             if let identity = run.identity { decide(.runStarted(identity)) }
             tell(.info, "started", run)
+            recordRun(run)
             launch(id, policy)
         }
     }
@@ -279,6 +288,7 @@ package actor Daemon {
             }
         }
         change(run)
+        recordRun(run)
         let text = [run.state.rawValue, run.message].compactMap(\.self).joined(separator: ": ")
         tell(run.state == .done ? .info : run.state == .failed ? .error : .warning, text, run)
         prune()
