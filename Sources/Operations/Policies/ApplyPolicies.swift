@@ -39,7 +39,7 @@ package enum ApplyPolicies {
             from: current?.document ?? .nothing, to: document, author: wish.author, reason: wish.reason,
             at: PolicyNow.seconds)
         try proposal.checkAuthor(on: PolicyNow.day, caller: PolicyNow.caller)
-        var report = report(proposal, [], dryRun: wish.dryRun)
+        var report = Self.report(proposal, [], dryRun: wish.dryRun)
         if let current, current.digest == proposal.request.proposed {
             report.outcome = "unchanged"
             report.version = current.number
@@ -73,7 +73,7 @@ package enum ApplyPolicies {
         try check(proposal.proposed, requestFile)
         try proposal.checkAuthor(on: PolicyNow.day, caller: PolicyNow.caller)
         try proposal.checkApprovals(approvals, on: PolicyNow.day)
-        var report = report(proposal, approvals, dryRun: dryRun)
+        var report = Self.report(proposal, approvals, dryRun: dryRun)
         if !dryRun { report.version = try append(proposal, approvals, to: register) }
         return report
     }
