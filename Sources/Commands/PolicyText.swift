@@ -63,7 +63,8 @@ package enum PolicyText: CaseIterable, Sendable {
             )
         case .unchanged:
             ("These documents are in force already: version %1.", "Bu sənədlər artıq qüvvədədir: %1-ci versiya.")
-        case .requested: ("The request is in %1; nothing is in force yet.", "Sorğu %1 faylındadır; hələ heç nə dəyişmədi.")
+        case .requested:
+            ("The request is in %1; nothing is in force yet.", "Sorğu %1 faylındadır; hələ heç nə dəyişmədi.")
         case .requestedDry:
             ("Dry run: the request would be written to %1.", "Sınaq: sorğu %1 faylına yazılardı.")
         case .requestNext:

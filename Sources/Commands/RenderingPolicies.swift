@@ -9,7 +9,8 @@ extension Rendering {
         var lines = [PolicyText.planTitle(language, [Printable.text(report.proposed), known])]
         lines += changes(report.changes, language)
         if !report.changes.isEmpty {
-            lines.append((report.needsSecondPerson ? PolicyText.planSecond : .planAlone)(language))
+            let advice: PolicyText = report.needsSecondPerson ? .planSecond : .planAlone
+            lines.append(advice(language))
         }
         if !report.remarks.isEmpty {
             lines.append(PolicyText.planRemarks(language))

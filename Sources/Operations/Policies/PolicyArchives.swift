@@ -103,7 +103,7 @@ struct PolicyArchives {
         let roots = header.roots.sorted()
         let series = SHA256Digest.of(Array(([header.host ?? ""] + roots).joined(separator: "\u{0}").utf8))
         return ArchiveFact(
-            id: seen.id, policy: seen.policy, component: header.component.flatMap(Component.init(rawValue:)),
+            id: seen.id, policy: seen.policy, component: header.component.flatMap { Component(rawValue: $0) },
             series: series, time: seen.time, isPartial: header.partial, paths: roots,
             tier: policy.map { standing(seen, $0) } ?? .untiered)
     }
