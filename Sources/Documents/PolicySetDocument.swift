@@ -19,7 +19,9 @@ package struct DocumentText: Sendable, Equatable {
     }
 
     /// The last part of the path.
-    package var name: String { String(file[(file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex)...]) }
+    package var name: String {
+        String(file[(file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex)...])
+    }
 }
 
 package struct PolicySetDocument: Sendable {

@@ -113,7 +113,7 @@ package struct DaemonStatus: Codable, Sendable {
     package var going: Going?
     package var waiting: [RunRecord]
     package var policies: [PolicyRow]
-    /// How the folder, a proposal, differs from what is in force, or why it cannot be applied; empty when it is the same.
+    /// How the folder, a proposal, differs from what is in force, or why it cannot be applied; else empty.
     package var policyProblems: [String]
 }
 

@@ -102,8 +102,8 @@ package enum ApplyPolicies {
 
 /// The second person's part.
 package enum ApprovePolicies {
-    /// Signs a request as `person` with the key in `keyFile` and writes the approval to the new file `approvalFile`; in a
-    /// dry run it only shows what is asked. What would be refused later is refused here.
+    /// Signs a request as `person` with the key in `keyFile` and writes the approval to the new file `approvalFile`; in
+    /// a dry run it only shows what is asked. What would be refused later is refused here.
     package static func run(
         _ requestFile: String, as person: String, keyFile: String, to approvalFile: String, dryRun: Bool
     ) throws -> PolicyApprovalReport {
