@@ -182,6 +182,31 @@ struct PolicyChangeTests {
         #expect(try desk.carryOut("change.json", "approval.json").status == 0)
     }
 
+    @Test("Accounts bind authors, and whoever gains power needs the consent of another")
+    func accounts() throws {
+        let desk = try PolicyWorld()
+        defer { desk.remove() }
+        let text = try String(contentsOf: desk.world.url("policies/people.yaml"), encoding: .utf8)
+        let account = "  archivist:\n    uid: \(geteuid() + 1)\n"
+        try desk.world.write(
+            "policies/people.yaml", text.replacingOccurrences(of: "  archivist:\n", with: account))
+        #expect(try desk.apply("start").status == (geteuid() == 0 ? 0 : 77))
+        #expect(try desk.apply("start", by: "deputy-archivist").status == 0)
+        let key = try World.object(try desk.policy("key", "--to", "new.key", "--json"))
+        let publicKey = try #require(key["publicKey"] as? String)
+        #expect(try desk.policy("key", "--to", "new.key").status == 1, "never in place of another file")
+        var info = stat()
+        let examined = stat(desk.world.path("new.key"), &info)
+        #expect(examined == 0 && info.st_mode & 0o777 == 0o600)
+        let people = try String(contentsOf: desk.world.url("policies/people.yaml"), encoding: .utf8)
+        try desk.world.write("policies/people.yaml", people + "  new:\n    name: New\n    public-key: \(publicKey)\n")
+        #expect(try desk.apply("a new approver", by: "deputy-archivist").status == 77)
+        #expect(try desk.apply("a new approver", request: "new.json", by: "deputy-archivist").status == 0)
+        #expect(try desk.approve("new.json", "new", to: "new-approval.json").status == 77, "not yet in the register")
+        #expect(try desk.approve("new.json", "archivist", to: "approval.json").status == 0)
+        #expect(try desk.carryOut("new.json", "approval.json").status == 0)
+    }
+
     @Test("What was signed comes into force, whatever became of the folder; a changed request does not")
     func changedAfterwards() throws {
         let desk = try PolicyWorld()
