@@ -131,6 +131,8 @@ final class PolicyRegister {
 
     /// Every file, with numbers, chain and head checked, and no document read.
     private func chain() throws -> [Link] {
+        // Before the versions: one that is applied meanwhile is then newer than the head, and not missing.
+        let head = try StateFile.read("\(path)/\(Self.headName)", limit: 4096)
         let names = try StateFile.list(path).filter { name in
             name.hasSuffix(".json") && name != Self.headName && name.first?.isNumber == true
         }
@@ -154,13 +156,13 @@ final class PolicyRegister {
             else { throw damaged("\(name) holds more than a version may") }
             links.append(Link(file: file, digest: SHA256Digest.of(bytes)))
         }
-        try checkHead(links)
+        try checkHead(head, links)
         return links
     }
 
     /// The head names the newest version, or, after a crash before it was written, the one before.
-    private func checkHead(_ links: [Link]) throws {
-        guard let bytes = try StateFile.read("\(path)/\(Self.headName)", limit: 4096) else {
+    private func checkHead(_ bytes: [UInt8]?, _ links: [Link]) throws {
+        guard let bytes else {
             if links.count > 1 { throw damaged("\(Self.headName) is missing") }
             return
         }
