@@ -44,8 +44,10 @@ package enum PolicyFolder {
 
     /// The policy document of clauses 5.1–5.2, the same bytes for the same documents.
     package static func render(_ source: PolicySource, asHTML: Bool, _ language: Language) throws -> String {
-        let set = try source.read().document.set
-        return asHTML ? PolicyRendering.html(set, language) : PolicyRendering.text(set, language)
+        let (document, _, edition) = try source.read()
+        return asHTML
+            ? PolicyRendering.html(document.set, language, edition: edition)
+            : PolicyRendering.text(document.set, language, edition: edition)
     }
 
     /// The next `count` runs of all policies together, by the time at which they are due.

@@ -32,7 +32,7 @@ package enum ApplyPolicies {
         _ source: PolicySource, _ wish: Wish, state statePath: String
     ) throws -> PolicyApplyReport {
         let register = PolicyRegister(statePath: statePath)
-        let (document, name) = try source.read()
+        let (document, name, _) = try source.read()
         try check(document, name)
         let current = try register.newest()
         let proposal = try PolicyProposal(

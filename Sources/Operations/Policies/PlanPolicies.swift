@@ -9,7 +9,7 @@ package enum PlanPolicies {
         _ source: PolicySource, state statePath: String, _ language: Language,
         at workplaces: (_ preferred: String?) throws -> Workplace
     ) throws -> PolicyPlanReport {
-        let (proposed, name) = try source.read()
+        let (proposed, name, _) = try source.read()
         let current = try PolicyRegister(statePath: statePath).newest()
         let base = current?.document.set ?? .empty
         let changes = PolicyPlan.compare(base, proposed.set)
@@ -71,7 +71,7 @@ package enum SimulatePolicies {
             throw OperationError(
                 .usage, "`\(text)` is no date", hint: "Write YYYY-MM-DD, a day that the calendar has.")
         }
-        let (document, name) = try source.read()
+        let (document, name, _) = try source.read()
         let archives = try PolicyArchives(of: [document.set], at: workplaces)
         try archives.checkAnyRead()
         let rows = archives.expiries(under: document.set, until: until).map { expiry in
