@@ -12,6 +12,9 @@ extension Rendering {
             ),
             (Text.daemonFolderIs(language), status.policyFolder), (Text.runIs(language), going(status, language)),
         ]
+        if let version = status.policyVersion {
+            facts.append((PolicyText.inForceIs(language), PolicyText.versionNumber(language, ["\(version)"])))
+        }
         if status.isPaused { facts.append(("", Text.daemonPaused(language))) }
         var lines = Table.facts(facts)
         if !status.policyProblems.isEmpty {

@@ -19,7 +19,9 @@ package struct DocumentText: Sendable, Equatable {
     }
 
     /// The last part of the path.
-    var name: String { String(file[(file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex)...]) }
+    package var name: String {
+        String(file[(file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex)...])
+    }
 }
 
 package struct PolicySetDocument: Sendable {
@@ -32,6 +34,9 @@ package struct PolicySetDocument: Sendable {
     /// What the documents themselves have wrong.
     private let problems: [DocumentProblem]
     private let places: [DocumentPlaces]
+
+    /// Whether every document was understood, each by itself.
+    package var isReadable: Bool { problems.isEmpty }
 
     /// Reads every `*.yaml` and `*.yml` file of a folder. Files that cannot be read are problems of the set.
     package static func read(folder: String) throws(DocumentsError) -> PolicySetDocument {

@@ -12,14 +12,16 @@ struct Qalad: AsyncParsableCommand {
         discussion: """
             Arxivləşdirmə siyasətlərini vaxtında icra edir.
 
-            Runs in the foreground, for a service manager. SIGHUP reads the policies
-            again, SIGTERM ends it: a run that is going resumes at the next start.
+            Runs in the foreground, for a service manager. In force are the policies that
+            `qala policy apply` applied last; the first start applies the folder. SIGHUP
+            takes the newest version, SIGTERM ends the daemon: a run that is going
+            resumes at the next start.
             Exit status: those of qala; 11 when another daemon has the state directory,
             78 when there is no valid set of policies.
             """,
         version: Version.text)
 
-    @Option(help: "Folder of the policies.")
+    @Option(help: "Folder of the policies, as they are proposed.")
     var policies = Places.policies
 
     @Option(help: "Directory of this host's state.")

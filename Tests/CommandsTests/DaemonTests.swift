@@ -214,7 +214,7 @@ struct DaemonTests {
         #expect(Set(dues).count == dues.count, "no due run was started twice")
     }
 
-    @Test("A set with an error does not come into force, and a whole one does")
+    @Test("What is applied comes into force at once; the folder is a proposal, and status says how it differs")
     func reload() throws {
         let desk = try DaemonWorld(schedule: nil)
         defer { desk.remove() }
@@ -225,31 +225,64 @@ struct DaemonTests {
             (try desk.json("status")["policies"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
         }
         func problems() throws -> [String] { try desk.json("status")["policyProblems"] as? [String] ?? [] }
+        func version() throws -> Int? { try desk.json("status")["policyVersion"] as? Int }
+        let apply = ["policy", "apply", "policies", "--author", "archivist", "--reason", "one more"]
+        #expect(try version() == 1)
+        #expect(try problems().isEmpty)
+        let first = try desk.world.versions().first
+        #expect(first?["firstStart"] as? Bool == true && first?["author"] as? String == "archivist")
+
         try desk.writePolicy("more", schedule: nil, more: "colour: red\n")
         daemon.send(SIGHUP)
-        try desk.wait("the refusal") { try !problems().isEmpty }
+        try desk.wait("the error") {
+            try problems().contains { $0.contains("more.yaml") && $0.contains("colour") }
+        }
         #expect(try names() == ["often"])
-        #expect(try problems().contains { $0.contains("more.yaml") && $0.contains("colour") })
+        #expect(try desk.world.qala(apply + ["--socket", desk.world.path("socket")]).status == 78)
         try desk.writePolicy("more", schedule: nil)
         daemon.send(SIGHUP)
-        try desk.wait("the new set") { try names() == ["more", "often"] }
+        try desk.wait("the difference") {
+            let told = try problems()
+            return told.count == 1 && told[0].contains("qala policy plan")
+        }
+        #expect(try names() == ["often"], "the folder is only a proposal")
+
+        let applied = try desk.world.qala(apply + ["--json", "--socket", desk.world.path("socket")])
+        let report = try World.object(applied)
+        #expect(report["daemon"] as? String == "reloaded" && report["version"] as? Int == 2, "\(applied.outputText)")
+        #expect(try names() == ["more", "often"])
+        #expect(try version() == 2)
         #expect(try problems().isEmpty)
 
-        // Whoever can write a policy could have root read or run anything.
-        chmod(desk.world.path("policies/more.yaml"), 0o666)
-        daemon.send(SIGHUP)
-        try desk.wait("the refusal") { try !problems().isEmpty }
-        // After a start with a bad folder the set before counts; without one there is nothing to do.
+        // A start needs no folder once something was applied, and takes nothing from a damaged register.
+        try FileManager.default.removeItem(at: desk.world.url("policies"))
         daemon.send(SIGKILL)
         _ = try daemon.wait()
         let again = try desk.start()
         defer { again.send(SIGKILL) }
         try desk.waitUntilUp()
         #expect(try names() == ["more", "often"])
+        #expect(try !problems().isEmpty)
         again.send(SIGKILL)
         _ = try again.wait()
-        try FileManager.default.removeItem(atPath: desk.world.path("state/daemon/policies.json"))
+        let file = desk.world.url("state/policies/00000002.json")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try desk.world.write(
+            "state/policies/00000002.json", text.replacingOccurrences(of: "one more", with: "one less"))
+        #expect(try desk.start().wait().status == 13)
+    }
+
+    @Test("A first start takes no folder that others can write to, and none with an error")
+    func firstStart() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        // Whoever can write a policy could have root read or run anything.
+        chmod(desk.world.path("policies/often.yaml"), 0o666)
         #expect(try desk.start().wait().status == 77)
+        try desk.writePolicy("often", schedule: nil, more: "colour: red\n")
+        chmod(desk.world.path("policies/often.yaml"), 0o644)
+        #expect(try desk.start().wait().status == 78)
+        #expect(try desk.world.versions().isEmpty)
     }
 
     @Test("A folder of policies that is missing is told once, and the help gives every default")

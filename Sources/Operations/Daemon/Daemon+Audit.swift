@@ -1,4 +1,3 @@
-import Documents
 import Domain
 import Vault
 
@@ -57,20 +56,16 @@ extension Daemon {
         return .user(id: id, name: LocalUser.name(of: id))
     }
 
-    /// A set of policies on its way into force. The digest is that of the lines `sha256sum` writes for the documents.
-    func recordPolicies(_ document: PolicySetDocument, _ set: PolicySet, isKept: Bool = false) throws {
-        var sums = ""
-        for item in document.documents {
-            let name = item.file.split(separator: "/").last.map(String.init) ?? item.file
-            sums += ObjectHasher.digest(of: item.bytes, suite: .hmacSHA256).hex + "  " + name + "\n"
-        }
+    /// A version of the policies on its way into force.
+    func recordPolicies(_ version: AppliedVersion) throws {
         try recordFirst(
             AuditAct(
-                Self.itself, "policy.enforce", subject: settings.policyFolder,
+                Self.itself, "policy.enforce", subject: PolicySource.name(version.number),
                 details: [
-                    AuditDetail("policies", set.policies.map(\.name).joined(separator: " ")),
-                    AuditDetail("sha256", ObjectHasher.digest(of: Array(sums.utf8), suite: .hmacSHA256).hex),
-                    AuditDetail("from", isKept ? "the set before" : "the folder"),
+                    AuditDetail("policies", version.document.set.policies.map(\.name).joined(separator: " ")),
+                    AuditDetail("digest", version.digest.hex),
+                    AuditDetail("author", version.proposal.request.author),
+                    AuditDetail("approvers", version.approvals.map(\.person).joined(separator: " ")),
                 ]))
     }
 

@@ -4,6 +4,7 @@ import Synchronization
 /// What people ask of a daemon, and what it tells.
 extension Daemon {
     package func status() -> DaemonStatus {
+        checkFolderAgain()
         let rows = policies.policies.map { policy in
             let entry = scheduler.state.entries[policy.name]
             return DaemonStatus.PolicyRow(
@@ -13,7 +14,8 @@ extension Daemon {
         }
         return DaemonStatus(
             version: settings.version, processID: ProcessID.own, started: startedAt,
-            policyFolder: settings.policyFolder, isPaused: scheduler.state.isPaused, going: goingNow,
+            policyFolder: settings.policyFolder, policyVersion: inForce?.number,
+            isPaused: scheduler.state.isPaused, going: goingNow,
             waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
     }
 
@@ -103,7 +105,7 @@ extension Daemon {
     /// Called when it can be asked: only then the service manager hears that it is up.
     package func ready() { notifier.send("READY=1", statusLine) }
 
-    /// Reads the folder again; where it is not valid, the set before stays, and this throws.
+    /// Takes the newest applied version; where it is not valid, the set before stays, and this throws.
     package func reload(by caller: String) throws {
         try recordAsked("daemon.reload", settings.policyFolder, by: caller)
         tell(.notice, "the policies are read again, as \(caller) asked")

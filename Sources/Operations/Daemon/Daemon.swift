@@ -7,7 +7,7 @@ import Vault
 /// Invariants:
 /// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
-/// 3. A set of policies is in force as a whole or not at all; where the folder has an invalid one, that before stays.
+/// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
 /// 4. Nothing here opens an archive: a run needs the writing keys of this host alone.
 /// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
 package actor Daemon {
@@ -60,6 +60,10 @@ package actor Daemon {
     private var wake: (wall: Int64?, boot: Int64?) = (nil, nil)
     var policies = PolicySet.empty
     var policyProblems: [String] = []
+    /// The applied version that `policies` is.
+    var inForce: (number: Int, digest: Digest)?
+    /// When the folder was last compared with it, as boot time.
+    var folderCheckedAt: Int64?
     /// Oldest first.
     var runs: [RunRecord] = []
     var queue: [String] = []
@@ -70,8 +74,9 @@ package actor Daemon {
     var events: [DaemonEvent] = []
     let audit: AuditKeeper
 
-    /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
-    /// has the directory, or when there is no valid set of policies and never was one.
+    /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
+    /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
+    /// is damaged.
     package static func start(
         _ settings: Settings, clock: DaemonClock = .ofMachine(), notifier: ServiceNotifier,
         emit: @escaping @Sendable (DaemonEvent) -> Void
@@ -111,7 +116,7 @@ package actor Daemon {
         try readAlarms(atStart: true)
         noteOutage()
         let finished = settleOldRuns()
-        tell(.notice, "started with \(policies.policies.count) policies of \(settings.policyFolder)")
+        tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
     }
 

@@ -109,11 +109,13 @@ package struct DaemonStatus: Codable, Sendable {
     package var processID: Int32
     package var started: String
     package var policyFolder: String
+    /// The applied version that is in force.
+    package var policyVersion: Int?
     package var isPaused: Bool
     package var going: Going?
     package var waiting: [RunRecord]
     package var policies: [PolicyRow]
-    /// Why the set in the folder is not the one in force; empty when it is.
+    /// How the folder, a proposal, differs from what is in force, or why it cannot be applied; else empty.
     package var policyProblems: [String]
 }
 
