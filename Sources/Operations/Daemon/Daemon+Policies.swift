@@ -9,6 +9,7 @@ extension Daemon {
     /// Puts the set of the folder into force when all of it is valid. At a start the set that was in force before counts
     /// where the folder's is not.
     func readPolicies(atStart: Bool) throws {
+        defer { notePolicies() }
         do {
             let document = try PolicySetDocument.read(folder: settings.policyFolder)
             for file in [settings.policyFolder] + document.documents.map(\.file) { try Self.checkOwner(file) }

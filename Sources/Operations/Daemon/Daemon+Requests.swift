@@ -14,7 +14,7 @@ extension Daemon {
         return DaemonStatus(
             version: settings.version, processID: ProcessID.own, started: startedAt,
             policyFolder: settings.policyFolder, isPaused: scheduler.state.isPaused, going: goingNow,
-            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
+            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems, openProblems: openProblems)
     }
 
     private var goingNow: DaemonStatus.Going? {

@@ -60,6 +60,9 @@ package actor Daemon {
     var going: Going?
     var isStopping = false
     var events: [DaemonEvent] = []
+    /// Nil until they are opened, and where they cannot be.
+    var registers: DaemonRegisters?
+    var beats = Beats()
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
     /// has the directory, or when there is no valid set of policies and never was one.
@@ -89,10 +92,14 @@ package actor Daemon {
         let found = try folder.loadRuns()
         runs = found.runs
         for problem in found.problems { tell(.error, problem) }
+        openRegisters(damaged: found.problems)
         do {
             if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
         } catch { tell(.error, Self.words(error)) }
-        try readPolicies(atStart: true)
+        do { try readPolicies(atStart: true) } catch {
+            endRegisters()
+            throw error
+        }
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of \(settings.policyFolder)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
@@ -105,12 +112,14 @@ package actor Daemon {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
         while !isStopping || going != nil {
             if !isStopping { handle(.tick) }
+            beat()
             notifier.send("WATCHDOG=1", statusLine)
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        endRegisters()
         tell(.notice, "stopped")
     }
 
@@ -151,7 +160,9 @@ package actor Daemon {
         for action in actions {
             switch action {
             case .start(let run): enqueue(run.policy, .schedule, due: run.due, attempt: run.attempt)
-            case .report(let report): tell(.warning, report.text(in: .english))
+            case .report(let report):
+                tell(.warning, report.text(in: .english))
+                note(report)
             case .wake(let wall, let boot): wake = (wall, boot)
             }
         }
@@ -256,6 +267,7 @@ package actor Daemon {
                 if isCancelled { event = run.identity.map { .runCancelled($0) } }
             } else {
                 run.state = .failed
+                run.failure = kind
                 let repeats: Set<FailureKind> = [.usage, .badPolicy, .denied, .damaged, .wrongKey]
                 event = run.identity.map { .runFailed($0, retry: !repeats.contains(kind)) }
             }
@@ -284,6 +296,7 @@ package actor Daemon {
     func change(_ run: RunRecord) {
         if let at = runs.lastIndex(where: { $0.id == run.id }) { runs[at] = run }
         keep(run)
+        note(run)
     }
 
     private func keep(_ run: RunRecord) {

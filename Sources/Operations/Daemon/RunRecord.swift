@@ -45,6 +45,8 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var problems: Int?
     /// Why it failed or what to do, for people.
     package var message: String?
+    /// Of a failed run, the kind of its error.
+    package var failure: FailureKind?
 
     package var identity: RunIdentity? { due.map { RunIdentity(policy: policy, due: $0, attempt: attempt) } }
 
@@ -113,6 +115,7 @@ package struct DaemonStatus: Codable, Sendable {
     package var policies: [PolicyRow]
     /// Why the set in the folder is not the one in force; empty when it is.
     package var policyProblems: [String]
+    package var openProblems: OpenProblems?
 }
 
 /// Something that happened, for the journal and for `qala logs`.
