@@ -51,18 +51,19 @@ struct DaemonMetrics: Sendable {
         var out = MetricsText()
         out.family(
             "qala_build_info", .gauge, "Version of the daemon; the value is always 1.",
-            [.init(labels: [("version", version)], value: 1)])
+            [MetricsText.Sample(labels: [("version", version)], value: 1)])
         out.single("qala_start_time_seconds", .gauge, "When the daemon started, since 1970.", Double(started))
         addPolicies(to: &out)
         out.family(
             "qala_runs_total", .counter, "Runs that ended since the daemon started, by how they ended.",
-            ended.sorted { ($0.policy, $0.state.rawValue) < ($1.policy, $1.state.rawValue) }.map {
-                .init(labels: [("policy", $0.policy), ("state", $0.state.rawValue)], value: Double($0.count))
+            ended.sorted { ($0.policy, $0.state.rawValue) < ($1.policy, $1.state.rawValue) }.map { row in
+                MetricsText.Sample(
+                    labels: [("policy", row.policy), ("state", row.state.rawValue)], value: Double(row.count))
             })
         out.family(
             "qala_problems_open", .gauge, "Problems of the register that are open.",
             ProblemKind.allCases.map {
-                .init(labels: [("kind", $0.rawValue)], value: Double(openProblems[$0] ?? 0))
+                MetricsText.Sample(labels: [("kind", $0.rawValue)], value: Double(openProblems[$0] ?? 0))
             })
         out.single("qala_runs_waiting", .gauge, "Runs whose turn has not come.", Double(waiting))
         out.single("qala_runs_running", .gauge, "Runs that are going, 0 or 1.", isRunning ? 1 : 0)
@@ -72,17 +73,17 @@ struct DaemonMetrics: Sendable {
             arePoliciesRefused ? 1 : 0)
         out.family(
             "qala_filesystem_available_bytes", .gauge, "Room that is left where the state and the vault lie.",
-            rooms.map { .init(labels: [("place", $0.place)], value: Double($0.room.available)) })
+            rooms.map { MetricsText.Sample(labels: [("place", $0.place)], value: Double($0.room.available)) })
         out.family(
             "qala_filesystem_size_bytes", .gauge, "Size of the file systems on which the state and the vault lie.",
-            rooms.map { .init(labels: [("place", $0.place)], value: Double($0.room.size)) })
+            rooms.map { MetricsText.Sample(labels: [("place", $0.place)], value: Double($0.room.size)) })
         return out.text
     }
 
     private func addPolicies(to out: inout MetricsText) {
-        func add(_ name: String, _ help: String, _ value: (PolicyRow) -> Double?) {
+        func add(_ name: String, _ help: String, _ measure: (PolicyRow) -> Double?) {
             let samples: [MetricsText.Sample] = policies.compactMap { row in
-                guard let value = value(row) else { return nil }
+                guard let value = measure(row) else { return nil }
                 return MetricsText.Sample(
                     labels: [("policy", row.name), ("component", row.component)], value: value)
             }
