@@ -52,7 +52,7 @@ private final class Notices: @unchecked Sendable {
 }
 
 /// A world with a vault, a tree, a folder of policies and a place for the daemon's socket.
-private struct DaemonWorld {
+struct DaemonWorld {
     let world: World
     private let notices: Notices
 
@@ -95,13 +95,13 @@ private struct DaemonWorld {
         chmod(world.path("policies/\(name).yaml"), 0o644)
     }
 
-    func start() throws -> RunningProcess {
+    func start(_ more: [String] = []) throws -> RunningProcess {
         try ProcessRunner.start(
             try #require(daemonBinary),
             [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
                 "--socket", world.path("socket"),
-            ],
+            ] + more,
             environment: [
                 "PATH": "/usr/bin:/bin", "HOME": world.folder.path, "NOTIFY_SOCKET": world.path("notices"),
                 "WATCHDOG_USEC": "3000000", "SWIFT_BACKTRACE": "enable=no",
