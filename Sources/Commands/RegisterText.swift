@@ -55,7 +55,8 @@ package enum RegisterText: CaseIterable, Sendable {
     }
 
     private static let titles: [String: (en: String, az: String)] = [
-        "number": ("NUMBER", "NÖMRƏ"), "time": ("TIME", "VAXT"), "kind": ("KIND", "NÖV"), "from": ("FROM", "NƏ VAXTDAN"),
+        "number": ("NUMBER", "NÖMRƏ"), "time": ("TIME", "VAXT"), "kind": ("KIND", "NÖV"),
+        "from": ("FROM", "NƏ VAXTDAN"),
         "until": ("UNTIL", "NƏ VAXTADƏK"), "seconds": ("LASTED", "MÜDDƏT"), "cause": ("CAUSE", "SƏBƏB"),
         "machine": ("MACHINE", "SERVER"), "version": ("VERSION", "VERSİYA"), "load1": ("LOAD", "YÜKLÜLÜK"),
         "memoryAvailable": ("FREE MEMORY", "BOŞ YADDAŞ"), "stateAvailable": ("FREE (STATE)", "BOŞ YER (VƏZİYYƏT)"),

@@ -78,7 +78,10 @@ struct MetricsTests {
         #expect(usual.host == "127.0.0.1" && usual.port == 9469)
         let six = try MetricsAddress("[::1]:80")
         #expect(six.host == "::1" && six.port == 80)
-        for text in ["0.0.0.0:9469", "127.0.0.1", "127.0.0.1:0", "localhost:1", "127.0.0.256:1", "127.1:1", "::1:80", ""] {
+        let others = [
+            "0.0.0.0:9469", "127.0.0.1", "127.0.0.1:0", "localhost:1", "127.0.0.256:1", "127.1:1", "::1:80", "",
+        ]
+        for text in others {
             #expect(throws: OperationError.self) { _ = try MetricsAddress(text) }
         }
     }
@@ -104,13 +107,13 @@ struct MetricsTests {
         return (process.terminationStatus, String(decoding: said, as: UTF8.self))
     }
 
-    @Test("promtool finds nothing to say about the metrics", .enabled(if: hasPromtool))
+    @Test("promtool finds nothing to say about the metrics", .enabled(if: MetricsTests.hasPromtool))
     func linted() throws {
         let found = try run(["check", "metrics"], input: Self.metrics().text)
         #expect(found.status == 0 && found.said.isEmpty, "\(found.said)")
     }
 
-    @Test("promtool accepts the alert rules that are shipped", .enabled(if: hasPromtool))
+    @Test("promtool accepts the alert rules that are shipped", .enabled(if: MetricsTests.hasPromtool))
     func rules() throws {
         let found = try run(["check", "rules", Self.rules.path], input: "")
         #expect(found.status == 0, "\(found.said)")

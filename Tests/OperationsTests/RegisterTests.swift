@@ -49,7 +49,7 @@ struct RegisterTests {
 
     private static let first = "runs.000000000001.jsonl"
 
-    @Test("Lines are numbered and chained over ends of files and of processes, and each file begins with its own number")
+    @Test("Lines are numbered and chained over ends of files and of processes; a file begins with its own number")
     func rotation() throws {
         let place = try Place()
         try place.write(10, fileBytes: 1000)
@@ -176,7 +176,8 @@ struct RegisterTests {
         let place = try Place()
         func run(_ id: String, _ state: RunRecord.State, ended: String) -> RunRecord {
             var run = RunRecord(
-                id: id, policy: "a", trigger: .request, requestedBy: nil, due: nil, attempt: 1, asked: ended, state: state)
+                id: id, policy: "a", trigger: .request, requestedBy: nil, due: nil, attempt: 1, asked: ended,
+                state: state)
             run.ended = ended
             return run
         }

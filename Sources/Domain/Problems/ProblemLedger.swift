@@ -124,7 +124,8 @@ package struct ProblemLedger: Sendable, Equatable {
             guard let kind = change.kind, problems[id] == nil, id > last else { return }
             let problem = Problem(
                 id: id, kind: kind, policy: change.policy ?? "", opened: time, lastSeen: time, times: 1,
-                message: change.text ?? "", runs: change.run.map { [$0] } ?? [], closed: nil, closedBy: nil, remarks: [])
+                message: change.text ?? "", runs: change.run.map { [$0] } ?? [], closed: nil, closedBy: nil,
+                remarks: [])
             problems[id] = problem
             open[Key(policy: problem.policy, kind: kind)] = id
             last = id
@@ -169,9 +170,8 @@ extension ProblemLedger.Change {
 
     /// Nil for what is no change; `name` is the kind of the line.
     package init?(_ name: String, _ fields: [String: String]) {
-        guard let act = Act(rawValue: name), let id = fields["problem"].flatMap({ Int($0) }), id > 0, id < 1 << 53 else {
-            return nil
-        }
+        guard let act = Act(rawValue: name), let id = fields["problem"].flatMap({ Int($0) }), id > 0, id < 1 << 53
+        else { return nil }
         self.init(
             act, id, kind: fields["kind"].flatMap { ProblemKind(rawValue: $0) }, policy: fields["policy"],
             text: fields["text"], run: fields["run"], by: fields["by"])

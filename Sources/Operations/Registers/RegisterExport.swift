@@ -38,7 +38,9 @@ package enum RegisterExport {
         try Registers.each(name, filter, at: workplace, &report) { row in
             switch format {
             case .csv: try write(Array(CSVText.line(columns.map { row.fields[$0] ?? "" }).utf8))
-            case .json: try write(Array((count > 0 ? ",\n" : "").utf8) + Array(try encoder.encode(row.fields)))
+            case .json:
+                let encoded = try encoder.encode(row.fields)
+                try write(Array((count > 0 ? ",\n" : "").utf8) + Array(encoded))
             }
             count += 1
         }
