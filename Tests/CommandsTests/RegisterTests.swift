@@ -29,7 +29,7 @@ struct RegisterCommandTests {
         let open = try Self.rows(desk, "problems", "list", "--open", "--policy", "often")
         #expect(open.count == 1 && open.first?["kind"] == "failed" && open.first?["times"] == "2")
         let runs = try desk.runs().compactMap { $0["id"] as? String }
-        #expect(open.first?["runs"]?.split(separator: " ").map { String($0) } == runs.reversed())
+        #expect(open.first?["runs"] == runs.reversed().joined(separator: " "))
         let shown = try desk.ask("status")
         #expect(shown.outputText.hasPrefix("Open problems"), "\(shown.outputText)")
         let status = try desk.json("status")["openProblems"] as? [String: Any]
@@ -95,6 +95,46 @@ struct RegisterCommandTests {
         defer { again.send(SIGKILL) }
         try desk.waitUntilUp()
         #expect(try desk.ask("status").outputText.contains("damage"))
+    }
+
+    @Test("Policies that are not put into force are a problem until a set is, and every read of the folder counts")
+    func policies() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        let daemon = try desk.start()
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        func open() throws -> [[String: String]] { try Self.rows(desk, "problems", "list", "--open") }
+        try desk.writePolicy("more", schedule: nil, more: "colour: red\n")
+        daemon.send(SIGHUP)
+        try desk.wait("the problem") { try open().count == 1 }
+        let problem = try #require(try open().first)
+        #expect(problem["kind"] == "policies" && problem["policy"] == nil)
+        #expect(problem["message"]?.contains("more.yaml") == true)
+        daemon.send(SIGHUP)
+        try desk.wait("the second time") { try open().first?["times"] == "2" }
+        #expect(try desk.ask("run", "often").status == 0)
+        #expect(try open().count == 1, "a run closes what was no run")
+        try desk.writePolicy("more", schedule: nil)
+        daemon.send(SIGHUP)
+        try desk.wait("its end") { try open().isEmpty }
+        #expect(try Self.rows(desk, "problems", "list").count == 1)
+    }
+
+    @Test("Due runs that nobody made are a problem, which the run that makes up for them closes")
+    func missed() throws {
+        let desk = try DaemonWorld(schedule: "*:*:0/1")
+        defer { desk.remove() }
+        let daemon = try desk.start()
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        try desk.wait("a run") { try desk.runs().contains { $0["state"] as? String == "done" } }
+        #expect(try desk.ask("pause", "often").status == 0)
+        usleep(3_500_000)
+        #expect(try desk.ask("resume", "often").status == 0)
+        try desk.wait("the problem, closed by a run") {
+            try Self.rows(desk, "problems", "list", "--kind", "missed").contains { $0["closedBy"] != nil }
+        }
     }
 
     @Test("A daemon that is killed leaves one outage with its times, and one that is stopped another cause")
