@@ -133,7 +133,8 @@ struct MetricsTests {
         let alerts = lines.count { $0.hasPrefix("- alert:") }
         #expect(alerts >= 6)
         for key in ["summary:", "summary_az:", "severity:"] {
-            #expect(lines.count { $0.hasPrefix(key) } == alerts, "\(key)")
+            let count = lines.count { $0.hasPrefix(key) }
+            #expect(count == alerts, "\(key)")
         }
     }
 }
