@@ -16,7 +16,7 @@ extension Rendering {
             facts.append((PolicyText.inForceIs(language), PolicyText.versionNumber(language, ["\(version)"])))
         }
         if status.isPaused { facts.append(("", Text.daemonPaused(language))) }
-        var lines = Table.facts(facts)
+        var lines = openProblems(status.openProblems, language) + Table.facts(facts)
         if !status.policyProblems.isEmpty {
             lines.append(Text.policiesNotInForce(language))
             lines += status.policyProblems.prefix(listedProblems).map { "  " + Printable.text($0) }

@@ -61,8 +61,7 @@ package struct ControlServer: Service {
         let router = Router(context: ControlContext.self)
         let daemon = daemon
         router.add(middleware: Answers())
-        router.get("healthz") { _, _ in Response.text("ok\n") }
-        router.get("readyz") { _, _ in Response.text("ready\n") }
+        HealthRoutes.add(to: router, of: daemon)
         router.get(RouterPath(ControlPath.status)) { _, _ in try Response.json(await daemon.status()) }
         router.get(RouterPath(ControlPath.runs)) { request, _ in
             let policy = request.uri.queryParameters["policy"].map(String.init)
@@ -99,6 +98,11 @@ package struct ControlServer: Service {
             _ = try await context.caller()
             let asked = try await asked(request, ChannelAsked.self, "{\"channel\":\"NAME\"}")
             return try Response.json(AlarmTestReply(channels: try await daemon.testAlarms(asked?.channel)))
+        }
+        router.post(RouterPath(ControlPath.remark)) { request, context in
+            let asked = try await RemarkAsked.read(request)
+            let caller = try await context.caller()
+            return try Response.json(try await daemon.remark(asked.problem, asked.text, by: caller))
         }
         router.get(RouterPath(ControlPath.events)) { request, _ in
             try Response.json(EventsReply(events: await daemon.recentEvents(limit: try limit(request))))
@@ -187,11 +191,5 @@ extension Response {
         return Response(
             status: .init(code: status), headers: [.contentType: "application/json"],
             body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
-    }
-
-    fileprivate static func text(_ text: String) -> Response {
-        Response(
-            status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
-            body: .init(byteBuffer: ByteBuffer(string: text)))
     }
 }

@@ -36,13 +36,16 @@ struct Qalad: AsyncParsableCommand {
     @Option(help: "Control socket.")
     var socket = Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
 
+    @Option(help: "Loopback address for metrics and health too, such as 127.0.0.1:9469.")
+    var metrics: String?
+
     func run() async throws {
         umask(0o077)
         let status = await DaemonProcess(
             settings: .init(
                 statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
                 alarmsPath: alarms),
-            socket: socket
+            socket: socket, metrics: metrics
         ).run()
         if status != .done { throw ExitCode(status.rawValue) }
     }

@@ -106,7 +106,7 @@ struct AlarmDeliveryTests {
             """)
         #expect(try desk.world.qala("alarms", "validate", "alarms.yaml").status == 0)
         try FileManager.default.moveItem(at: desk.world.url("tree"), to: desk.world.url("gone"))
-        let daemon = try desk.start("--alarms", desk.world.path("alarms.yaml"))
+        let daemon = try desk.start(["--alarms", desk.world.path("alarms.yaml")])
         defer { daemon.send(SIGKILL) }
         try desk.waitUntilUp()
         try desk.wait("an alarm") {
@@ -153,7 +153,7 @@ struct AlarmDeliveryTests {
         try desk.world.write("alarms.yaml", "channels:\n  p: {kind: command, command: \(program)}\n")
         try FileManager.default.moveItem(at: desk.world.url("tree"), to: desk.world.url("gone"))
         let alarms = desk.world.path("alarms.yaml")
-        let first = try desk.start("--alarms", alarms)
+        let first = try desk.start(["--alarms", alarms])
         try desk.waitUntilUp()
         let kept = desk.world.url("state/daemon/alarms.json")
         try desk.wait("a notice that waits") {
@@ -165,7 +165,7 @@ struct AlarmDeliveryTests {
         _ = try first.wait()
         try desk.world.write("alarms.yaml", "channels:\n  p: {kind: command, command: \(program)}\n")
         try desk.world.write("open", "")
-        let second = try desk.start("--alarms", alarms)
+        let second = try desk.start(["--alarms", alarms])
         defer { second.send(SIGKILL) }
         try desk.waitUntilUp()
         // It waits for half a minute after the first failure.

@@ -95,7 +95,7 @@ struct DaemonWorld {
         chmod(world.path("policies/\(name).yaml"), 0o644)
     }
 
-    func start(_ more: String...) throws -> RunningProcess {
+    func start(_ more: [String] = []) throws -> RunningProcess {
         try ProcessRunner.start(
             try #require(daemonBinary),
             [

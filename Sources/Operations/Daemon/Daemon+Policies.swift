@@ -9,6 +9,7 @@ extension Daemon {
     /// Takes the newest applied version. At the first start, where nothing was applied yet, a valid folder becomes the
     /// first version. What is damaged or not valid any more never takes the place of a set that is in force.
     func readPolicies(atStart: Bool) throws {
+        defer { notePolicies() }
         do {
             let register = PolicyRegister(statePath: settings.statePath)
             let version: AppliedVersion

@@ -16,7 +16,7 @@ extension Daemon {
             version: settings.version, processID: ProcessID.own, started: startedAt,
             policyFolder: settings.policyFolder, policyVersion: inForce?.number,
             isPaused: scheduler.state.isPaused, going: goingNow,
-            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
+            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems, openProblems: openProblems)
     }
 
     private var goingNow: DaemonStatus.Going? {

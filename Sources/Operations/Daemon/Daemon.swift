@@ -73,6 +73,9 @@ package actor Daemon {
     var alarmView = AlarmView()
     var events: [DaemonEvent] = []
     let audit: AuditKeeper
+    /// Nil until they are opened, and where they cannot be.
+    var registers: DaemonRegisters?
+    var beats = Beats()
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
     /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
@@ -109,10 +112,14 @@ package actor Daemon {
         let found = try folder.loadRuns()
         runs = found.runs
         for problem in found.problems { tell(.error, problem) }
+        openRegisters(damaged: found.problems)
         do {
             if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
         } catch { tell(.error, Self.words(error)) }
-        try readPolicies(atStart: true)
+        do { try readPolicies(atStart: true) } catch {
+            endRegisters()
+            throw error
+        }
         try readAlarms(atStart: true)
         noteOutage()
         let finished = settleOldRuns()
@@ -128,6 +135,7 @@ package actor Daemon {
         while !isStopping || going != nil {
             if !isStopping { handle(.tick) }
             tellAudit()
+            beat()
             notifier.send("WATCHDOG=1", statusLine)
             lookForAlarms()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
@@ -136,6 +144,7 @@ package actor Daemon {
         }
         decide(.stopped)
         alarmDesk.stop()
+        endRegisters()
         endAudit()
         tell(.notice, "stopped")
     }
@@ -180,6 +189,7 @@ package actor Daemon {
             case .report(let report):
                 tell(.warning, report.text(in: .english))
                 noteReport(report, at: now)
+                note(report)
             case .wake(let wall, let boot): wake = (wall, boot)
             }
         }
@@ -317,6 +327,7 @@ package actor Daemon {
     func change(_ run: RunRecord) {
         if let at = runs.lastIndex(where: { $0.id == run.id }) { runs[at] = run }
         keep(run)
+        note(run)
     }
 
     private func keep(_ run: RunRecord) {

@@ -117,6 +117,7 @@ package struct DaemonStatus: Codable, Sendable {
     package var policies: [PolicyRow]
     /// How the folder, a proposal, differs from what is in force, or why it cannot be applied; else empty.
     package var policyProblems: [String]
+    package var openProblems: OpenProblems?
 }
 
 /// Something that happened, for the journal and for `qala logs`.
