@@ -125,7 +125,7 @@ final class PaxWriter {
     ) {
         var digits = Array(String(value, radix: 8).utf8)
         if digits.count > field.count - 1 {
-            records += record(Array(key.utf8), Array(String(value).utf8))
+            if !key.isEmpty { records += record(Array(key.utf8), Array(String(value).utf8)) }
             digits = [0x30]
         }
         let zeros = [UInt8](repeating: 0x30, count: field.count - 1 - digits.count)

@@ -9,7 +9,7 @@ final class ListDigest {
     init() { hasher = ObjectHasher(suite: .hmacSHA256) }
 
     func update(_ bytes: UnsafeRawBufferPointer) { hasher?.update(bytes) }
-    func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher?.update($0) } }
+    func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
     /// Once.
     func finish() -> Digest {
