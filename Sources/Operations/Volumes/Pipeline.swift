@@ -62,6 +62,9 @@ final class Pipeline {
         output = last
     }
 
+    /// Of the programs that nobody waited for yet.
+    var processes: [pid_t] { children.map(\.process) }
+
     /// The programs see the end of their input.
     func closeInput() {
         if input >= 0 { close(input) }
