@@ -65,6 +65,12 @@ final class Pipeline {
     /// Of the programs that nobody waited for yet.
     var processes: [pid_t] { children.map(\.process) }
 
+    /// Leaves the closing of the input to the caller.
+    func takeInput() -> Int32 {
+        defer { input = -1 }
+        return input
+    }
+
     /// The programs see the end of their input.
     func closeInput() {
         if input >= 0 { close(input) }

@@ -50,8 +50,6 @@ final class SealedStream {
         return sink.parts
     }
 
-    var sealedBytes: Int { thread == nil ? sink.total : 0 }
-
     func cancel() {
         guard thread != nil else { return }
         pipeline.kill()
