@@ -149,7 +149,7 @@ private struct VolumeChecking {
         checkDecoy(files)
         guard let secret else { return }
         report.archivesOpened = 0
-        for archive in Set(files.keys.compactMap(VolumeTree.archive(ofPart:))).sorted() {
+        for archive in Set(files.keys.compactMap { VolumeTree.archive(ofPart: $0) }).sorted() {
             try open(archive, files, secret)
         }
     }
@@ -211,7 +211,7 @@ private struct VolumeChecking {
         let slice = VolumeTree.sliceName(archive)
         let all = parts + [digests, slice]
         // What is damaged was named already.
-        guard !all.contains(where: bad.contains) else { return }
+        guard !all.contains(where: { bad.contains($0) }) else { return }
         guard parts.count == files.keys.count(where: { VolumeTree.archive(ofPart: $0) == archive }),
             files[digests] != nil, files[slice] != nil
         else {
@@ -287,7 +287,7 @@ private struct VolumeChecking {
             Pipeline.Stage(program: "openssl", arguments: ["enc", "-d"] + SealedStream.derivation, secret: secret),
             Pipeline.Stage(program: "zstd", arguments: ["-q", "-d", "-c"]),
         ])
-        let paths = names.map(tree.path)
+        let paths = names.map { tree.path($0) }
         let input = pipeline.takeInput()
         let feeder = FileFeeder(paths, to: input)
         let thread = try WorkerThread { feeder.run() }
