@@ -66,7 +66,8 @@ extension Rendering {
                 say(language, "  archives opened and compared: \(opened)", "  açılıb tutuşdurulan arxivlər: \(opened)"))
         }
         if report.decoyFound {
-            lines.append(say(language, "  the decoy was found bad, as it must", "  yem fayl, lazım olduğu kimi, səhv çıxdı"))
+            lines.append(
+                say(language, "  the decoy was found bad, as it must", "  yem fayl, lazım olduğu kimi, səhv çıxdı"))
         }
         if !report.keyProven {
             lines.append(
@@ -131,8 +132,9 @@ extension Rendering {
         for row in report.pull {
             table.add([row.volume, row.title, row.shelf ?? "", row.holder ?? "", row.paths.joined(separator: " ")])
         }
-        let missing = report.missing.map { path in
-            say(language, "On no volume: \(Printable.text(path))", "Heç bir daşıyıcıda yoxdur: \(Printable.text(path))")
+        let missing = report.missing.map { path -> String in
+            let shown = Printable.text(path)
+            return say(language, "On no volume: \(shown)", "Heç bir daşıyıcıda yoxdur: \(shown)")
         }
         return (report.pull.isEmpty ? [] : table.lines) + missing
     }
@@ -140,7 +142,9 @@ extension Rendering {
     package static func volumeSecret(_ id: String, _ path: String, _ language: Language) -> [String] {
         let place = Printable.text(path)
         return [
-            say(language, "The secret of volume \(id) was written to \(place).", "\(id) daşıyıcısının sirri yazıldı: \(place).")
+            say(
+                language, "The secret of volume \(id) was written to \(place).",
+                "\(id) daşıyıcısının sirri yazıldı: \(place).")
         ]
     }
 }

@@ -151,7 +151,8 @@ package enum VolumeSecrets {
         let open = try OpenVault(workplace)
         guard sealed.vault == open.vault.vaultID.hex else {
             throw OperationError(
-                .wrongKey, "the secret is sealed to vault \(sealed.vault.prefix(12))", hint: "Name that vault with --vault.")
+                .wrongKey, "the secret is sealed to vault \(sealed.vault.prefix(12))",
+                hint: "Name that vault with --vault.")
         }
         let unlocked = try open.unlock()
         let binding = SealedSecret.binding(open.vault.vaultID, identity.id)

@@ -111,7 +111,8 @@ package enum Volumes {
                 guard let row = try? decoder.decode(SliceRow.self, from: Data(line)) else {
                     throw OperationError(.damaged, "\(path) is malformed", hint: "Verify the volume.")
                 }
-                let bytes = row.pathBytes.flatMap { Data(base64Encoded: $0) }.map { [UInt8]($0) } ?? Array(row.path.utf8)
+                let raw = row.pathBytes.flatMap { Data(base64Encoded: $0) }
+                let bytes = raw.map { [UInt8]($0) } ?? Array(row.path.utf8)
                 if try !body(row, Array(bytes.dropFirst())) { throw Enough() }
             }
         } catch is Enough {}
@@ -119,8 +120,8 @@ package enum Volumes {
 
     private struct Enough: Error {}
 
-    /// Which volumes must be fetched for an archive, or for some paths of it. The register alone answers: the archive may
-    /// long be disposed of in the vault.
+    /// Which volumes must be fetched for an archive, or for some paths of it. The register alone answers: the archive
+    /// may long be disposed of in the vault.
     package static func pullList(
         _ archive: String, paths: [String], at workplace: Workplace
     ) throws -> PullReport {

@@ -75,8 +75,8 @@ final class SealedStream {
     }
 }
 
-/// The lines of a catalog slice and of the sealed digests; the same for an entry that is written and for a member that is
-/// read back.
+/// The lines of a catalog slice and of the sealed digests; the same for an entry that is written and for a member that
+/// is read back.
 struct SliceText {
     let archive: String
     private let stream: String

@@ -29,7 +29,8 @@ struct VolumeRegister {
         guard let bytes = try StateFile.read(path(id, "json"), limit: Self.recordLimit) else { return nil }
         guard let record = try? JSONDecoder().decode(VolumeRecord.self, from: Data(bytes)), record.id == id else {
             throw OperationError(
-                .damaged, "the register of volume \(id) is malformed", hint: "Bring \(path(id, "json")) back from a copy.")
+                .damaged, "the register of volume \(id) is malformed",
+                hint: "Bring \(path(id, "json")) back from a copy.")
         }
         return record
     }
