@@ -70,7 +70,7 @@ final class PaxWriter {
                 records += Self.record(key, attribute.value)
             }
         }
-        block[PaxHeader.type] = first != nil ? UInt8(ascii: "1") : Self.type(of: entry.kind)
+        block[PaxHeader.type] = first != nil ? UInt8(ascii: "1") : Self.typeByte(entry.kind)
         if !records.isEmpty { try writeExtended(records) }
         try write(Self.sealed(block))
     }
@@ -100,7 +100,7 @@ final class PaxWriter {
         try end(of: UInt64(records.count))
     }
 
-    private static func type(of kind: EntryKind) -> UInt8 {
+    private static func typeByte(_ kind: EntryKind) -> UInt8 {
         switch kind {
         case .file, .socket: UInt8(ascii: "0")
         case .symlink: UInt8(ascii: "2")
@@ -169,7 +169,12 @@ final class PaxWriter {
         let rest = key.count + value.count + 3
         var length = rest + String(rest).utf8.count
         if rest + String(length).utf8.count != length { length = rest + String(length).utf8.count }
-        return Array("\(length) ".utf8) + key + [0x3D] + value + [0x0A]
+        var bytes = Array("\(length) ".utf8)
+        bytes += key
+        bytes.append(0x3D)
+        bytes += value
+        bytes.append(0x0A)
+        return bytes
     }
 
     private static func sealed(_ block: [UInt8]) -> [UInt8] {

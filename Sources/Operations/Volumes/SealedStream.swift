@@ -112,6 +112,10 @@ struct SliceText {
             }
             isEscaped = isEscaped || byte == 0x5C || byte == 0x0A || byte == 0x0D
         }
-        return (isEscaped ? [0x5C] : []) + Array("\(digest.hex)  ./".utf8) + name + [0x0A]
+        var line: [UInt8] = isEscaped ? [0x5C] : []
+        line += Array("\(digest.hex)  ./".utf8)
+        line += name
+        line.append(0x0A)
+        return line
     }
 }

@@ -7,7 +7,8 @@ import Vault
 /// Proves that a volume holds what was written to it.
 ///
 /// Invariants:
-/// 1. The list is checked first, with a key that the register or the caller knows; what it does not prove is not opened.
+/// 1. The list is checked first, with a key that the register or the caller knows; what it does not prove is not
+///    opened.
 /// 2. A verification that does not find the decoy bad is no verification.
 /// 3. The day of the next verification moves only when everything passed, with the secret.
 package enum VerifyVolume {
@@ -44,7 +45,8 @@ package enum VerifyVolume {
             let digits = told.lowercased().filter { !$0.isWhitespace }
             guard digits.utf8.count >= 16, digits.allSatisfy(\.isHexDigit) else {
                 throw OperationError(
-                    .usage, "\"\(told)\" is no fingerprint", hint: "Give its first 16 digits at least, as on the label.")
+                    .usage, "\"\(told)\" is no fingerprint",
+                    hint: "Give its first 16 digits at least, as on the label.")
             }
             if !fingerprint.hasPrefix(digits) {
                 checking.find(VolumeTree.keyName, "the key of the volume is not the one with this fingerprint")
@@ -103,8 +105,7 @@ private struct VolumeChecking {
         report.findings.append(VolumeFinding(file: file, reason: reason))
     }
 
-    /// A secret that does not fit is an error of its own only where the medium's own word for it is sound; whether it is,
-    /// the signature tells later.
+    /// That a secret does not fit counts only where what the medium says of it was signed.
     func secret(from path: String) throws -> [UInt8] {
         if let list = signedList(), let files = VolumeTree.files(in: list),
             let bytes = MediumRead.whole(tree.path(VolumeTree.identityName), limit: VolumeTree.smallLimit),
@@ -236,7 +237,7 @@ private struct VolumeChecking {
         var reason: String
     }
 
-    /// Decrypts, decompresses and reads every member; digests of the lines that the slice and the sealed list must have.
+    /// Decrypts, decompresses and reads every member; digests of the lines that slice and sealed list must have.
     private func members(
         of archive: String, _ parts: [String], _ secret: [UInt8]
     ) throws -> (slice: Digest, digests: Digest) {

@@ -104,7 +104,8 @@ struct VolumeTree {
 
     /// An Ed25519 public key as SubjectPublicKeyInfo.
     static func encoded(_ key: Digest) -> [UInt8] {
-        [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00] + key.bytes
+        let start: [UInt8] = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00]
+        return start + key.bytes
     }
 
     static func pem(_ key: Digest) -> String {
@@ -175,16 +176,18 @@ struct VolumeTree {
     /// Letters, digits, dots and dashes, in the root or one folder below it.
     static func isName(_ name: String) -> Bool {
         let parts = name.utf8.split(separator: 0x2F, omittingEmptySubsequences: false)
-        return parts.count <= 2
-            && parts.allSatisfy { part in
-                !part.isEmpty && part.first != 0x2E
-                    && part.allSatisfy { byte in
-                        switch byte {
-                        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E: true
-                        default: false
-                        }
-                    }
-            }
+        guard parts.count <= 2 else { return false }
+        for part in parts {
+            if part.isEmpty || part.first == 0x2E || !part.allSatisfy(isNameByte) { return false }
+        }
+        return true
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E: true
+        default: false
+        }
     }
 
     /// Writes the list and then its signature; between the two the medium holds `UNFINISHED.txt` or nothing else.
