@@ -174,6 +174,8 @@ struct VolumeTests {
         try volume.create("other", "other-secret")
         #expect(try volume.verify("--secret", "other-secret").status == 12)
         #expect(try volume.verify("--secret", "nothing").status == 14)
+        let beside = ["volume", "secret", "volume", "--to", "volume/catalog/secret"]
+        #expect(try volume.world.qala(beside + World.byKit).status == 64)
         let recovered = try volume.world.qala(["volume", "secret", "volume", "--to", "again"] + World.byKit)
         #expect(recovered.status == 0, "\(recovered.errorText)")
         let again = try Data(contentsOf: volume.world.url("again"))

@@ -36,11 +36,12 @@ package enum CreateVolume {
         let title = try VolumeWords.checked(request.title ?? "Qala", "title")
         let open = try OpenVault(workplace)
         let tree = VolumeTree(directory: request.directory)
-        try prepare(tree)
         let register = VolumeRegister(workplace)
+        try VolumeSecrets.checkApart(request.secretPath, from: request.directory)
         try StateFile.makeDirectory(register.directory)
         // What cannot be written is known before anything is.
         let file = try SecretFile(path: request.secretPath)
+        try prepare(tree)
         var secret = Array(Hex.text(Random.bytes(32)).utf8)
         defer { Wipe.array(&secret) }
         let id = Hex.text(Random.bytes(8))
@@ -126,6 +127,24 @@ enum VolumeWords {
 
 /// The way from a key of the vault to the secret of a volume.
 package enum VolumeSecrets {
+    /// A secret beside what it opens protects nothing.
+    static func checkApart(_ path: String, from directory: String) throws {
+        let slash = path.utf8.lastIndex(of: 0x2F)
+        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        guard let place = resolved(folder), let volume = resolved(directory), PathOrder.isInside(place, volume) else {
+            return
+        }
+        throw OperationError(
+            .usage, "\(path) lies on the volume", hint: "Name a file on another medium, which is kept elsewhere.")
+    }
+
+    /// Without the first slash; nil where there is nothing.
+    private static func resolved(_ path: String) -> [UInt8]? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return Array(String(cString: found).utf8.dropFirst())
+    }
+
     static func sealed(_ secret: [UInt8], _ id: String, _ vault: Vault) throws -> SealedSecret {
         let binding = SealedSecret.binding(vault.vaultID, id)
         let boxes = try vault.log.keySet.readers.map { reader in
@@ -139,6 +158,7 @@ package enum VolumeSecrets {
     package static func recover(_ directory: String, to path: String, at workplace: Workplace) throws -> String {
         let tree = VolumeTree(directory: directory)
         let identity = try tree.identity()
+        try checkApart(path, from: directory)
         let file = try SecretFile(path: path)
         guard let bytes = MediumRead.whole(tree.path(VolumeTree.sealedSecretName), limit: VolumeTree.smallLimit),
             let sealed = try? JSONDecoder().decode(SealedSecret.self, from: Data(bytes)), sealed.volume == identity.id,
