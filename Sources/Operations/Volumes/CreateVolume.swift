@@ -53,12 +53,11 @@ package enum CreateVolume {
         // The secret is out before there is a volume that needs it.
         try file.write(VolumeTree.secretText(secret, identity))
         let list = VolumeTree.list(try write(identity, fingerprint, secret, open.vault, to: tree))
-        try register.keep(list, of: id)
         let record = VolumeRecord(
             id: id, title: title, created: identity.created, publicKey: key.publicKey.hex, fingerprint: fingerprint,
             capacity: request.capacity, reverify: period.iso, verifyBy: try VolumeRegister.due(after: period.iso),
             shelf: shelf)
-        try register.save(record)
+        try register.save(record, list: list)
         try tree.publish(list, by: key)
         unlink(tree.path(VolumeTree.unfinishedName))
         try MediumFile.syncDirectory(tree.directory)

@@ -8,7 +8,7 @@ import Vault
 /// Invariants: a record is replaced as a whole or not at all; the custody log is appended to and never rewritten; the
 /// signing key of a volume is here and nowhere else.
 struct VolumeRegister {
-    private static let recordLimit = 16 << 20
+    private static let recordLimit = 128 << 20
     private static let custodyLimit = 64 << 20
     let directory: String
 
@@ -25,15 +25,25 @@ struct VolumeRegister {
 
     // MARK: Records
 
-    func record(_ id: String) throws -> VolumeRecord? {
+    /// What is known of a volume and the list that was signed last: one file, so that neither is ahead of the other.
+    private struct Stored: Codable {
+        var record: VolumeRecord
+        var list: String
+    }
+
+    private func stored(_ id: String) throws -> Stored? {
         guard let bytes = try StateFile.read(path(id, "json"), limit: Self.recordLimit) else { return nil }
-        guard let record = try? JSONDecoder().decode(VolumeRecord.self, from: Data(bytes)), record.id == id else {
+        guard let stored = try? JSONDecoder().decode(Stored.self, from: Data(bytes)), stored.record.id == id else {
             throw OperationError(
                 .damaged, "the register of volume \(id) is malformed",
                 hint: "Bring \(path(id, "json")) back from a copy.")
         }
-        return record
+        return stored
     }
+
+    func record(_ id: String) throws -> VolumeRecord? { try stored(id)?.record }
+
+    func lastList(_ id: String) throws -> [UInt8]? { try stored(id).map { Array($0.list.utf8) } }
 
     func all() throws -> [VolumeRecord] {
         try StateFile.list(directory).compactMap { name -> VolumeRecord? in
@@ -58,10 +68,17 @@ struct VolumeRegister {
         return record
     }
 
-    func save(_ record: VolumeRecord) throws {
+    /// Without a list the last one stays.
+    func save(_ record: VolumeRecord, list: [UInt8]? = nil) throws {
+        guard let list = try list ?? lastList(record.id) else {
+            throw OperationError(
+                .damaged, "the register has no list of volume \(record.id)",
+                hint: "Bring \(path(record.id, "json")) back from a copy.")
+        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try StateFile.write(path(record.id, "json"), [UInt8](try encoder.encode(record)))
+        let stored = Stored(record: record, list: String(decoding: list, as: UTF8.self))
+        try StateFile.write(path(record.id, "json"), [UInt8](try encoder.encode(stored)))
     }
 
     /// Held while a volume is written or its record changed.
@@ -84,7 +101,7 @@ struct VolumeRegister {
         return TimeText.seconds(try Period(parsing: period).adding(to: now))
     }
 
-    // MARK: Keys and lists
+    // MARK: Keys and slices
 
     func makeKey(_ id: String) throws -> SigningKey {
         try StateFile.makeDirectory(directory)
@@ -104,12 +121,6 @@ struct VolumeRegister {
         defer { Wipe.array(&bytes) }
         return try SigningKey(seed: try Secret(copying: bytes))
     }
-
-    func lastList(_ id: String) throws -> [UInt8]? {
-        try StateFile.read(path(id, "sums"), limit: VolumeTree.listLimit)
-    }
-
-    func keep(_ list: [UInt8], of id: String) throws { try StateFile.write(path(id, "sums"), list) }
 
     func slicePath(_ id: String, _ archive: String) throws -> String {
         try StateFile.makeDirectory(path(id, "slices"))

@@ -193,12 +193,13 @@ private struct VolumeWriting {
     private mutating func enter(_ holding: VolumeRecord.Holding, _ added: [String: Digest]) throws {
         try copySlice(holding.archive)
         let all = files.merging(added) { $1 }
-        try register.keep(VolumeTree.list(all), of: record.id)
-        files = all
-        record.archives.append(holding)
-        try register.save(record)
+        let list = VolumeTree.list(all)
+        var next = record
+        next.archives.append(holding)
         try register.append("written", holding.archive, to: record.id)
-        try tree.publish(VolumeTree.list(all), by: key)
+        try register.save(next, list: list)
+        (record, files) = (next, all)
+        try tree.publish(list, by: key)
     }
 
     private func copySlice(_ archive: String) throws {
