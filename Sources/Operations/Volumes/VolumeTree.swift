@@ -100,6 +100,17 @@ struct VolumeTree {
         return identity
     }
 
+    /// What is written must not leave the medium through a link that somebody put there.
+    func checkFolders() throws {
+        for folder in [Self.streamFolder, Self.sliceFolder] {
+            var info = stat()
+            guard lstat(path(folder), &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
+                throw OperationError(
+                    .damaged, "\(path(folder)) is not a directory", hint: "Verify the volume before it is written.")
+            }
+        }
+    }
+
     // MARK: The key
 
     /// An Ed25519 public key as SubjectPublicKeyInfo.

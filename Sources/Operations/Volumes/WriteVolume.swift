@@ -30,6 +30,7 @@ package enum WriteVolume {
         }
         let tree = VolumeTree(directory: request.directory)
         let identity = try tree.identity()
+        try tree.checkFolders()
         let register = VolumeRegister(workplace)
         guard let known = try register.record(identity.id), known.publicKey == identity.publicKey else {
             throw OperationError(
