@@ -225,3 +225,81 @@ enum ActFigures {
         ].compactMap(\.self)
     }
 }
+
+// MARK: Policies
+
+extension PolicyPlanning: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "policy.plan", folder) }
+}
+
+extension PolicyApplying: AuditedCommand {
+    /// The reason stands in the version.
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .change, "policy.apply", folder ?? request ?? "",
+            [
+                detail("author", author), detail("roll-back", rollBack.map { "\($0)" }), detail("request", request),
+                approval.isEmpty ? nil : ActDetail("approvals", approval.joined(separator: " ")),
+                flag("dry-run", dryRun),
+            ])
+    }
+}
+
+extension PolicyApproving: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "policy.approve", request, [ActDetail("person", person), flag("dry-run", dryRun)])
+    }
+}
+
+extension PolicySimulating: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "policy.simulate", until) }
+}
+
+// MARK: Volumes
+
+extension VolumeCreate: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.create", directory, [ActDetail("shelf", shelf)]) }
+}
+
+extension VolumeWrite: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "volume.write", directory,
+            [ActDetail("wanted", archives.joined(separator: " ")), flag("dry-run", dryRun)])
+    }
+}
+
+extension VolumeVerify: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "volume.verify", directory, [flag("with-secret", secret != nil)]) }
+}
+
+extension VolumeInventory: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "volume.inventory", volume, [detail("path", path)]) }
+}
+
+extension VolumeCheckout: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.checkout", volume, [ActDetail("to", to)]) }
+}
+
+extension VolumeCheckin: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.checkin", volume, [ActDetail("shelf", shelf)]) }
+}
+
+extension VolumePullList: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            .read, "volume.pull-list", archive,
+            [paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " "))])
+    }
+}
+
+extension VolumeSecret: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.secret", directory, [ActDetail("to", to)]) }
+}
+
+// MARK: Registers
+
+extension ProblemRemark: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "problem.remark", id, [flag("dry-run", dryRun)]) }
+}

@@ -96,8 +96,8 @@ package struct ControlServer: Service {
         }
         router.post(RouterPath(ControlPath.alarmTest)) { request, context in
             _ = try await context.caller()
-            let asked = try await asked(request, ChannelAsked.self, "{\"channel\":\"NAME\"}")
-            return try Response.json(AlarmTestReply(channels: try await daemon.testAlarms(asked?.channel)))
+            let channel = try await asked(request, ChannelAsked.self, "{\"channel\":\"NAME\"}")?.channel
+            return try Response.json(AlarmTestReply(channels: try await daemon.testAlarms(channel)))
         }
         router.post(RouterPath(ControlPath.remark)) { request, context in
             let asked = try await RemarkAsked.read(request)
