@@ -301,5 +301,5 @@ extension VolumeSecret: AuditedCommand {
 // MARK: Registers
 
 extension ProblemRemark: AuditedCommand {
-    var act: CommandAct? { CommandAct(.deed, "problem.remark", id, [flag("dry-run", dryRun)]) }
+    var act: CommandAct? { CommandAct(.deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
 }
