@@ -40,7 +40,7 @@ package struct PolicyFacts {
                 "confidentiality", "Confidentiality", "Məxfilik dərəcəsi",
                 [policy.confidentiality.name(in: language)]),
             fact("vault", "Vault", "Arxiv anbarı", one(policy.vault)),
-            fact("sources", "Sources", "Mənbələr", policy.sources.map(line)),
+            fact("sources", "Sources", "Mənbələr", policy.sources.map(line) + policy.logs.map(line)),
             fact("mode", "Original", "Əsli", [policy.mode.name(in: language)]),
             fact("schedule", "Schedule", "Cədvəl", scheduleLines),
             fact(
@@ -82,6 +82,10 @@ package struct PolicyFacts {
         if source.oneFileSystem { parts.append(word("one file system", "bir fayl sistemi")) }
         if source.excludeCaches { parts.append(word("without caches", "keşlərsiz")) }
         return parts.joined(separator: "; ")
+    }
+
+    private func line(_ source: LogSource) -> String {
+        "\(word("logs", "loqlar")): \(source.path); \(source.format.name(in: language))"
     }
 
     private var scheduleLines: [String] {

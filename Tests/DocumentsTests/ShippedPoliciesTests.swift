@@ -48,8 +48,8 @@ struct ShippedPoliciesTests {
 struct ReferenceTests {
     /// Every key that the readers understand.
     static let keys = [
-        "policy", "component", "responsible", "deputy", "legal-basis", "confidentiality", "vault", "sources", "mode",
-        "schedule", "rpo", "rto", "copies", "tiers", "retention", "compression-level", "limits", "verification",
+        "policy", "component", "responsible", "deputy", "legal-basis", "confidentiality", "vault", "sources", "logs",
+        "mode", "schedule", "rpo", "rto", "copies", "tiers", "retention", "compression-level", "limits", "verification",
         "hooks",
         "recovery-plan", "clauses", "files", "exclude", "one-file-system", "exclude-caches", "name", "position",
         "email",
