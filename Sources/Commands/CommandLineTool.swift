@@ -128,6 +128,7 @@ struct Qala: ParsableCommand {
         subcommands: [
             Init.self, Archive.self, Run.self, Archives.self, Ls.self, Cat.self, Find.self, History.self, Diff.self,
             Restore.self, Verify.self, Dispose.self, HoldGroup.self, Sweep.self, PolicyGroup.self, Status.self,
-            Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, LogSegmentGroup.self, Key.self, VaultGroup.self, Manual.self,
+            Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, LogSegmentGroup.self, Key.self,
+            VaultGroup.self, Manual.self,
         ])
 }

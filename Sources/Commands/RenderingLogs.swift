@@ -23,7 +23,7 @@ extension Rendering {
         ])
         for row in rows {
             let kinds = LogFinding.Kind.allCases.compactMap { kind -> String? in
-                let count = row.findings.count { $0.kind == kind }
+                let count = row.findings.filter { $0.kind == kind }.count
                 return count == 0 ? nil : "\(kind.name(in: language)) \(count)"
             }
             table.add([

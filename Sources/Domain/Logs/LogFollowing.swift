@@ -64,6 +64,8 @@ package struct LogFollowing {
     private var emptied: [(cursor: LogCursor, file: Int)] = []
     private var vanished: [LogCursor] = []
     private var intact: [LogCursor] = []
+    /// Files that begin anew, and are read after what was rotated away from them.
+    private var restarted: [Int] = []
     /// Files that went after they were read; each explains one compressed file that came.
     private var compressedExpected = 0
 
@@ -108,6 +110,10 @@ package struct LogFollowing {
             if file.isCompressed {
                 used.insert(index)
                 add(index, from: cursor.offset, moved, isSkipped: true)
+                continue
+            }
+            if cursor.offset == 0, !cursor.isCopy, file.path == cursor.path, file.size >= cursor.size {
+                // Nothing of it was read: it is like a new one.
                 continue
             }
             if file.size >= cursor.size, try Self.holds(cursor, index, file, matches) {
@@ -164,9 +170,18 @@ package struct LogFollowing {
     ) throws(Problem) {
         for (cursor, index) in emptied {
             let file = files[index]
+            if cursor.offset == 0 {
+                restarted.append(index)
+                let isElsewhere = files.indices.contains {
+                    !used.contains($0) && files[$0].name.hasPrefix(cursor.stem) && files[$0].size >= cursor.size
+                        && !files[$0].isCompressed
+                }
+                if !isElsewhere { findGap(cursor) }
+                continue
+            }
             if let copy = try successor(of: cursor, matches), copy != index {
                 takeRest(copy, of: cursor)
-                addNew(index, stem: cursor.stem, isRotated: cursor.isRotated)
+                restarted.append(index)
                 continue
             }
             let isTailThere = try Self.holds(cursor, index, file, matches)
@@ -188,14 +203,18 @@ package struct LogFollowing {
                 plan.findings.append(LogFinding(.altered, path: cursor.path, what))
                 addUnmarked(index, from: place, cursor)
             } else {
-                plan.findings.append(
-                    LogFinding(
-                        .gap, path: cursor.path,
-                        "was emptied or replaced; what was written after byte \(cursor.offset) is not known"))
-                compressedExpected += 1
-                addNew(index, stem: cursor.stem, isRotated: cursor.isRotated)
+                findGap(cursor)
+                restarted.append(index)
             }
         }
+    }
+
+    private mutating func findGap(_ cursor: LogCursor) {
+        compressedExpected += 1
+        plan.findings.append(
+            LogFinding(
+                .gap, path: cursor.path,
+                "was emptied or replaced; what was written after byte \(cursor.offset) is not known"))
     }
 
     /// The rest of `cursor` is read from a copy of its file.
@@ -260,6 +279,7 @@ package struct LogFollowing {
     private mutating func takeNew<Problem: Error>(
         _ cursors: [LogCursor], _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
     ) throws(Problem) {
+        used.subtract(restarted)
         let stems = Set(cursors.map(\.stem) + files.filter { $0.isNamed && !$0.isCompressed }.map(\.name))
         let new = files.indices.filter { !used.contains($0) }.sorted { a, b in
             let (x, y) = (files[a], files[b])
