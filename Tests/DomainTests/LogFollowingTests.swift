@@ -163,7 +163,9 @@ struct LogFollowingTests {
         #expect(follower.read == disk.written)
     }
 
-    @Test("Rotations that compress and remove too early lose nothing without a word, and nothing comes twice", arguments: 0..<60)
+    @Test(
+        "Rotations that compress and remove too early lose nothing without a word, and nothing comes twice",
+        arguments: 0..<60)
     func hostile(seed: Int) {
         var random = SeededGenerator(seed: UInt64(1000 + seed))
         var disk = LogDisk()
@@ -184,7 +186,9 @@ struct LogFollowingTests {
         }
         let written = disk.written.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
         var counts: [String: Int] = [:]
-        for line in follower.read.split(separator: 0x0A) { counts[String(decoding: line, as: UTF8.self), default: 0] += 1 }
+        for line in follower.read.split(separator: 0x0A) {
+            counts[String(decoding: line, as: UTF8.self), default: 0] += 1
+        }
         let twice = counts.filter { $0.value > 1 }
         #expect(twice.isEmpty, "\(twice)")
         let missing = written.filter { counts[$0] == nil }
@@ -239,10 +243,12 @@ struct LogFollowingTests {
         #expect(kind(.min, 0, "b") == .clockJump)
     }
 
-    @Test("Names match patterns", arguments: [
-        ("app.log", "*.log", true), ("app.log.1", "*.log", false), ("a", "?", true), ("", "*", true),
-        ("axbxc", "a*b*c", true), ("axbx", "a*b*c", false), ("app.log", "app.log", true),
-    ])
+    @Test(
+        "Names match patterns",
+        arguments: [
+            ("app.log", "*.log", true), ("app.log.1", "*.log", false), ("a", "?", true), ("", "*", true),
+            ("axbxc", "a*b*c", true), ("axbx", "a*b*c", false), ("app.log", "app.log", true),
+        ])
     func patterns(name: String, pattern: String, matches: Bool) {
         #expect(LogName.matches(Array(name.utf8), Array(pattern.utf8)) == matches)
     }

@@ -130,6 +130,7 @@ package struct LogScanner: Sendable {
         guard let equals = line.firstIndex(of: 0x3D) else {
             if lineCount > 64 || !line.allSatisfy(Self.isNameByte) {
                 breakOff("has a line that is no field before byte \(count)")
+                complete = count
             } else {
                 state = .length(count: 0, value: 0)
             }
