@@ -1,3 +1,4 @@
+import Dispatch
 import Domain
 import Foundation
 import Glibc
@@ -12,6 +13,8 @@ private final class LogBench {
     /// Everything that was written to `app.log`, whatever it was called afterwards.
     var written: [UInt8] = []
     var day = 0
+    /// By how much the clock on the wall is wrong.
+    var wallError: Int64 = 0
 
     init() throws {
         scratch = try Scratch()
@@ -28,18 +31,30 @@ private final class LogBench {
         if name == "app.log" { written += Array(text.utf8) }
     }
 
+    /// Older rotations move on by one name.
+    private func shift() {
+        for number in stride(from: 40, through: 1, by: -1) {
+            _ = rename(scratch.place("logs/app.log.\(number)"), scratch.place("logs/app.log.\(number + 1)"))
+        }
+    }
+
     func rotate() throws {
+        shift()
         try #require(rename(scratch.place("logs/app.log"), scratch.place("logs/app.log.1")) == 0)
         try scratch.write("logs/app.log", "")
     }
 
     func copyAndTruncate() throws {
+        shift()
         let log = URL(filePath: scratch.place("logs/app.log"))
         try Data(contentsOf: log).write(to: URL(filePath: scratch.place("logs/app.log.1")))
         try #require(truncate(log.path, 0) == 0)
     }
 
-    var clock: LogClock { LogClock(wall: 1_700_000_000 + Int64(day) * 86_400, boot: Int64(day) * 86_400, bootID: "b") }
+    var clock: LogClock {
+        let passed = Int64(day) * 86_400
+        return LogClock(wall: 1_700_000_000 + passed + wallError, boot: passed, bootID: "b")
+    }
 
     func policy(_ format: LogSource.Format = .lines) -> Policy {
         var policy = Policy(
@@ -48,16 +63,23 @@ private final class LogBench {
         return policy
     }
 
+    /// What a run read; the spool is closed behind it.
+    struct Collected {
+        var sealed: [LogSegmentHeader]
+        var warnings: [String]
+        var problems: [PathProblem]
+    }
+
     /// One run up to the archive; `onStep` may end it.
     @discardableResult
     func collect(
         _ policy: Policy? = nil, segmentBytes: Int? = nil, onStep: @escaping (String) throws -> Void = { _ in }
-    ) throws -> CollectLogs {
+    ) throws -> Collected {
         let policy = policy ?? self.policy()
         let logs = try #require(try CollectLogs(policy, at: workplace))
         logs.spool.onStep = onStep
         try logs.collect(policy.logs, clock: clock, segmentBytes: segmentBytes, InterruptFlag())
-        return logs
+        return Collected(sealed: logs.sealed, warnings: logs.warnings, problems: logs.problems)
     }
 
     /// The payloads of all segments that are in the spool, in order.
@@ -177,7 +199,7 @@ struct LogCollectingTests {
         #expect(logs.sealed.first?.findings.map(\.kind) == [.gap])
         #expect(logs.warnings.count == 1)
         #expect(try LogSegments.list(policy: nil, at: bench.workplace).segments.last?.findings.count == 1)
-        bench.day -= 2
+        bench.wallError = -7200
         #expect(try bench.collect().sealed.first?.findings.map(\.kind) == [.clockJump])
         #expect(try bench.collect().sealed.isEmpty)
     }

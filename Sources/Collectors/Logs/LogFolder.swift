@@ -46,6 +46,8 @@ package final class LogFolder: Sendable {
     /// All regular files of the directory; hidden ones only when a pattern names them.
     package func files() throws(CollectorError) -> [Found] {
         var found: [Found] = []
+        // Of several names of one file one is enough, the one that the source names before others.
+        var places: [FileIdentity: Int] = [:]
         for name in try names() {
             let isNamed = pattern.map { LogName.matches(name, $0) } ?? (name.first != 0x2E)
             switch CName(name).withPointer({ FileStatus.of($0, in: handle.number) }) {
@@ -56,16 +58,23 @@ package final class LogFolder: Sendable {
             case .success(let status):
                 guard status.kind == .file else { continue }
                 let isCompressed = LogName.isCompressed(name)
+                let place = places[status.identity]
+                if let place, found[place].file.isNamed || !isNamed { continue }
                 let seconds = min(max(status.modified.seconds, -4_000_000_000), 9_000_000_000)
-                found.append(
-                    Found(
-                        name: name,
-                        file: LogFollowing.File(
-                            path: String(decoding: full(name), as: UTF8.self),
-                            name: String(decoding: name, as: UTF8.self), device: status.identity.device,
-                            inode: status.identity.inode, size: status.size,
-                            modified: seconds * 1_000_000_000 + Int64(status.modified.nanoseconds),
-                            isNamed: isNamed && !isCompressed, isCompressed: isCompressed)))
+                let one = Found(
+                    name: name,
+                    file: LogFollowing.File(
+                        path: String(decoding: full(name), as: UTF8.self),
+                        name: String(decoding: name, as: UTF8.self), device: status.identity.device,
+                        inode: status.identity.inode, size: status.size,
+                        modified: seconds * 1_000_000_000 + Int64(status.modified.nanoseconds),
+                        isNamed: isNamed && !isCompressed, isCompressed: isCompressed))
+                if let place {
+                    found[place] = one
+                } else {
+                    places[status.identity] = found.count
+                    found.append(one)
+                }
             }
         }
         return found

@@ -28,6 +28,8 @@ struct LogCollecting {
     private var next = LogCursors()
     private var records = 0
     private var isFull = false
+    /// The source could not be read, so nothing is known of it that was not known before.
+    private var isAway = false
 
     init(_ source: LogSource, into spool: LogSpool, clock: LogClock, interrupt: InterruptFlag) throws {
         self.source = source
@@ -60,7 +62,7 @@ struct LogCollecting {
                 hint: "Name the logs by a narrower pattern.")
         }
         guard payload.length > 0 || !findings.isEmpty else {
-            if spool.state.sources[source.id] != next {
+            if spool.state.sources[source.id] != next, !isAway {
                 spool.move(source.id, to: next)
                 try spool.saveCursors()
             }
@@ -88,17 +90,19 @@ struct LogCollecting {
             // A directory that is away for a while takes no cursor with it.
             note(source.path, error)
             next = old ?? next
+            isAway = true
             return
         }
         // A file that is renamed between the listing and the opening is found at the next look.
         for attempt in 1...Self.attempts {
             do {
-                try read(folder, old)
+                try read(folder, old, isSure: attempt > 1)
                 return
-            } catch let error as CollectorError where error.code == .changed || error.code == .notFound {
-                guard attempt == Self.attempts else { continue }
+            } catch let error as CollectorError {
+                if error.code == .changed || error.code == .notFound, attempt < Self.attempts { continue }
                 note(source.path, error)
                 next = old ?? LogCursors()
+                isAway = true
                 return
             }
         }
@@ -109,10 +113,12 @@ struct LogCollecting {
         if problems.count < 1000, !problems.contains(problem) { problems.append(problem) }
     }
 
-    private mutating func read(_ folder: LogFolder, _ old: LogCursors?) throws {
+    /// A name that changes while a directory is listed may not be listed at all, so what is found must be found twice.
+    private mutating func read(_ folder: LogFolder, _ old: LogCursors?, isSure: Bool) throws {
         let listed = try folder.files()
         if !listed.contains(where: \.file.isNamed), old?.files.isEmpty ?? true {
-            problems.append(PathProblem(path: source.path, reason: "names no log that is there"))
+            let problem = PathProblem(path: source.path, reason: "names no log that is there")
+            if !problems.contains(problem) { problems.append(problem) }
         }
         // What cannot be opened is a problem of this run, and its cursor waits for the next.
         var readable: [LogFolder.Found] = []
@@ -135,6 +141,9 @@ struct LogCollecting {
         let plan = try LogFollowing.plan(old.map { $0.files.filter { !isClosed($0) } }, open.map(\.file)) {
             (index: Int, mark: LogMark, end: UInt64) throws(CollectorError) -> Bool in
             try Self.mark(try folder.open(open[index]), mark.length, before: end) == mark
+        }
+        guard isSure || plan.findings.isEmpty else {
+            throw CollectorError(.changed, "\(source.path) changes while it is read", hint: "The next run follows it.")
         }
         next.files = old?.files.filter(isClosed) ?? []
         var made = findings
@@ -200,7 +209,7 @@ struct LogCollecting {
         }
         let file = try folder.open(found)
         let start = payload.length
-        let taken = reading.isSkipped || isFull ? 0 : try readRest(file, reading, found, &made)
+        let taken = try reading.isSkipped || isFull ? 0 : readRest(file, reading, found, &made)
         let offset = reading.from + UInt64(taken)
         if taken > 0 {
             parts.append(
