@@ -71,8 +71,11 @@ struct LogSegmentTests {
         #expect(try run(world).status == 0)
 
         // The archives hold them, and the spool the newest alone.
+        try FileManager.default.createDirectory(at: world.url("back"), withIntermediateDirectories: true)
         for (number, archive) in try world.archives().enumerated() {
-            #expect(try world.qala("restore", archive, "--to", "back/\(number)").status == 0)
+            // Without root the directories above the spool do not get their owners.
+            let status = try world.qala("restore", archive, "--to", "back/\(number)").status
+            #expect(status == 0 || geteuid() != 0 && status == 3)
         }
         let back = try payloads(below: world.url("back"))
         #expect(back.names.count == 9)
