@@ -3,8 +3,8 @@
 /// Invariants:
 /// 1. A byte is read once: a file is known by its device, its inode and the digests of its first bytes and of those
 ///    before the place that was reached, whatever its name is by now.
-/// 2. A byte that cannot be read any more, or may not, is a finding. Where it is not certain whether bytes were read, they
-///    are read again rather than left out.
+/// 2. A byte that cannot be read any more, or may not, is a finding. Where it is not certain whether bytes were read,
+///    they are read again rather than left out.
 /// 3. Rests of rotated files come before the files that took their names.
 /// 4. Nothing here reads a file: `matches` tells whether bytes that end at an offset have a mark.
 package struct LogFollowing {
@@ -190,7 +190,7 @@ package struct LogFollowing {
                 plan.findings.append(
                     LogFinding(
                         .gap, path: cursor.path,
-                        "lost up to \(cursor.size - file.size) bytes that were not sealed: it was cut"))
+                        "lost up to \(cursor.size - min(cursor.size, file.size)) bytes that were not sealed: it was cut"))
                 add(index, from: cursor.offset, cursor)
             } else if cursor.head.length > 0, file.size >= UInt64(cursor.head.length),
                 try matches(index, cursor.head, UInt64(cursor.head.length))
@@ -311,8 +311,8 @@ package struct LogFollowing {
         }
     }
 
-    /// A copy with a rotation's name of a file that is still whole: `copytruncate` may be half done. Of a short one it is
-    /// not certain, and it is read.
+    /// A copy with a rotation's name of a file that is still whole: `copytruncate` may be half done. Of a short one it
+    /// is not certain, and it is read.
     private func isCopyOfOneFollowed<Problem: Error>(
         _ index: Int, _ file: File, _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
     ) throws(Problem) -> Bool {

@@ -17,8 +17,8 @@ package struct LogSource: Sendable, Equatable {
         }
     }
 
-    /// Absolute, as a ``FileSource`` has it. The last name may hold `*` and `?`; without them the path is that of a file,
-    /// or of a directory whose files are all followed.
+    /// Absolute, as a ``FileSource`` has it. The last name may hold `*` and `?`; without them the path is that of a
+    /// file, or of a directory whose files are all followed.
     package var path: String
     package var format: Format
 

@@ -11,10 +11,10 @@ import Vault
 //     lock               held while a run reads logs and archives them
 //
 // Invariants:
-// 1. A segment is complete and durable under its name, or not there. Sequence numbers go up by one and each segment names
-//    the digest of the one before.
-// 2. The ledger follows the segment, the cursors follow the ledger. A segment carries its source's cursors, so whatever a
-//    crash leaves out is done again from the segments that are newer: nothing is read twice or left out.
+// 1. A segment is complete and durable under its name, or not there. Sequence numbers go up by one and each segment
+//    names the digest of the one before.
+// 2. The ledger follows the segment, the cursors follow the ledger. A segment carries its source's cursors, so whatever
+//    a crash leaves out is done again from the segments that are newer: nothing is read twice or left out.
 // 3. A segment leaves the spool only after an archive that holds it was committed and the ledger says so; the newest of
 //    each source and the newest of all stay.
 // 4. A ledger line is never changed. One that a crash tore is cut off and written again.
