@@ -53,6 +53,8 @@ struct LogCollecting {
             try readSource()
             try finish()
         } while isFull
+        // Its room is the archive's now.
+        unlink(payload.path)
     }
 
     private mutating func finish() throws {
