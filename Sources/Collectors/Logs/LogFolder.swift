@@ -6,8 +6,8 @@ import Glibc
 //
 // 1. Files are opened by their names in an open directory, never through a link, and count only when they still are
 //    the files that were listed.
-// 2. Of a file no more is read than it held when it was opened, so that a writer that is quicker than the reader does not
-//    keep it for ever.
+// 2. Of a file no more is read than it held when it was opened, so that a writer that is quicker than the reader does
+//    not keep it for ever.
 
 /// The directory that the files of one log source lie in.
 package final class LogFolder: Sendable {

@@ -187,10 +187,10 @@ package struct LogFollowing {
             let isTailThere = try Self.holds(cursor, index, file, matches)
             if isTailThere {
                 // What was not yet sealed shrank: an incomplete line, mostly.
+                let lost = cursor.size - min(cursor.size, file.size)
                 plan.findings.append(
                     LogFinding(
-                        .gap, path: cursor.path,
-                        "lost up to \(cursor.size - min(cursor.size, file.size)) bytes that were not sealed: it was cut"))
+                        .gap, path: cursor.path, "was cut by \(lost) bytes at least that were not sealed"))
                 add(index, from: cursor.offset, cursor)
             } else if cursor.head.length > 0, file.size >= UInt64(cursor.head.length),
                 try matches(index, cursor.head, UInt64(cursor.head.length))

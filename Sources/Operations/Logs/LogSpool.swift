@@ -101,6 +101,8 @@ final class LogSpool {
         if let found, found.version == 1, found.sequence >= 0 { state = found }
         let isLost = found == nil
         var ledgerSequence = last?.sequence ?? 0
+        // From the first segment on nothing is lost: the cursors had not been written yet.
+        var isWhole = true
         for sequence in try segments() where sequence > state.sequence || sequence > ledgerSequence {
             let (header, digest) = try LogSegmentReading.read(segmentPath(sequence))
             guard header.sequence == sequence, header.policy == policy else {
@@ -110,6 +112,7 @@ final class LogSpool {
                 if !isLost, sequence != state.sequence + 1 || state.previous != header.previous {
                     throw LogSegmentReading.damaged(segmentPath(sequence), "does not follow the one before it")
                 }
+                if sequence != state.sequence + 1 { isWhole = false }
                 state.take(header, digest: digest)
             }
             if sequence > ledgerSequence {
@@ -123,7 +126,7 @@ final class LogSpool {
             state.previous = last.digest ?? Self.noDigest
             hasLostState = true
         }
-        if isLost, state.sequence > 0 { hasLostState = true }
+        if isLost, !isWhole { hasLostState = true }
     }
 
     /// The ledger's last line of a segment; what a crash left of a line behind it is cut off.
