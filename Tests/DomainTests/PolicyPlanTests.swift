@@ -25,6 +25,7 @@ struct PolicyPlanTests {
         ("sources", [], { $0.sources[0].excludes = ["*.bak"] }),
         ("sources", [], { $0.sources[0].oneFileSystem = true }),
         ("sources", [], { $0.sources[0].excludeCaches = true }),
+        ("sources", [], { $0.logs = [LogSource(path: "/var/log/*.log")] }),
         ("mode", [.originalsRemoved], { $0.mode = .move }),
         ("schedule", [], { $0.schedule = Schedule(try CalendarExpression(parsing: "hourly")) }),
         ("schedule", [], { $0.schedule = Schedule(try CalendarExpression(parsing: "*-*-* 02:00:00"), jitter: 1) }),
