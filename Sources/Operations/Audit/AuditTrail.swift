@@ -117,7 +117,7 @@ enum LocalUser {
         var found: UnsafeMutablePointer<passwd>?
         var space = [CChar](repeating: 0, count: 16 << 10)
         return space.withUnsafeMutableBufferPointer { space in
-            guard getpwuid_r(id, &entry, space.baseAddress, space.count, &found) == 0, found != nil,
+            guard let base = space.baseAddress, getpwuid_r(id, &entry, base, space.count, &found) == 0, found != nil,
                 let name = entry.pw_name
             else { return "\(id)" }
             return String(cString: name)
