@@ -303,3 +303,7 @@ extension VolumeSecret: AuditedCommand {
 extension ProblemRemark: AuditedCommand {
     var act: CommandAct? { CommandAct(.deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
 }
+
+extension Tiers: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "archive.tiers", "", [detail("policy", policy), flag("due", due)]) }
+}

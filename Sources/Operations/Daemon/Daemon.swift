@@ -71,6 +71,9 @@ package actor Daemon {
     var isStopping = false
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
+    /// When vault time was advanced last, on the clock that only advances.
+    var advanced: Int64?
+    var isTimeTrusted = true
     var events: [DaemonEvent] = []
     let audit: AuditKeeper
     /// Nil until they are opened, and where they cannot be.
@@ -138,6 +141,7 @@ package actor Daemon {
             beat()
             notifier.send("WATCHDOG=1", statusLine)
             lookForAlarms()
+            advanceVaultTime()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value

@@ -73,7 +73,7 @@ struct PolicyArchives {
     }
 
     /// A hold of the log: its note may be sealed, so it is named by its id.
-    private static func hold(_ logged: LoggedHold) -> Hold {
+    static func hold(_ logged: LoggedHold) -> Hold {
         let archives = logged.record.archives
         let placed = Hold.Act(person: "", reason: "", time: Int64(clamping: logged.time))
         return Hold(
@@ -99,13 +99,19 @@ struct PolicyArchives {
     }
 
     private static func fact(_ seen: Seen, _ policy: Policy?) -> ArchiveFact {
+        fact(seen, tier: policy.map { standing(seen, $0) } ?? .untiered, places: 1)
+    }
+
+    /// `places`: verified copies.
+    static func fact(_ seen: Seen, tier: TierStanding, places: Int) -> ArchiveFact {
         let header = seen.header
         let roots = header.roots.sorted()
         let series = SHA256Digest.of(Array(([header.host ?? ""] + roots).joined(separator: "\u{0}").utf8))
         return ArchiveFact(
             id: seen.id, policy: seen.policy, component: header.component.flatMap { Component(rawValue: $0) },
-            series: series, time: seen.time, isPartial: header.partial, paths: roots,
-            tier: policy.map { standing(seen, $0) } ?? .untiered)
+            series: series, time: seen.time, isPartial: header.partial, places: places,
+            paths: roots,
+            tier: tier)
     }
 
     private static func standing(_ seen: Seen, _ policy: Policy) -> TierStanding {
