@@ -145,11 +145,9 @@ struct AuditPlace: Sendable {
     private static func newOrigin() -> String {
         var name = [CChar](repeating: 0, count: 256)
         let isNamed = gethostname(&name, 255) == 0
-        let letters = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }.filter {
-            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D
-                || $0 == 0x2E
-        }
-        let host = isNamed && !letters.isEmpty ? String(decoding: letters, as: UTF8.self) : "host"
+        let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let letters = text.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".") }
+        let host = isNamed && !letters.isEmpty ? letters : "host"
         return "qala/\(host)/\(Random.digest().hex.prefix(8))"
     }
 

@@ -1,4 +1,5 @@
-package import Domain
+import Documents
+import Domain
 import Glibc
 import Vault
 
