@@ -9,7 +9,6 @@ extension Daemon {
     /// Takes the newest applied version. At the first start, where nothing was applied yet, a valid folder becomes the
     /// first version. What is damaged or not valid any more never takes the place of a set that is in force.
     func readPolicies(atStart: Bool) throws {
-        defer { notePolicies() }
         do {
             let register = PolicyRegister(statePath: settings.statePath)
             let version: AppliedVersion
@@ -18,23 +17,28 @@ extension Daemon {
             } else {
                 version = try atStart ? applyFirst(to: register) : register.inForce()
             }
-            try checkStillValid(version, atStart: atStart)
+            let outdated = try checkStillValid(version, atStart: atStart)
             if inForce?.number != version.number || inForce?.digest != version.digest { try recordPolicies(version) }
             policies = version.document.set
             inForce = (version.number, version.digest)
-            checkFolder()
+            notePolicies(refused: outdated + checkFolder())
         } catch {
             tell(.error, "the policies are not put into force: \(Self.words(error))")
+            notePolicies(refused: Self.lines(error))
             throw error
         }
     }
 
     /// What was valid when it was applied may have become impossible, such as by a time zone that this machine lost:
-    /// then a start goes on with what can be done, and says so.
-    private func checkStillValid(_ version: AppliedVersion, atStart: Bool) throws {
-        do { _ = try validated(version.document, PolicySource.name(version.number)) } catch {
+    /// then a start goes on with what can be done, and says so. Returns what is wrong.
+    private func checkStillValid(_ version: AppliedVersion, atStart: Bool) throws -> [String] {
+        do {
+            _ = try validated(version.document, PolicySource.name(version.number))
+            return []
+        } catch {
             guard atStart else { throw error }
             tell(.error, "the policies in force are not valid any more: \(Self.words(error))")
+            return Self.lines(error)
         }
     }
 
@@ -49,6 +53,8 @@ extension Daemon {
             reason: "first start of the daemon with the folder \(settings.policyFolder)", at: seconds)
         let step = PolicyRegister.Step(origin: .firstStart, approvals: [], time: seconds)
         let lock = try register.lock()
+        // Somebody may have applied a set meanwhile.
+        if let known = try register.newest() { return known }
         let number = try register.append(proposal, step, holding: lock)
         tell(.notice, "applied the folder \(settings.policyFolder) as version \(number) of the policies")
         return try register.inForce()
@@ -64,26 +70,35 @@ extension Daemon {
         return first.flatMap { $0.isEmpty || $0.utf8.count > 256 ? nil : $0 } ?? "qalad"
     }
 
-    /// Compares the folder, which is a proposal, with what is in force.
-    func checkFolder() {
+    /// Compares the folder, which is a proposal, with what is in force. Returns what keeps it from being applied.
+    @discardableResult
+    func checkFolder() -> [String] {
         folderCheckedAt = clock.read().boot
-        guard let inForce else { return }
+        guard let inForce else { return [] }
         let name = PolicySource.name(inForce.number)
         do {
             let document = try PolicySetDocument.read(folder: settings.policyFolder)
             guard document.digest != inForce.digest else {
                 policyProblems = []
-                return
+                return []
             }
             _ = try validated(document, settings.policyFolder)
             policyProblems = [
                 "the folder differs from \(name); `qala policy plan \(settings.policyFolder)` shows how"
             ]
+            return []
         } catch {
-            policyProblems = Self.words(error).split(separator: "\n").map(String.init)
-            policyProblems.append(
-                "the folder is not what is in force (\(name)); see `qala policy plan \(settings.policyFolder)`")
+            let lines = Self.lines(error)
+            policyProblems =
+                lines + [
+                    "the folder is not what is in force (\(name)); see `qala policy plan \(settings.policyFolder)`"
+                ]
+            return lines
         }
+    }
+
+    private static func lines(_ error: any Error) -> [String] {
+        words(error).split(separator: "\n").map(String.init)
     }
 
     /// What people ask for is not older than a few seconds.

@@ -132,11 +132,12 @@ extension Daemon {
         storeRegisters()
     }
 
-    /// After the folder was read.
-    func notePolicies() {
+    /// After the policies were read: `refused` is what keeps a set from being in force. A folder that is only another
+    /// one than what was applied is a proposal, and no problem.
+    func notePolicies(refused: [String]) {
         guard let registers else { return }
-        if let first = policyProblems.first {
-            let others = policyProblems.count > 1 ? " (and \(policyProblems.count - 1) more)" : ""
+        if let first = refused.first {
+            let others = refused.count > 1 ? " (and \(refused.count - 1) more)" : ""
             registers.note(ProblemLedger.Event.refused(message: first + others), at: now)
         } else {
             registers.note(ProblemLedger.Event.inForce, at: now)

@@ -112,8 +112,9 @@ extension Daemon {
         notifier.reloading()
         defer { notifier.send("READY=1", statusLine) }
         try readPolicies(atStart: false)
+        // Whatever becomes of the alarms: the policies are in force.
+        handle(.replaced(plans: plans()))
         try readAlarms(atStart: false)
         tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
-        handle(.replaced(plans: plans()))
     }
 }

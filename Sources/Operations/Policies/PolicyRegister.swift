@@ -1,13 +1,15 @@
 import Documents
 import Domain
 import FoundationEssentials
+import Glibc
 import Vault
 
 // The register of applied policies, `STATE/policies`: what is in force, and everything that ever was.
 //
 // 1. A version is one file and is never changed. Its file is the only commit point: it is there whole, or not at all.
 // 2. Versions count from 1 without a gap, and each names the digest of the file before. `head.json` names the newest,
-//    so that a version that was taken away is missed too; it is written after the version and may be one behind.
+//    so that a version that was taken away is missed too; it is written after the version and may be one behind, never
+//    two.
 // 3. Nothing is believed that was not checked on this very read: numbers, chain, bounds; the documents give the digest
 //    that was asked for; and what needed a second person has the signature of one who was in office then.
 // 4. One process appends at a time, under a lock, on top of what it has just read.
@@ -47,13 +49,15 @@ final class PolicyRegister {
     /// More versions than an institution will ever apply.
     static let maximumCount = 100_000
     private static let headName = "head.json"
+    /// Microseconds between two attempts to get the lock.
+    private static let lockPause: UInt32 = 20_000
     private let path: String
 
     init(statePath: String) { path = statePath + "/policies" }
 
     /// Nil while nothing was applied.
     func newest() throws -> AppliedVersion? {
-        let links = try chain()
+        let links = try chain(whole: false)
         guard let last = links.last else { return nil }
         let base = try links.dropLast().last.map { try document(of: $0) }
         return try version(last, on: base ?? .nothing)
@@ -70,23 +74,29 @@ final class PolicyRegister {
     /// All of them, oldest first.
     func versions() throws -> [AppliedVersion] {
         var versions: [AppliedVersion] = []
-        for link in try chain() { versions.append(try version(link, on: versions.last?.document ?? .nothing)) }
+        for link in try chain(whole: true) { versions.append(try version(link, on: versions.last?.document ?? .nothing)) }
         return versions
     }
 
-    /// Whoever holds it may append; another one gets 11.
-    func lock() throws -> FileLock {
+    /// Whoever holds it may append. It is held for a moment only; who waited in vain for `patience` seconds gets 11.
+    func lock(patience: Double = 10) throws -> FileLock {
         try StateFile.makeDirectory(path)
-        guard let lock = try FileLock(path: path + "/lock") else {
-            throw OperationError(
-                .inUse, "another command puts policies into force", hint: "Run this one again when it has ended.")
+        let end = MonotonicTime.now() + patience
+        while true {
+            if let lock = try FileLock(path: path + "/lock") { return lock }
+            guard MonotonicTime.now() < end else {
+                throw OperationError(
+                    .inUse, "another command puts policies into force", hint: "Run this one again when it has ended.")
+            }
+            usleep(Self.lockPause)
         }
-        return lock
     }
 
     /// Puts a proposal into force; `lock` proves that nobody else does. The caller has checked persons and consent.
     func append(_ proposal: PolicyProposal, _ step: Step, holding lock: FileLock) throws -> Int {
-        let links = try chain()
+        let links = try chain(whole: false)
+        // What a crash left of the head is made up for first: two versions behind, it would look as if they were not its.
+        if let last = links.last { try writeHead(Head(number: links.count, sha256: last.digest.hex)) }
         let base = try links.last.map { try document(of: $0).digest } ?? PolicySetDocument.nothing.digest
         guard base == proposal.request.base else { throw Self.baseChanged(links.count) }
         guard links.count < Self.maximumCount else {
@@ -105,7 +115,12 @@ final class PolicyRegister {
         }
         try withExtendedLifetime(lock) {
             try StateFile.write("\(path)/\(Self.name(number))", bytes)
-            try writeHead(Head(number: number, sha256: SHA256Digest.of(bytes).hex))
+            do { try writeHead(Head(number: number, sha256: SHA256Digest.of(bytes).hex)) } catch {
+                throw OperationError(
+                    .failed, "version \(number) is in force, and \(path)/\(Self.headName) could not be written: "
+                        + ((error as? any Failure)?.message ?? "\(error)"),
+                    hint: "Check the disk, and run the same command again.")
+            }
         }
         return number
     }
@@ -129,8 +144,9 @@ final class PolicyRegister {
             hint: "Compare \(path) with an archive of it and with the audit log, and restore it from there.")
     }
 
-    /// Every file, with numbers, chain and head checked, and no document read.
-    private func chain() throws -> [Link] {
+    /// Every file, with numbers, chain and head checked, and no document read. Unless they are wanted `whole`, the
+    /// documents stay in memory for the last two alone.
+    private func chain(whole: Bool) throws -> [Link] {
         // Before the versions: one that is applied meanwhile is then newer than the head, and not missing.
         let head = try StateFile.read("\(path)/\(Self.headName)", limit: 4096)
         let names = try StateFile.list(path).filter { name in
@@ -155,6 +171,7 @@ final class PolicyRegister {
                 file.documents.count <= KeptDocument.maximumCount
             else { throw damaged("\(name) holds more than a version may") }
             links.append(Link(file: file, digest: SHA256Digest.of(bytes)))
+            if !whole, links.count > 2 { links[links.count - 3].file.documents = [] }
         }
         try checkHead(head, links)
         return links
