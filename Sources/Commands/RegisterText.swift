@@ -50,7 +50,7 @@ package enum RegisterText: CaseIterable, Sendable {
 
     /// The title of a column, whose name stands in files as it is.
     package static func title(of column: String, _ language: Language) -> String {
-        let both = titles[column] ?? (en: column.uppercased(), az: column.uppercased())
+        let both = titles[column] ?? (en: column, az: column)
         return language == .azerbaijani ? both.az : both.en
     }
 

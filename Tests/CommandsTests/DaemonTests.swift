@@ -297,7 +297,7 @@ struct DaemonTests {
         let help = try ProcessRunner.run(
             try #require(daemonBinary), ["--help"], environment: ["HOME": desk.world.folder.path],
             in: desk.world.folder)
-        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 5)
+        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 6)
     }
 
     @Test("A run that ends with the daemon goes on at the next start, at once and as no failure")

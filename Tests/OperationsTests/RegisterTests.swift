@@ -211,6 +211,18 @@ struct RegisterTests {
         #expect(Heartbeat.read(state: place.state) == nil)
     }
 
+    @Test("Dates and minutes from which rows are meant begin with their first second")
+    func since() {
+        #expect(RegisterFilter.instant("2026-11-22T15:51:52Z") == "2026-11-22T15:51:52Z")
+        #expect(RegisterFilter.instant("2026-11-22T15:51Z") == "2026-11-22T15:51:00Z")
+        #expect(RegisterFilter.instant("2026-11-22T19:51+04:00") == "2026-11-22T15:51:00Z")
+        #expect(RegisterFilter.instant("2026-11-22") == RegisterFilter.instant("2026-11-22T00:00:00"))
+        #expect(RegisterFilter.instant("2026-11-22 15:51") == RegisterFilter.instant("2026-11-22T15:51:00"))
+        for text in ["", "yesterday", "2026-13-01", "2026-11-22T25:00", "2026-11-22T15:5", "2026-11-22T1551Z"] {
+            #expect(RegisterFilter.instant(text) == nil, "\(text)")
+        }
+    }
+
     @Test("The load is read as Linux tells it")
     func load() {
         let load = HostLoad(

@@ -58,7 +58,9 @@ extension Daemon {
 
     private func row(_ policy: Policy, at now: Int64) -> DaemonMetrics.PolicyRow {
         var row = DaemonMetrics.PolicyRow(name: policy.name, component: policy.component.rawValue)
-        let done = registers?.lastDone[policy.name]
+        // Where the registers cannot be read, or not so far back, the daemon's own records know the last one.
+        let own = runs.last { $0.policy == policy.name && $0.state == .done }
+        let done = registers?.lastDone[policy.name] ?? own.map { RunFacts($0.registerFields) }
         row.lastSuccess = done?.started ?? done?.ended
         if let last = runs.last(where: { $0.policy == policy.name && $0.state.isOver }) {
             let started = last.started.flatMap { TimeText.parse($0) }

@@ -171,6 +171,7 @@ extension Daemon {
             throw OperationError(.failed, "the registers cannot be kept", hint: "See the journal of the daemon.")
         }
         let change = try RemarkReport.change(problem, text, by: caller, in: registers.ledger)
+        try recordAsked("problem.remark", "\(problem)", by: caller)
         registers.note(change, at: now)
         do { try registers.flush() } catch {
             throw OperationError(

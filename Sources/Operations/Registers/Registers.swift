@@ -13,11 +13,13 @@ package struct RegisterFilter: Sendable, Equatable {
 
     package init() {}
 
-    /// The instant from which `text` means, as RFC 3339; a date means its first second, and what names no zone is local
-    /// time. Nil for what is no date.
+    /// The instant from which `text` means, as RFC 3339; a date and a minute mean their first second, and what names no
+    /// zone is local time. Nil for what is no date.
     package static func instant(_ text: String) -> String? {
-        let isDate = text.utf8.count == 10
-        return TimeText.parse(isDate ? text + "T00:00:00" : text).map { TimeText.seconds($0) }
+        var whole = Array(text.utf8)
+        if whole.count == 10 { whole += Array("T00:00:00".utf8) }
+        if whole.count == 16 || whole.count > 16 && whole[16] != 0x3A { whole.insert(contentsOf: ":00".utf8, at: 16) }
+        return TimeText.parse(String(decoding: whole, as: UTF8.self)).map { TimeText.seconds($0) }
     }
 }
 
