@@ -124,9 +124,8 @@ struct PolicyApplying: ParsableCommand {
                 let approvals = try approval.map { try session.absolute($0) }
                 report = try ApplyPolicies.carryOut(file ?? "", approvals: approvals, dryRun: dryRun, state: state)
             }
-            if report.outcome == "applied", let version = report.version {
-                report.daemon = reload(version, session)
-            }
+            // Also where nothing changed: a daemon may not have heard of it when it did.
+            if !dryRun, let version = report.version { report.daemon = reload(version, session) }
             try session.answer(report) { Rendering.policyApplied(report, session.language) }
             return .done
         }

@@ -19,7 +19,7 @@ package enum PolicyText: CaseIterable, Sendable {
     package var both: (en: String, az: String) {
         switch self {
         case .inForceIs: ("In force", "Qüvvədədir")
-        case .versionNumber: ("version %1", "%1-ci versiya")
+        case .versionNumber: ("version %1", "%1 nömrəli versiya")
         case .nothingInForce: ("nothing yet", "hələ heç nə")
         case .planNothing:
             ("Nothing that a policy says would change.", "Siyasətlərin məzmununda heç nə dəyişməz.")
@@ -55,14 +55,17 @@ package enum PolicyText: CaseIterable, Sendable {
                 "%1 archives tell nothing of themselves without a key and are left out.",
                 "%1 arxiv açarsız oxunmur və nəzərə alınmadı."
             )
-        case .applied: ("Version %1 of the policies is in force.", "Siyasətlərin %1-ci versiyası qüvvəyə mindi.")
+        case .applied: ("Version %1 of the policies is in force.", "Siyasətlərin %1 nömrəli versiyası qüvvəyə mindi.")
         case .appliedDry:
             (
                 "Dry run: this would come into force; nothing was changed.",
                 "Sınaq: bu, qüvvəyə minərdi; heç nə dəyişdirilmədi."
             )
         case .unchanged:
-            ("These documents are in force already: version %1.", "Bu sənədlər artıq qüvvədədir: %1-ci versiya.")
+            (
+                "These documents are in force already: version %1.",
+                "Bu sənədlər artıq qüvvədədir: %1 nömrəli versiya."
+            )
         case .requested:
             ("The request is in %1; nothing is in force yet.", "Sorğu %1 faylındadır; hələ heç nə dəyişmədi.")
         case .requestedDry:
@@ -103,7 +106,7 @@ package enum PolicyText: CaseIterable, Sendable {
         case .columnApprovers: ("APPROVED BY", "TƏSDİQ EDƏN")
         case .columnChanges: ("CHANGES", "DƏYİŞİKLİKLƏR")
         case .firstStart: ("first start", "ilk başlanğıc")
-        case .sameAs: ("as version %1", "%1-ci versiya kimi")
+        case .sameAs: ("as version %1", "%1 nömrəli versiya kimi")
         case .calendarTitle:
             (
                 "By %2, up to %1: %3 archives may be disposed of, %4 are kept longer.",

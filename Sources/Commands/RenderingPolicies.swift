@@ -16,7 +16,9 @@ extension Rendering {
             lines.append(PolicyText.planRemarks(language))
             lines += report.remarks.map { "  " + Printable.text($0.message) }
         }
-        lines += earlier(report.earlier, language)
+        // Of archives that nobody looked at nothing is promised.
+        let isWhole = report.unread == 0 && report.missing.isEmpty
+        if isWhole || !report.earlier.isEmpty { lines += earlier(report.earlier, language) }
         return lines + leftOut(report.unread, report.missing, language)
     }
 
@@ -139,9 +141,10 @@ extension Rendering {
     }
 
     static func policyCalendar(_ report: PolicyCalendarReport, _ language: Language) -> [String] {
+        let version = report.version.map { PolicyText.versionNumber(language, ["\($0)"]) }
         let counts = [
-            Printable.localTime(report.until), Printable.text(report.policies), Readable.count(report.expiries.count),
-            Readable.count(report.kept),
+            Printable.localTime(report.until), version ?? Printable.text(report.policies),
+            Readable.count(report.expiries.count), Readable.count(report.kept),
         ]
         var lines = [PolicyText.calendarTitle(language, counts)]
         if !report.expiries.isEmpty {

@@ -46,7 +46,7 @@ package struct PolicySetDocument: Sendable {
         for name in names {
             let path = folder == "/" ? "/\(name)" : "\(folder)/\(name)"
             do {
-                texts.append(DocumentText(file: path, bytes: try DocumentFile.contents(path)))
+                texts.append(DocumentText(file: path, bytes: try DocumentFile.contents(path, waits: false)))
             } catch {
                 problems.append(DocumentProblem(file: path, line: 1, column: 1, .noFile(error.underlying ?? "")))
             }

@@ -49,16 +49,16 @@ private struct PolicyWorld {
     }
 
     /// `qala policy …`, with no daemon to answer.
-    func policy(_ arguments: String...) throws -> Finished {
+    func policy(_ arguments: String...) throws -> Finished { try policy(arguments) }
+
+    func policy(_ arguments: [String]) throws -> Finished {
         try world.qala(["policy"] + arguments, more: ["QALA_SOCKET": world.path("no-daemon")])
     }
 
     /// Puts the folder into force, or writes the request.
     func apply(_ reason: String, request: String? = nil, by author: String = "archivist") throws -> Finished {
         let more = request.map { ["--request", $0] } ?? []
-        return try world.qala(
-            ["policy", "apply", "policies", "--author", author, "--reason", reason, "--json"] + more,
-            more: ["QALA_SOCKET": world.path("no-daemon")])
+        return try policy(["apply", "policies", "--author", author, "--reason", reason, "--json"] + more)
     }
 
     func approve(_ request: String, _ person: String, key: String? = nil, to file: String) throws -> Finished {
@@ -99,7 +99,9 @@ struct PolicyChangeTests {
         let report = try World.object(try desk.apply("start"))
         #expect(report["outcome"] as? String == "applied" && report["version"] as? Int == 1)
         #expect(report["daemon"] as? String == "none")
-        #expect(try World.object(try desk.apply("start"))["outcome"] as? String == "unchanged")
+        let again = try World.object(try desk.apply("start"))
+        #expect(again["outcome"] as? String == "unchanged" && again["version"] as? Int == 1)
+        #expect(again["daemon"] as? String == "none", "a daemon that did not hear of it is asked again")
         let row = try #require(try desk.world.versions().first)
         #expect(row["author"] as? String == "archivist" && row["reason"] as? String == "start")
         #expect((row["approvers"] as? [String])?.isEmpty == true && row["firstStart"] as? Bool == false)
@@ -108,8 +110,12 @@ struct PolicyChangeTests {
         let document = try desk.policy("show", "--html").outputText
         #expect(document.contains(digest) && document.contains("Person archivist"))
         #expect(try !desk.policy("show", "policies", "--html").outputText.contains(digest))
-        let runs = try desk.policy("next", "policies", "--count", "3").output
-        #expect(try desk.policy("next", "--count", "3").output == runs)
+        // Between the two a run may become due, once.
+        let isSame = try (0..<2).contains { _ in
+            let runs = try desk.policy("next", "policies", "--count", "3").output
+            return try !runs.isEmpty && desk.policy("next", "--count", "3").output == runs
+        }
+        #expect(isSame)
         let shown = try desk.policy("history", "--language", "az")
         #expect(shown.outputText.contains("config siyasəti: əlavə olunur"), "\(shown.outputText)")
         // What is kept are the bytes of the documents.
@@ -139,6 +145,8 @@ struct PolicyChangeTests {
         #expect(texts.allSatisfy { $0[0] != $0[1] })
         // There is no vault here: the rest is told all the same.
         #expect((plan["missing"] as? [Any])?.count == 1)
+        let shown = try desk.policy("plan", "policies")
+        #expect(shown.status == 0 && !shown.outputText.contains("disposed of earlier"), "\(shown.outputText)")
 
         let refused = try desk.apply("weaker")
         #expect(refused.status == 77 && refused.errorText.contains("--request"), "\(refused.errorText)")
@@ -227,6 +235,15 @@ struct PolicyChangeTests {
         request["after"] = after
         try desk.world.write("forged.json", try JSONSerialization.data(withJSONObject: request))
         #expect(try desk.carryOut("forged.json", "approval.json").status == 77)
+        // The furthest year that the C library has.
+        request["time"] = 67_767_976_233_532_799
+        request["reason"] = "far"
+        try desk.world.write("far.json", try JSONSerialization.data(withJSONObject: request))
+        #expect(try desk.policy("approve", "far.json", "--person", "deputy-archivist", "--dry-run").status == 77)
+        request["after"] = try (JSONSerialization.jsonObject(with: asked) as? [String: Any])?["after"]
+        try desk.world.write("far.json", try JSONSerialization.data(withJSONObject: request))
+        let far = try desk.policy("approve", "far.json", "--person", "deputy-archivist", "--dry-run", "--json")
+        #expect(try World.object(far)["asked"] as? String == "2147485547-12-31T23:59:59Z")
         request["reason"] = " "
         try desk.world.write("empty.json", try JSONSerialization.data(withJSONObject: request))
         #expect(try desk.carryOut("empty.json", "approval.json").status == 64)
@@ -260,15 +277,14 @@ struct PolicyChangeTests {
         try desk.change(PolicyWorld.harmless.0, PolicyWorld.harmless.1)
         #expect(try desk.apply("level").status == 0)
         let back = ["apply", "--roll-back", "1", "--author", "archivist", "--reason", "level was wrong"]
-        #expect(try desk.world.qala(["policy"] + back).status == 0)
+        #expect(try desk.policy(back).status == 0)
         let kept = try (1...3).map { try desk.documents($0) }
         #expect(kept[2] == kept[0] && kept[2] != kept[1])
         #expect(try desk.world.versions().first?["sameAs"] as? Int == 1)
         try desk.change("period: 10 years", "period: 11 years")
         #expect(try desk.apply("longer").status == 0)
-        #expect(try desk.world.qala(["policy"] + back).status == 77, "it would shorten a period")
-        let unknown = ["policy", "apply", "--roll-back", "9", "--author", "archivist", "--reason", "x"]
-        #expect(try desk.world.qala(unknown).status == 14)
+        #expect(try desk.policy(back).status == 77, "it would shorten a period")
+        #expect(try desk.policy("apply", "--roll-back", "9", "--author", "archivist", "--reason", "x").status == 14)
     }
 
     @Test("A register that was changed, or lost a version, is damage for everybody")
@@ -334,6 +350,8 @@ struct PolicyChangeTests {
         #expect(earlier.first?["before"] as? String == expires)
         let sooner = try #require(earlier.first?["after"] as? String)
         #expect(sooner < expires)
+        let version = try desk.policy("simulate", "--until", "2200-01-01", "--language", "az").outputText
+        #expect(version.contains("1 nömrəli versiya üzrə"), "\(version)")
         let simulated = try World.object(try desk.policy("simulate", "--until", "2200-01-01", "policies", "--json"))
         #expect((simulated["expiries"] as? [[String: Any]])?.first?["expires"] as? String == sooner)
         #expect((plan["missing"] as? [Any])?.isEmpty == true)

@@ -86,8 +86,13 @@ struct MetricsTests {
         }
     }
 
-    /// `promtool` of the Debian package `prometheus`, where it is installed.
-    private static let promtool = "/usr/bin/promtool"
+    /// `promtool` of the Debian package `prometheus`: installed, or unpacked by `scripts/setup`.
+    private static let promtool: String = {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let unpacked = root.appending(path: ".build/tools/promtool").path
+        return FileManager.default.isExecutableFile(atPath: unpacked) ? unpacked : "/usr/bin/promtool"
+    }()
     private static let hasPromtool = FileManager.default.isExecutableFile(atPath: promtool)
 
     private func run(_ arguments: [String], input: String) throws -> (status: Int32, said: String) {

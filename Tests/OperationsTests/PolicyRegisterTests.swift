@@ -91,8 +91,39 @@ struct PolicyRegisterTests {
         let again = #expect(throws: OperationError.self) { try append(shorter, [approval], at: Self.inOffice) }
         #expect(again?.kind == .denied)
         let lock = try register.lock()
-        let busy = #expect(throws: OperationError.self) { _ = try register.lock() }
+        let busy = #expect(throws: OperationError.self) { _ = try register.lock(patience: 0) }
         #expect(busy?.kind == .inUse)
         withExtendedLifetime(lock) {}
+    }
+
+    @Test("A head that a crash left behind catches up before the next version, and is never two behind")
+    func head() throws {
+        defer { remove() }
+        let (shorter, approval) = try begin(try key())
+        let file = state.appending(path: "policies/head.json")
+        let before = try Data(contentsOf: file)
+        try append(shorter, [approval], at: Self.inOffice)
+        let after = try Data(contentsOf: file)
+        #expect(before != after)
+        try before.write(to: file)
+        #expect(try register.versions().count == 2)
+        #expect(throws: OperationError.self) { try append(shorter, [approval], at: Self.inOffice) }
+        #expect(try Data(contentsOf: file) == after)
+    }
+
+    @Test("Of many versions each is whole in the list, and the newest stands on the one before")
+    func many() throws {
+        defer { remove() }
+        let key = try key()
+        let (shorter, approval) = try begin(key)
+        try append(shorter, [approval], at: Self.inOffice)
+        for years in 7...9 {
+            let newest = try #require(try register.newest())
+            let longer = try PolicyProposal(
+                from: newest.document, to: documents(keeping: years, key), author: "chief", reason: "longer", at: 3)
+            try append(longer, [], at: Self.inOffice)
+        }
+        #expect(try register.newest()?.number == 5)
+        #expect(try register.versions().map { $0.document.documents.count } == [2, 2, 2, 2, 2])
     }
 }

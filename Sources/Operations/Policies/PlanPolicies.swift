@@ -71,7 +71,7 @@ package enum SimulatePolicies {
             throw OperationError(
                 .usage, "`\(text)` is no date", hint: "Write YYYY-MM-DD, a day that the calendar has.")
         }
-        let (document, name, _) = try source.read()
+        let (document, name, edition) = try source.read()
         let archives = try PolicyArchives(of: [document.set], at: workplaces)
         try archives.checkAnyRead()
         let rows = archives.expiries(under: document.set, until: until).map { expiry in
@@ -81,7 +81,7 @@ package enum SimulatePolicies {
                 expires: TimeText.seconds(expiry.instant), why: PolicyArchives.why(expiry))
         }
         return PolicyCalendarReport(
-            policies: name, until: TimeText.seconds(until), expiries: rows, kept: archives.count - rows.count,
-            unread: archives.unread, missing: archives.missing)
+            policies: name, version: edition.number, until: TimeText.seconds(until), expiries: rows,
+            kept: archives.count - rows.count, unread: archives.unread, missing: archives.missing)
     }
 }

@@ -95,7 +95,7 @@ final class PolicyRegister {
     /// Puts a proposal into force; `lock` proves that nobody else does. The caller has checked persons and consent.
     func append(_ proposal: PolicyProposal, _ step: Step, holding lock: FileLock) throws -> Int {
         let links = try chain(whole: false)
-        // What a crash left of the head is made up for first: two versions behind, it would look as if they were not its.
+        // A head that a crash left behind catches up first: two versions behind, it would look like damage.
         if let last = links.last { try writeHead(Head(number: links.count, sha256: last.digest.hex)) }
         let base = try links.last.map { try document(of: $0).digest } ?? PolicySetDocument.nothing.digest
         guard base == proposal.request.base else { throw Self.baseChanged(links.count) }

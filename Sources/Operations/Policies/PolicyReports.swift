@@ -150,6 +150,8 @@ package struct PolicyCalendarReport: Codable, Sendable {
 
     /// The folder, or `version N`.
     package var policies: String
+    /// Nil for a folder.
+    package var version: Int?
     package var until: String
     package var expiries: [ExpiryRow]
     /// Archives that are kept beyond it.
