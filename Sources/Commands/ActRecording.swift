@@ -25,6 +25,8 @@ struct CommandAct: Sendable {
     var operation: String
     var subject: String
     var details: [ActDetail]
+    /// False where only a document says which vault it is.
+    var isVaultKnown = true
 
     init(_ weight: Weight, _ operation: String, _ subject: String = "", _ details: [ActDetail?] = []) {
         self.weight = weight
@@ -72,13 +74,20 @@ final class ActRecording {
 
     func begin() throws {
         guard act.weight.begins else { return }
+        var details = act.details
         do {
             // Before anything is opened: the vault is the one that the options name.
-            try record(.begun, [ActDetail("vault", try session.workplace().vaultPath)] + act.details)
+            if act.isVaultKnown { details.insert(ActDetail("vault", try session.workplace().vaultPath), at: 0) }
+            _ = try session.statePath()
         } catch {
-            if act.weight == .change { throw error }
+            // What was asked wrongly touches nothing.
+            isEnded = true
+            throw error
+        }
+        do { try record(.begun, details) } catch {
             // Nor would the end be recorded.
             isEnded = true
+            if act.weight == .change { throw error }
             warn(error)
         }
     }
@@ -90,7 +99,8 @@ final class ActRecording {
         let kind = error.map { Session.kind(of: $0) }
         // What was asked wrongly touched nothing; where there is no vault, there is nothing to tell of.
         if !act.weight.begins, kind == .usage || kind == .noVault { return }
-        if act.weight == .creation, status != .done, status != .partial { return }
+        // What was made is told even where the answer could not be given.
+        if act.weight == .creation, status != .done, status != .partial, session.told.isEmpty { return }
         var details = act.details + session.told
         if let vault = session.vaultPath { details.insert(ActDetail("vault", vault), at: 0) }
         if !session.witness.seen.isEmpty {
@@ -103,7 +113,7 @@ final class ActRecording {
 
     /// The reader of the output went away: what it saw it saw.
     func endByBrokenPipe() {
-        session.tell("reader", "went away")
+        if !isEnded { session.tell("reader", "went away") }
         end(.interrupted)
     }
 
@@ -151,6 +161,4 @@ final class ActRecording {
 extension Session {
     /// Adds a figure to what is recorded of the command.
     func tell(_ name: String, _ value: String) { told.append(ActDetail(name, value)) }
-
-    func statePath() throws -> String { try workplace().statePath }
 }

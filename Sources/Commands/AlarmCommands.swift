@@ -56,7 +56,8 @@ struct AlarmTest: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let reply = try socket.client(session).post(
+            // A channel that hangs has a minute.
+            let reply = try socket.client(session, patience: 90).post(
                 ControlPath.alarmTest, ChannelAsked(channel: channel), as: AlarmTestReply.self)
             try session.answer(reply) { Rendering.alarmTest(reply.channels, session.language) }
             return reply.channels.contains { $0.failure != nil } ? .failed : .done

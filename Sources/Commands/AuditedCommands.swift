@@ -26,8 +26,10 @@ extension Run: AuditedCommand {
     /// The daemon records what it is asked for.
     var act: CommandAct? {
         let isFile = policy.hasSuffix(".yaml") || policy.hasSuffix(".yml") || !Policy.isWellFormed(name: policy)
-        return isFile
-            ? CommandAct(dryRun ? .read : .deed, "archive.create", policy, [flag("dry-run", dryRun)]) : nil
+        guard isFile else { return nil }
+        var act = CommandAct(dryRun ? .read : .deed, "archive.create", policy, [flag("dry-run", dryRun)])
+        act.isVaultKnown = common.vault != nil
+        return act
     }
 }
 
@@ -85,7 +87,8 @@ extension Dispose: AuditedCommand {
     var act: CommandAct? {
         CommandAct(
             persons.dryRun ? .read : .change, "archive.dispose",
-            persons.approve ?? archives.joined(separator: " "), persons.details)
+            persons.approve ?? archives.joined(separator: " "),
+            [flag("expired", expired), detail("policy", policy)] + persons.details)
     }
 }
 

@@ -87,7 +87,7 @@ package enum PolicyText: CaseIterable, Sendable {
                 "Cavab verən xidmət başqa versiya ilə işləyir: onun vəziyyət qovluğu başqadır."
             )
         case .daemonSaid:
-            ("The daemon did not take it: %1", "Xidmət bunu qəbul etmədi: %1")
+            ("The daemon was asked to take it and answered: %1", "Xidmətin cavabı: %1")
         case .authorIs: ("Author", "Müəllif")
         case .reasonIs: ("Reason", "Səbəb")
         case .requestIs: ("Request", "Sorğu")

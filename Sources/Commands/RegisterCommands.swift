@@ -20,7 +20,7 @@ struct RegisterGroup: ParsableCommand {
 }
 
 /// A register as an argument of the commands that are the same for each.
-protocol RegisterPlace {
+protocol RegisterPlace: Sendable {
     static var name: RegisterName { get }
 }
 

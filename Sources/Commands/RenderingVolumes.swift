@@ -40,6 +40,14 @@ extension Rendering {
                 language, "Archive \(id) is on the volume: \(plain), sealed \(sealed), parts \(holding.parts).",
                 "\(id) arxivi daşıyıcıya yazıldı: \(plain), şifrələnmiş \(sealed), hissələr \(holding.parts).")
         }
+        let sockets = report.written.reduce(0) { $0 + $1.listedOnly }
+        if sockets > 0 {
+            let count = Readable.count(sockets)
+            lines.append(
+                say(
+                    language, "Sockets, which no tar archive holds, stand in the catalog only: \(count).",
+                    "Tar arxivinə yazıla bilməyən soketlər yalnız kataloqdadır: \(count)."))
+        }
         for id in report.skipped {
             let short = Printable.shortID(id)
             lines.append(

@@ -104,15 +104,18 @@ final class Session {
         let vault =
             options.vault ?? preferred ?? SystemText.environment("QALA_VAULT")
             ?? Places.vault(isRoot: geteuid() == 0, SystemText.environment)
-        let state =
-            options.state ?? SystemText.environment("QALA_STATE")
-            ?? Places.state(isRoot: geteuid() == 0, SystemText.environment)
         var made = Workplace(
-            vaultPath: try absolute(vault), statePath: try absolute(state), unlocking: secrets.unlocking,
+            vaultPath: try absolute(vault), statePath: try statePath(), unlocking: secrets.unlocking,
             asksForKey: secrets.asksForKey, progress: progress, interrupt: ProcessState.interrupt)
         made.witness = witness
         vaultPath = made.vaultPath
         return made
+    }
+
+    func statePath() throws -> String {
+        try absolute(
+            options.state ?? SystemText.environment("QALA_STATE")
+                ?? Places.state(isRoot: geteuid() == 0, SystemText.environment))
     }
 
     /// Shows progress while `work` runs.

@@ -62,9 +62,10 @@ struct Program {
         return said.isEmpty ? "\(name) \(how)" : "\(name) \(how): \(said)"
     }
 
+    /// At most what fits a few pipes: a program that prints faster than it is read must not keep its end from being seen.
     private static func drain(_ descriptor: Int32, into output: inout [UInt8]) {
         var block = [UInt8](repeating: 0, count: 4096)
-        while true {
+        for _ in 0..<64 {
             let count = read(descriptor, &block, block.count)
             guard count > 0 else { return }
             output += block[..<count]

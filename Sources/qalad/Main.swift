@@ -33,18 +33,27 @@ struct Qalad: AsyncParsableCommand {
     @Option(help: "Document that says where alarms go; none when there is no such file.")
     var alarms = Places.alarms
 
+    @Option(help: "Key file, where this host may read: then content is verified too.")
+    var keyFile: String?
+
     @Option(help: "Control socket.")
     var socket = Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
 
     @Option(help: "Loopback address for metrics and health too, such as 127.0.0.1:9469.")
     var metrics: String?
 
+    /// What systemd hands over with `LoadCredential=qala.key:…`.
+    private static var credential: String? {
+        DaemonProcess.environment("CREDENTIALS_DIRECTORY").map { $0 + "/qala.key" }
+            .flatMap { access($0, R_OK) == 0 ? $0 : nil }
+    }
+
     func run() async throws {
         umask(0o077)
         let status = await DaemonProcess(
             settings: .init(
                 statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
-                alarmsPath: alarms),
+                alarmsPath: alarms, keyPath: keyFile ?? Self.credential),
             socket: socket, metrics: metrics
         ).run()
         if status != .done { throw ExitCode(status.rawValue) }

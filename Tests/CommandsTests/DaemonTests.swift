@@ -123,9 +123,9 @@ struct DaemonWorld {
 
     func runs() throws -> [[String: Any]] { try json("jobs", "--limit", "1000")["runs"] as? [[String: Any]] ?? [] }
 
-    /// Waits until `isSo`, half a minute at most.
+    /// Waits until `isSo`, two minutes and more.
     func wait(_ what: String, _ isSo: () throws -> Bool) throws {
-        for _ in 0..<300 {
+        for _ in 0..<1200 {
             if try isSo() { return }
             usleep(100_000)
         }

@@ -38,6 +38,11 @@ struct RegisterCommandTests {
         #expect(try desk.ask("register", "problems", "remark", "1", "--text", "=the disk, \"was\" away").status == 0)
         #expect(try desk.ask("register", "problems", "remark", "2", "--text", "x").status == 14)
         #expect(try Self.rows(desk, "problems", "list", "--open").count == 1, "a remark closes nothing")
+        let journal = try desk.world.qala("audit", "show", "--operation", "problem.remark", "--json")
+        let acts = try World.object(journal)["entries"] as? [[String: Any]] ?? []
+        // Entries of the command name its vault, that of the daemon none.
+        let own = acts.filter { ($0["details"] as? [String: String])?["vault"] == nil }
+        #expect(own.compactMap { $0["subject"] as? String } == ["1"], "\(journal.outputText)")
 
         try FileManager.default.moveItem(at: desk.world.url("elsewhere"), to: desk.world.url("tree"))
         let passed = try desk.json("run", "often")["run"] as? [String: Any]
@@ -142,12 +147,20 @@ struct RegisterCommandTests {
         let desk = try DaemonWorld(schedule: nil)
         defer { desk.remove() }
         let daemon = try desk.start()
+        defer { daemon.send(SIGKILL) }
         try desk.waitUntilUp()
-        usleep(3_000_000)
+        let working = Date()
+        let heartbeat = desk.world.path("state/registers/heartbeat.json")
+        // A sign of life of when the daemon worked, beyond the one of its start.
+        try desk.wait("a touch") {
+            let changed = try FileManager.default.attributesOfItem(atPath: heartbeat)[.modificationDate] as? Date
+            return changed.map { $0 > working } ?? false
+        }
         daemon.send(SIGKILL)
         let killed = Date()
         _ = try daemon.wait()
-        usleep(4_000_000)
+        usleep(2_500_000)
+        let starting = Date()
         let second = try desk.start()
         defer { second.send(SIGKILL) }
         try desk.waitUntilUp()
@@ -158,7 +171,10 @@ struct RegisterCommandTests {
         let format = ISO8601DateFormatter()
         let from = try #require(outage["from"].flatMap { format.date(from: $0) })
         let until = try #require(outage["until"].flatMap { format.date(from: $0) })
-        #expect(abs(from.timeIntervalSince(killed)) <= 5 && abs(until.timeIntervalSince(up)) <= 5, "\(outage)")
+        // Registers have whole seconds.
+        #expect(from > working.addingTimeInterval(-1) && from <= killed, "\(outage)")
+        #expect(until > starting.addingTimeInterval(-1) && until <= up, "\(outage)")
+        #expect((outage["seconds"].flatMap { Int($0) } ?? 0) >= 2, "\(outage)")
         #expect(outage["cause"] == "crash or power" && outage["machine"] == "stayed up")
         second.send(SIGTERM)
         #expect(try second.wait().status == 0)

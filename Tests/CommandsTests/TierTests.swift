@@ -40,7 +40,9 @@ struct TierTests {
     }
 
     private func rows(_ world: World, _ more: String...) throws -> [[String: Any]] {
-        try world.rows(["tiers"] + more, under: "archives")
+        let finished = try world.qala(["tiers", "--json"] + more)
+        #expect(finished.status == 0, "\(finished.errorText)")
+        return try #require(try World.object(finished)["archives"] as? [[String: Any]])
     }
 
     private func why(_ row: [String: Any]?) -> String {

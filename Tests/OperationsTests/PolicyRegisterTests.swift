@@ -114,7 +114,7 @@ struct PolicyRegisterTests {
     @Test("Of many versions each is whole in the list, and the newest stands on the one before")
     func many() throws {
         defer { remove() }
-        let key = try key()
+        let key = try self.key()
         let (shorter, approval) = try begin(key)
         try append(shorter, [approval], at: Self.inOffice)
         for years in 7...9 {

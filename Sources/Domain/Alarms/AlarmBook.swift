@@ -44,6 +44,9 @@ package struct AlarmBook: Sendable, Equatable, Codable {
     package static let restSeconds: Int64 = 600
     /// More is not kept; the book of a host has tens.
     package static let limit = 4096
+    /// Of what was stored, no other times and counts are believed.
+    package static let times: ClosedRange<Int64> = 0...253_402_300_799
+    package static let counts = 0...1_000_000_000
 
     /// In the order in which they began.
     package private(set) var open: [Open] = []
@@ -51,6 +54,13 @@ package struct AlarmBook: Sendable, Equatable, Codable {
     private var resting: [Alarm: Int64] = [:]
 
     package init() {}
+
+    /// Whether all times and counts are such as can be reckoned with.
+    package var isPlausible: Bool {
+        let own = open.flatMap { [$0.since, $0.told ?? 0] }
+        return (own + resting.values).allSatisfy { Self.times.contains($0) }
+            && open.allSatisfy { Self.counts.contains($0.count) }
+    }
 
     /// Takes what is wrong now, with a detail for each, and returns what is to be told.
     package mutating func update(_ current: [Alarm: String], at time: Int64) -> [AlarmNotice] {

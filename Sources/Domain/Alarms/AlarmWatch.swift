@@ -45,8 +45,9 @@ package struct AlarmWatch: Sendable {
             self.total = total
         }
 
-        /// Below a twentieth, unless that is very much; where even one pack does not fit, in any case.
-        package var isLow: Bool { free < max(256 << 20, min(total / 20, 50 << 30)) }
+        /// Below a twentieth, unless that is very much; where even one pack does not fit, in any case. What tells no size
+        /// has none to run out of.
+        package var isLow: Bool { total > 0 && free < max(256 << 20, min(total / 20, 50 << 30)) }
     }
 
     /// What happened lately; told once.
@@ -74,6 +75,8 @@ package struct AlarmWatch: Sendable {
     package var stateProblem: String?
     package var spaces: [Space] = []
     package var undelivered: [String: String] = [:]
+    /// What the last verification of a vault found damaged, by its place.
+    package var damage: [String: String] = [:]
     package var events: [Event] = []
 
     package init() {}
@@ -89,8 +92,10 @@ package struct AlarmWatch: Sendable {
             found[Alarm(.lowSpace, space.place)] =
                 "\(Readable.size(Int(clamping: space.free))) / \(Readable.size(Int(clamping: space.total)))"
         }
+        for (place, reason) in damage { found[Alarm(.damaged, place)] = reason }
         for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }
-        for event in events { found[event.alarm] = event.detail }
+        // Of several at one instant none hides the others.
+        for event in events { found[event.alarm] = found[event.alarm].map { "\($0)\n\(event.detail)" } ?? event.detail }
         return found
     }
 

@@ -35,9 +35,9 @@ struct AlarmDelivery {
         var count: Int
     }
 
-    /// Nil when the channel has it; else why not, for people.
-    static func deliver(_ message: Message, to channel: AlarmChannel) -> String? {
-        do {
+    /// Nil when the channel has it; else why not, for people. `interrupt` ends it at once.
+    static func deliver(_ message: Message, to channel: AlarmChannel, interrupt: InterruptFlag) -> String? {
+        run(interrupt) {
             switch channel.means {
             case .command(let words): return command(words, message)
             case .email(let server, let from, let to, let user, let password):
@@ -48,33 +48,36 @@ struct AlarmDelivery {
                 let headers = [
                     "Title: \(headerText(message.title))", "Priority: \(priority(message.notice))", "Tags: qala",
                 ]
-                return try post(Array(message.body.utf8), "text/plain; charset=utf-8", headers, url, token)
+                return try post(fitting(Array(message.body.utf8)), "text/plain; charset=utf-8", headers, url, token)
             }
-        } catch { return Daemon.words(error) }
+        }
     }
 
     /// Tells the monitor elsewhere that the daemon lives.
-    static func ping(_ deadMan: DeadMan) -> String? {
-        do {
+    static func ping(_ deadMan: DeadMan, interrupt: InterruptFlag) -> String? {
+        run(interrupt) {
             let url = try address(deadMan.url)
             return curl(common(for: url) + [option("url", url), option("output", "/dev/null")], body: [])
-        } catch { return Daemon.words(error) }
+        }
     }
 
-    private static func command(_ words: [String], _ message: Message) -> String? {
+    private static func run(_ interrupt: InterruptFlag, _ program: () throws -> Program) -> String? {
+        do { return try program().run { interrupt.isSet } } catch { return Daemon.words(error) }
+    }
+
+    private static func command(_ words: [String], _ message: Message) -> Program {
         let notice = message.notice
         return Program(
             command: words,
             environment: [
                 "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "QALA_ALARM=\(notice.alarm.kind.rawValue)",
                 "QALA_ALARM_LEVEL=\(notice.alarm.kind.level.rawValue)", "QALA_ALARM_EVENT=\(notice.event.rawValue)",
-            ], input: fitting(Array(message.body.utf8)), timeout: timeout, timeoutText: "\(Int(timeout)) s"
-        ).run()
+            ], input: fitting(Array(message.body.utf8)), timeout: timeout, timeoutText: "\(Int(timeout)) s")
     }
 
     private static func mail(
         _ message: Message, _ server: String, _ from: String, _ to: [String], _ user: String?, _ password: String?
-    ) throws -> String? {
+    ) throws -> Program {
         var options = common(for: server)
         options += [option("url", server), option("mail-from", "<\(from)>"), option("upload-file", "/dev/fd/3")]
         options += to.map { option("mail-rcpt", "<\($0)>") }
@@ -118,7 +121,7 @@ struct AlarmDelivery {
 
     private static func post(
         _ body: [UInt8], _ type: String, _ headers: [String], _ url: AlarmChannel.Word, _ token: String?
-    ) throws -> String? {
+    ) throws -> Program {
         let url = try address(url)
         var options = common(for: url)
         options += [option("url", url), option("data-binary", "@/dev/fd/3"), option("output", "/dev/null")]
@@ -132,7 +135,7 @@ struct AlarmDelivery {
     private static func common(for url: String) -> [String] {
         let scheme = url.prefix { $0 != ":" }
         return [
-            "silent", "show-error", "fail", option("proto", "=\(scheme)"), option("max-time", "\(Int(timeout) - 5)"),
+            "silent", "show-error", "fail", "globoff", option("proto", "=\(scheme)"), option("max-time", "\(Int(timeout) - 5)"),
             option("connect-timeout", "15"), option("noproxy", "*"), option("user-agent", "qala"),
         ]
     }
@@ -151,12 +154,11 @@ struct AlarmDelivery {
         return "\(name) = \"\(quoted)\""
     }
 
-    private static func curl(_ options: [String], body: [UInt8]) -> String? {
+    private static func curl(_ options: [String], body: [UInt8]) -> Program {
         Program(
             command: [curl, "--disable", "--config", "-"], environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"],
             input: Array((options.joined(separator: "\n") + "\n").utf8), secondInput: body, timeout: timeout,
-            timeoutText: "\(Int(timeout)) s"
-        ).run()
+            timeoutText: "\(Int(timeout)) s")
     }
 
     // MARK: Parts

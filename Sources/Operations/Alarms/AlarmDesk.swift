@@ -1,6 +1,7 @@
 package import Domain
 import FoundationEssentials
 import Glibc
+import Synchronization
 import Vault
 
 /// Keeps the book of alarms over restarts and sees to it that what is told arrives.
@@ -20,6 +21,8 @@ package final class AlarmDesk: @unchecked Sendable {
     private static let troubledAfter = 3
     private static let fileLimit = 64 << 20
     private static let eventSeconds: Int64 = 86_400
+    /// Seconds between two attempts at most.
+    private static let longestWait: Int64 = 3600
 
     private struct Waiting: Codable, Sendable {
         var channel: String
@@ -35,6 +38,21 @@ package final class AlarmDesk: @unchecked Sendable {
         var events: [AlarmWatch.Event] = []
         /// When the daemon was last known to live.
         var alive: Int64?
+
+        /// Whether its numbers are such as are stored, and so can be reckoned with.
+        var isPlausible: Bool {
+            var times = events.map(\.time) + [alive ?? 0]
+            for waiting in outbox {
+                times += [waiting.notBefore, waiting.message.notice.time, waiting.message.notice.since]
+            }
+            return book.isPlausible && times.allSatisfy { AlarmBook.times.contains($0) }
+                && outbox.allSatisfy { AlarmBook.counts.contains($0.tries) }
+        }
+    }
+
+    /// What failed of a trial, by channel.
+    private final class Failures: Sendable {
+        let found = Mutex<[String: String]>([:])
     }
 
     private let path: String
@@ -42,7 +60,9 @@ package final class AlarmDesk: @unchecked Sendable {
     private var kept = Kept()
     private var settings = AlarmSettings.none
     private var pinged: Int64?
-    private var pingFailure: String?
+    /// How often in a row the monitor elsewhere was not reached, and why.
+    private var pingFailures: (count: Int, reason: String) = (0, "")
+    private let stopping = InterruptFlag()
     private var thread: WorkerThread?
     private var isSending = false
     /// Why the book cannot be stored; nil when it can.
@@ -52,7 +72,7 @@ package final class AlarmDesk: @unchecked Sendable {
     package init(path: String) {
         self.path = path
         if let bytes = try? StateFile.read(path, limit: Self.fileLimit),
-            let found = try? JSONDecoder().decode(Kept.self, from: Data(bytes))
+            let found = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), found.isPlausible
         {
             kept = found
         }
@@ -65,6 +85,7 @@ package final class AlarmDesk: @unchecked Sendable {
             self.settings = settings
             let names = Set(settings.channels.map(\.name))
             kept.outbox.removeAll { !names.contains($0.channel) }
+            if settings.deadMan == nil { pingFailures = (0, "") }
         }
     }
 
@@ -89,7 +110,7 @@ package final class AlarmDesk: @unchecked Sendable {
             for waiting in kept.outbox where waiting.tries >= Self.troubledAfter {
                 found[waiting.channel] = waiting.reason
             }
-            if let pingFailure { found["dead-man"] = pingFailure }
+            if pingFailures.count >= Self.troubledAfter { found["dead-man"] = pingFailures.reason }
             return found
         }
     }
@@ -133,8 +154,9 @@ package final class AlarmDesk: @unchecked Sendable {
         return notices
     }
 
-    /// An orderly end: nothing was down.
+    /// An orderly end: nothing was down. What is being sent is broken off, and sent after the next start.
     package func stop() {
+        stopping.set()
         let last: WorkerThread? = monitor.locked {
             kept.alive = nil
             store()
@@ -156,16 +178,35 @@ package final class AlarmDesk: @unchecked Sendable {
         let notice = AlarmNotice(
             event: .cleared, alarm: Alarm(.undelivered, "test"), detail: "", since: now, time: now, count: 1)
         let text = settings.language == .english ? "This is a test." : "Bu, sınaqdır."
-        let message = AlarmDelivery.Message(notice: notice, title: "[Qala \(host)] \(text)", body: text + "\n", host: host)
-        return chosen.map { ($0.name, AlarmDelivery.deliver(message, to: $0)) }
+        let message = AlarmDelivery.Message(
+            notice: notice, title: "[Qala \(host)] \(text)", body: text + "\n", host: host)
+        let (failures, interrupt) = (Failures(), stopping)
+        // At once, so that it takes no longer than the slowest.
+        var threads: [WorkerThread] = []
+        for channel in chosen {
+            do {
+                threads.append(
+                    try WorkerThread {
+                        let failure = AlarmDelivery.deliver(message, to: channel, interrupt: interrupt)
+                        failures.found.withLock { $0[channel.name] = failure }
+                    })
+            } catch {
+                let failure = Daemon.words(error)
+                failures.found.withLock { $0[channel.name] = failure }
+            }
+        }
+        for thread in threads { thread.join() }
+        let found = failures.found.withLock { $0 }
+        return chosen.map { ($0.name, found[$0.name]) }
     }
 
     // MARK: Sending
 
     private func send(at now: Int64) {
         let work: (due: [Waiting], channels: [String: AlarmChannel], ping: DeadMan?)? = monitor.locked {
-            guard !isSending else { return nil }
-            let due = kept.outbox.filter { $0.notBefore <= now }
+            guard !isSending, !stopping.isSet else { return nil }
+            // A clock that was set back makes nothing wait longer than it ever would.
+            let due = kept.outbox.filter { $0.notBefore <= now || $0.notBefore > now + Self.longestWait }
             let ping = settings.deadMan.flatMap { deadMan in
                 pinged.map { now - $0 >= deadMan.every || $0 > now } ?? true ? deadMan : nil
             }
@@ -190,13 +231,17 @@ package final class AlarmDesk: @unchecked Sendable {
         var down: [String: String] = [:]
         var outcomes: [(waiting: Waiting, failure: String?)] = []
         for waiting in due {
-            guard let channel = channels[waiting.channel] else { continue }
+            guard !stopping.isSet, let channel = channels[waiting.channel] else { continue }
             // What is down is tried once, not for each notice.
-            let failure = down[waiting.channel] ?? AlarmDelivery.deliver(waiting.message, to: channel)
+            let failure =
+                down[waiting.channel]
+                ?? AlarmDelivery.deliver(waiting.message, to: channel, interrupt: stopping)
+            // Broken off: that says nothing of the channel.
+            if failure != nil, stopping.isSet { continue }
             if let failure { down[waiting.channel] = failure }
             outcomes.append((waiting, failure))
         }
-        let pingFailure = ping.flatMap { AlarmDelivery.ping($0) }
+        let pingFailure = ping.flatMap { AlarmDelivery.ping($0, interrupt: stopping) }
         monitor.locked {
             for (waiting, failure) in outcomes {
                 guard
@@ -210,9 +255,12 @@ package final class AlarmDesk: @unchecked Sendable {
                 }
                 kept.outbox[at].tries += 1
                 kept.outbox[at].reason = failure
-                kept.outbox[at].notBefore = now + min(3600, 30 << Int64(min(kept.outbox[at].tries - 1, 7)))
+                kept.outbox[at].notBefore =
+                    now + min(Self.longestWait, 30 << Int64(min(kept.outbox[at].tries - 1, 7)))
             }
-            if ping != nil { self.pingFailure = pingFailure }
+            if ping != nil, settings.deadMan != nil {
+                pingFailures = pingFailure.map { (pingFailures.count + 1, $0) } ?? (0, "")
+            }
             isSending = false
             store()
         }

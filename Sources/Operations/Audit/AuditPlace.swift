@@ -74,6 +74,7 @@ struct AuditPlace: Sendable {
     /// What a reader of the log is told; fails with `notFound` where nothing was ever recorded.
     func trust() throws -> AuditTrust {
         guard let trust = try self.identity()?.trust else {
+            if let origin = try originOfLog() { throw identityIsLost(origin) }
             throw OperationError(
                 .notFound, "there is no audit log in \(folder)",
                 hint: "Check the state directory (--state or QALA_STATE); the first recorded act makes the log.")
@@ -113,13 +114,29 @@ struct AuditPlace: Sendable {
             guard let key = try signingKey(), key.publicKey.hex == known.key else { throw keyIsLost(known) }
             return (known, key)
         }
+        let named = try originOfLog()
         // A key without an identity is what a crash between the two leaves.
         let key: SigningKey
-        if let kept = try signingKey() { key = kept } else { key = try makeKey() }
-        let named = try originOfLog()
+        if let kept = try signingKey() {
+            key = kept
+        } else {
+            // No new key goes on with what another one signed.
+            if let named { throw identityIsLost(named) }
+            key = try makeKey()
+        }
         let made = Identity(origin: named ?? Self.newOrigin(), key: key.publicKey.hex, isBegun: named != nil)
+        guard made.trust != nil else {
+            throw OperationError(
+                .damaged, "\(logPath)/format does not name an audit log", hint: "Bring this file back from a copy.")
+        }
         try save(made)
         return (made, key)
+    }
+
+    private func identityIsLost(_ origin: String) -> OperationError {
+        OperationError(
+            .damaged, "\(identityPath), which names the audit log \(origin) and its key, is gone",
+            hint: "Bring it back from a copy of the state directory, and the file `key` beside it.")
     }
 
     private func keyIsLost(_ identity: Identity) -> OperationError {

@@ -1,6 +1,5 @@
 package import Domain
 import FoundationEssentials
-import Glibc
 import Vault
 
 /// The entries of the audit log, oldest first.
@@ -93,11 +92,11 @@ extension AuditRow {
 enum AuditReading {
     private static let noteLimit = AuditCheckpoint.maximumBytes
 
-    /// The log with everything in it that was spooled before. Who may not write there, or has lost the key, sees what was
-    /// taken over by others.
+    /// The log with everything in it that was spooled before. Who may not write there, has no room left or has lost the
+    /// key sees what was taken over by others.
     static func log(at workplace: Workplace) throws -> AuditLog {
         let place = AuditPlace(state: workplace.statePath)
-        do { try place.bringIn() } catch let error as any Failure where error.kind == .denied {
+        do { try place.bringIn() } catch let error as any Failure where error.kind == .denied || error.kind == .failed {
             guard try place.identity()?.isBegun == true else { throw error }
         }
         return try place.reading()
@@ -258,12 +257,13 @@ package enum TakeFromAuditLog {
         let place = AuditPlace(state: workplace.statePath)
         if renewing {
             try place.renewKey()
-            let log = try place.open()
-            try log.append(
-                AuditAct(
-                    .user(id: getuid(), name: LocalUser.name(of: getuid())), "audit.renew-key", subject: log.origin,
-                    details: [AuditDetail("key", try place.trust().keys.first?.text ?? "")]))
-            try log.checkpoint()
+            let made = try place.trust()
+            // By the spool, as every command does: who opens the log meanwhile must not keep this from being told.
+            try AuditTrail(state: workplace.statePath).record(
+                RecordedAct(
+                    "audit.renew-key", subject: made.origin, outcome: .done,
+                    details: [ActDetail("key", made.keys.first?.text ?? "")]))
+            try place.bringIn()
         } else if try place.identity() == nil {
             try place.bringIn()
         }

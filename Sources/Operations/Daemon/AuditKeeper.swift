@@ -98,18 +98,28 @@ final class AuditKeeper: Sendable {
         let isDue = held.withLock { $0.log == nil && now - $0.tried >= Self.patience }
         if isDue { self.open() }
         guard let log = held.withLock({ $0.log }) else { return }
-        do throws(VaultError) {
-            if !place.waiting().isEmpty {
-                for name in try log.importSpool(place.spoolPath).damaged {
-                    note("a file of recorded acts is damaged and was kept as \(place.spoolPath)/\(name)")
-                }
-            }
-            if isLast || held.withLock({ now - $0.signed >= Self.checkpointSeconds }) {
+        var failure: VaultError?
+        do throws(VaultError) { try takeOver(into: log) } catch { failure = error }
+        // Whatever became of the spool: what is in the log is to be signed.
+        if isLast || held.withLock({ now - $0.signed >= Self.checkpointSeconds }) {
+            do throws(VaultError) {
                 try log.checkpoint()
                 held.withLock { $0.signed = now }
-            }
-        } catch {
-            note("the audit log cannot be carried on: \(error.message)")
+            } catch { failure = failure ?? error }
+        }
+        guard let failure else {
+            held.withLock { $0.told = "" }
+            return
+        }
+        note("the audit log cannot be carried on: \(failure.message)")
+        // A log that failed refuses everything from then on: it is opened again, whether acts come or not.
+        if (try? log.sync()) == nil { _ = drop(log) }
+    }
+
+    private func takeOver(into log: AuditLog) throws(VaultError) {
+        guard !place.waiting().isEmpty else { return }
+        for name in try log.importSpool(place.spoolPath).damaged {
+            note("a file of recorded acts is damaged and was kept as \(place.spoolPath)/\(name)")
         }
     }
 
@@ -123,7 +133,6 @@ final class AuditKeeper: Sendable {
                 // Closed, so that it is taken over like any other.
                 held.spool = nil
                 held.signed = now
-                held.told = ""
             }
         } catch {
             let failure = error as? any Failure
@@ -136,12 +145,16 @@ final class AuditKeeper: Sendable {
     }
 
     private func lose(_ log: AuditLog, _ error: VaultError) {
-        let isCurrent = held.withLock { held in
+        if drop(log) { note("the audit log cannot be written: \(error.message)") }
+    }
+
+    /// False where another one took its place meanwhile.
+    private func drop(_ log: AuditLog) -> Bool {
+        held.withLock { held in
             guard held.log === log else { return false }
             held.log = nil
             return true
         }
-        if isCurrent { note("the audit log cannot be written: \(error.message)") }
     }
 
     private func spool() -> AuditSpool {

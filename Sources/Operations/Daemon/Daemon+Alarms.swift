@@ -80,6 +80,7 @@ extension Daemon {
         watch.policyProblems = policyProblems
         watch.stateProblem = alarmView.stateProblem ?? alarmDesk.storeProblem
         watch.spaces = spaces
+        watch.damage = verificationDamage
         let told = alarmDesk.update(watch, responsible: { [policies] in Self.responsible($0, policies) }, at: seconds)
         for notice in told {
             let severity: DaemonEvent.Severity =
@@ -147,10 +148,10 @@ extension Daemon {
             var info = statvfs()
             guard stat(place, &status) == 0, seen.insert(UInt64(status.st_dev)).inserted, statvfs(place, &info) == 0
             else { return nil }
-            let unit = UInt64(info.f_frsize)
+            let (unit, free, total) = (UInt64(info.f_frsize), UInt64(info.f_bavail), UInt64(info.f_blocks))
             return AlarmWatch.Space(
-                place: place, free: Int64(clamping: UInt64(info.f_bavail).multipliedReportingOverflow(by: unit).partialValue),
-                total: Int64(clamping: UInt64(info.f_blocks).multipliedReportingOverflow(by: unit).partialValue))
+                place: place, free: Int64(clamping: free.multipliedReportingOverflow(by: unit).partialValue),
+                total: Int64(clamping: total.multipliedReportingOverflow(by: unit).partialValue))
         }
     }
 
@@ -171,7 +172,9 @@ extension Daemon {
                 _ = try WorkerThread {
                     continuation.resume(
                         with: Result {
-                            try desk.test(channel, at: now).map { AlarmTestRow(channel: $0.channel, failure: $0.failure) }
+                            try desk.test(channel, at: now).map {
+                                AlarmTestRow(channel: $0.channel, failure: $0.failure)
+                            }
                         })
                 }
             } catch { continuation.resume(throwing: error) }

@@ -70,6 +70,16 @@ extension Daemon {
                 ]))
     }
 
+    /// What a verification found; `failure` is nil when it passed.
+    func recordVerification(_ vault: String, _ depth: String, _ failure: String?) {
+        var details = [AuditDetail("depth", depth)]
+        if let failure { details.append(AuditDetail("error", failure)) }
+        record(
+            AuditAct(
+                Self.itself, "vault.verify", subject: vault, outcome: failure == nil ? .done : .failed,
+                details: details))
+    }
+
     /// That a run began, or how it ended.
     func recordRun(_ run: RunRecord) {
         let outcome: AuditOutcome =

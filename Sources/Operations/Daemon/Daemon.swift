@@ -8,7 +8,7 @@ import Vault
 /// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
 /// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
-/// 4. Nothing here opens an archive: a run needs the writing keys of this host alone.
+/// 4. A run needs the writing keys of this host alone. Only a verification opens archives, where the host was given a key.
 /// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
 package actor Daemon {
     package struct Settings: Sendable {
@@ -20,16 +20,19 @@ package actor Daemon {
         package var version: String
         /// The document that says where alarms go.
         package var alarmsPath: String
+        /// A key file, where this host may read: then content is verified too.
+        package var keyPath: String?
 
         package init(
             statePath: String, policyFolder: String, vaultPath: String, version: String,
-            alarmsPath: String = "/etc/qala/alarms.yaml"
+            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil
         ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
             self.vaultPath = vaultPath
             self.version = version
             self.alarmsPath = alarmsPath
+            self.keyPath = keyPath
         }
     }
 
@@ -74,6 +77,8 @@ package actor Daemon {
     /// When vault time was advanced last, on the clock that only advances.
     var advanced: Int64?
     var isTimeTrusted = true
+    var verifications = VerificationBook()
+    var verifying: Verifying?
     var events: [DaemonEvent] = []
     let audit: AuditKeeper
     /// Nil until they are opened, and where they cannot be.
@@ -125,6 +130,7 @@ package actor Daemon {
         }
         try readAlarms(atStart: true)
         noteOutage()
+        do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch { tell(.error, Self.words(error)) }
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
@@ -142,11 +148,13 @@ package actor Daemon {
             notifier.send("WATCHDOG=1", statusLine)
             lookForAlarms()
             advanceVaultTime()
+            verifyWhatIsDue()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        endVerification()
         alarmDesk.stop()
         endRegisters()
         endAudit()

@@ -40,6 +40,9 @@ final class DaemonFolder {
     func loadScheduler() throws -> SchedulerState? { try load(SchedulerState.self, "scheduler.json") }
     func save(_ state: SchedulerState) throws { try save(state, "scheduler.json") }
 
+    func loadVerifications() throws -> VerificationBook? { try load(VerificationBook.self, "verifications.json") }
+    func save(_ book: VerificationBook) throws { try save(book, "verifications.json") }
+
     func save(_ run: RunRecord) throws { try save(run, "runs/\(run.id).json") }
 
     /// All runs, oldest first, and what is wrong with those that cannot be read.

@@ -74,7 +74,9 @@ final class PolicyRegister {
     /// All of them, oldest first.
     func versions() throws -> [AppliedVersion] {
         var versions: [AppliedVersion] = []
-        for link in try chain(whole: true) { versions.append(try version(link, on: versions.last?.document ?? .nothing)) }
+        for link in try chain(whole: true) {
+            versions.append(try version(link, on: versions.last?.document ?? .nothing))
+        }
         return versions
     }
 

@@ -59,8 +59,7 @@ package enum CreateVolume {
             shelf: shelf)
         try register.save(record, list: list)
         try tree.publish(list, by: key)
-        unlink(tree.path(VolumeTree.unfinishedName))
-        try MediumFile.syncDirectory(tree.directory)
+        try tree.removeMark()
         let lock = try register.lock(id)
         try withExtendedLifetime(lock) { try register.append("created", shelf, to: id) }
         return VolumeCreated(volume: record, directory: request.directory, secretPath: request.secretPath)
@@ -68,8 +67,11 @@ package enum CreateVolume {
 
     /// The directory with its two folders; what a new file system brings along may be there, and nothing else.
     private static func prepare(_ tree: VolumeTree) throws {
-        if mkdir(tree.directory, 0o755) != 0, errno != EEXIST {
-            throw MediumFile.failure("make", tree.directory, errno)
+        if mkdir(tree.directory, 0o755) == 0 {
+            try MediumFile.syncDirectory(tree.path(".."))
+        } else {
+            let reason = errno
+            guard reason == EEXIST else { throw MediumFile.failure("make", tree.directory, reason) }
         }
         guard try StateFile.list(tree.directory).allSatisfy({ $0 == "lost+found" }) else {
             throw OperationError(

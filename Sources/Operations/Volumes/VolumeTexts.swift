@@ -10,6 +10,7 @@ enum VolumeTexts {
             "VOLUME=${VOLUME:-/mnt/volume}",
             "SECRET=${SECRET:-/mnt/safe/volume.secret}",
             "TARGET=${TARGET:-/restore}",
+            "export LC_ALL=C",
         ],
         [
             "cd \"$VOLUME\"",
@@ -76,7 +77,8 @@ enum VolumeTexts {
 
         3. OPEN. The second line restores everything below the target; the third is silent
         when every file is what was archived. For some files only, name their paths, as
-        the catalog shows them but without the first slash, at the end of the second line.
+        the catalog shows them but without the first slash, at the end of the second line,
+        and add --ignore-missing to sha256sum in the third.
 
         \(block(commands.opening))
 
@@ -124,7 +126,7 @@ enum VolumeTexts {
         3. AÇILMA. İkinci sətir hər şeyi hədəf qovluğa bərpa edir; bütün fayllar
         arxivləşdirildiyi kimidirsə, üçüncü sətir heç nə yazmır. Yalnız bəzi faylları bərpa
         etmək üçün onların yollarını kataloqdakı kimi, amma ilk kəsr xətti olmadan ikinci
-        sətrin sonuna yazın.
+        sətrin sonuna yazın, üçüncü sətirdə sha256sum əmrinə --ignore-missing əlavə edin.
 
         \(block(commands.opening))
 

@@ -208,6 +208,16 @@ struct VolumeTree {
         try MediumFile.syncDirectory(directory)
     }
 
+    /// From here on the volume is whole.
+    func removeMark() throws {
+        let mark = path(Self.unfinishedName)
+        if unlink(mark) != 0 {
+            let reason = errno
+            guard reason == ENOENT else { throw MediumFile.failure("remove", mark, reason) }
+        }
+        try MediumFile.syncDirectory(directory)
+    }
+
     /// Regular files below the directory, as names of a list; what is no regular file or directory too.
     func names() throws -> [String] {
         var found: [String] = []

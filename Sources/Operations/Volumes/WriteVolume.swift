@@ -101,13 +101,21 @@ private struct VolumeWriting {
         }
         self.files = files
         // A write that died is known by its mark; without one the medium holds what was signed last, or is another one.
+        // A copy of the medium that was made in the middle of a write has the mark too, and may lack what came later.
         let isUnfinished = access(tree.path(VolumeTree.unfinishedName), F_OK) == 0
         let present = MediumRead.whole(tree.path(VolumeTree.listName), limit: VolumeTree.listLimit)
-        guard isUnfinished || present == list else {
+        guard isUnfinished ? Self.isLeft(present, under: files, on: tree) : present == list else {
             throw OperationError(
-                .damaged, "the list on the volume is not the one that this host signed last",
+                .damaged, "the volume does not hold what this host signed last",
                 hint: "Run `qala volume verify`; write to the medium that was written last.")
         }
+    }
+
+    /// Whether a write that died can have left this: all that was signed last, and a list of that or of less.
+    private static func isLeft(_ list: [UInt8]?, under files: [String: Digest], on tree: VolumeTree) -> Bool {
+        let before = list.flatMap { VolumeTree.files(in: $0) } ?? [:]
+        return before.allSatisfy { files[$0.key] == $0.value }
+            && files.keys.allSatisfy { MediumRead.length(tree.path($0)) != nil }
     }
 
     mutating func run(_ archives: [ArchiveRecord]) throws -> [VolumeRecord.Holding] {
@@ -117,6 +125,8 @@ private struct VolumeWriting {
         for archive in archives {
             try removeLeftovers(of: archive.id.hex)
             do { written.append(try write(archive)) } catch {
+                // Where the register took it after all, the archive counts: its files stay, and the next write goes on.
+                guard (try? register.lastList(record.id)) == VolumeTree.list(files) else { throw error }
                 // The volume is whole without it. What cannot be taken away stays marked as unfinished.
                 try? removeLeftovers(of: archive.id.hex)
                 try? settle()
@@ -131,9 +141,8 @@ private struct VolumeWriting {
     private func settle() throws {
         try tree.publish(VolumeTree.list(files), by: key)
         // Signed is what the register has; what another write began and nobody repeated must not stay.
-        for name in try tree.names() where files[name] == nil && Self.isOfWrite(name) { unlink(tree.path(name)) }
-        unlink(tree.path(VolumeTree.unfinishedName))
-        try MediumFile.syncDirectory(tree.directory)
+        try removeLeftovers()
+        try tree.removeMark()
     }
 
     /// Whether a write gives such names: `.new` or not, of an archive.
@@ -146,8 +155,10 @@ private struct VolumeWriting {
         return Digest(hex: id) != nil && (plain == VolumeTree.sliceName(id) || plain == VolumeTree.digestsName(id))
     }
 
-    private func removeLeftovers(of archive: String) throws {
-        for name in try tree.names() where files[name] == nil && Self.isOfWrite(name) && name.contains(archive) {
+    /// What writes began and no signed list names: of one archive, or of all.
+    private func removeLeftovers(of archive: String? = nil) throws {
+        for name in try tree.names() where files[name] == nil && Self.isOfWrite(name) {
+            if let archive, !name.contains(archive) { continue }
             guard unlink(tree.path(name)) == 0 else { throw MediumFile.failure("remove", tree.path(name), errno) }
         }
     }
@@ -195,6 +206,11 @@ private struct VolumeWriting {
         try copySlice(holding.archive)
         let all = files.merging(added) { $1 }
         let list = VolumeTree.list(all)
+        guard list.count <= VolumeTree.listLimit else {
+            throw OperationError(
+                .failed, "the list of the volume would be longer than what verifies it reads",
+                hint: "Give a larger --part-size, or use another volume.")
+        }
         var next = record
         next.archives.append(holding)
         try register.append("written", holding.archive, to: record.id)
