@@ -195,6 +195,12 @@ enum ActFigures {
                 ActDetail("deleted-packs", "\(report.deletedPacks)"),
                 ActDetail("deleted-bytes", "\(report.deletedBytes)"), ActDetail("problems", "\(report.problems.count)"),
             ]
+        case let report as PolicyApplyReport:
+            [
+                ActDetail("result", report.outcome), detail("version", report.version.map { "\($0)" }),
+                ActDetail("request-digest", report.request),
+            ].compactMap(\.self)
+        case let report as PolicyApprovalReport: [ActDetail("request-digest", report.request)]
         case let report as InitReport: [ActDetail("vault-id", report.vaultID)]
         case let reply as ArchivesReply: count(reply.archives.count)
         case let reply as FoundReply: count(reply.found.count) + missing(reply.notSearched)
@@ -304,7 +310,7 @@ extension VolumeSecret: AuditedCommand {
 // MARK: Registers
 
 extension ProblemRemark: AuditedCommand {
-    var act: CommandAct? { CommandAct(.deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
+    var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
 }
 
 extension Tiers: AuditedCommand {

@@ -49,6 +49,7 @@ struct LogSegmentVerify: ParsableCommand {
 
             The numbers and digests of the ledger are compared with each other, with the
             segments in the spool and, where a key is at hand, with those in archives.
+            Without one the status is 3 when segments lie in archives alone.
 
             Examples:
               qala log-segments verify
@@ -64,6 +65,8 @@ struct LogSegmentVerify: ParsableCommand {
         try common.perform { session in
             let report = try LogSegments.verify(policy: policy, at: session.workplace())
             try session.answer(report) { Rendering.logVerification(report, session.language) }
+            // What was not read was not verified.
+            if report.isSound, report.unread > 0 { return .partial }
             return report.isSound ? .done : .damaged
         }
     }

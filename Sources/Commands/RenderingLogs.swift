@@ -41,14 +41,24 @@ extension Rendering {
             (word(language, "Size", "Həcm"), Readable.size(report.bytes, language)),
             (word(language, "Verified in the spool", "Buferdə yoxlanılıb"), Readable.count(report.inSpool)),
             (word(language, "Verified in archives", "Arxivlərdə yoxlanılıb"), Readable.count(report.inArchives)),
-            (word(language, "Not read", "Oxunmayıb"), Readable.count(report.unread)),
+            (
+                word(language, "Not read, for want of a key", "Açar olmadığından oxunmayıb"),
+                Readable.count(report.unread)
+            ),
+            (
+                word(language, "Disposed of with their archives", "Arxivləri ilə birlikdə məhv edilib"),
+                Readable.count(report.disposed)
+            ),
             (word(language, "Findings of runs", "İcralar zamanı aşkar edilib"), Readable.count(report.findings)),
         ])
         if report.problems.isEmpty {
             lines.append(
-                word(
-                    language, "No segment is missing or changed.",
-                    "Heç bir seqment itməyib və dəyişməyib."))
+                report.unread > 0
+                    ? word(
+                        language, "No segment that could be read is missing or changed.",
+                        "Oxunan seqmentlərin heç biri itməyib və dəyişməyib.")
+                    : word(
+                        language, "No segment is missing or changed.", "Heç bir seqment itməyib və dəyişməyib."))
         }
         for problem in report.problems { lines.append(Printable.text("\(problem.path): \(problem.reason)")) }
         return lines

@@ -121,7 +121,9 @@ package enum AlarmsDocument {
         }
         let user = values["user"].flatMap { nodes.text($0, named: "user") }
         let password = values["password-file"].flatMap { readPath($0, "password-file", &nodes) }
-        if let node = values["user"], password == nil { nodes.note(node, .missingKey("password-file", place: .channel)) }
+        if let node = values["user"], password == nil {
+            nodes.note(node, .missingKey("password-file", place: .channel))
+        }
         guard !to.isEmpty, to.count == items.count else { return nil }
         return .email(server: server, from: from, to: to, user: user, password: password)
     }

@@ -62,7 +62,7 @@ struct Program {
         return said.isEmpty ? "\(name) \(how)" : "\(name) \(how): \(said)"
     }
 
-    /// At most what fits a few pipes: a program that prints faster than it is read must not keep its end from being seen.
+    /// At most what fits a few pipes: one that prints faster than it is read must not keep its end from being seen.
     private static func drain(_ descriptor: Int32, into output: inout [UInt8]) {
         var block = [UInt8](repeating: 0, count: 4096)
         for _ in 0..<64 {

@@ -134,15 +134,13 @@ struct AuditCommandTests {
         var wasCaught = false
         for attempt in 0..<10 where !wasCaught {
             let before = try journal.entries("--operation", "archive.restore").count
-            let old = Set(journal.spooled())
             let running = try world.start(["restore", "latest", "--to", "back-\(attempt)"] + World.byKit)
+            // What it writes comes after its first entry.
             var turns = 0
-            while turns < 20_000, Set(journal.spooled()).isSubset(of: old) {
+            while turns < 100_000, access(world.path("back-\(attempt)"), F_OK) != 0 {
                 usleep(200)
                 turns += 1
             }
-            // Its name is there before its first line.
-            usleep(20_000)
             running.send(SIGKILL)
             let status = try running.wait().status
             let entries = try journal.entries("--operation", "archive.restore").dropFirst(before)
@@ -271,6 +269,55 @@ struct AuditCommandTests {
         #expect(changed.status != 0 && changed.errorText.contains("audit log"), "\(changed.errorText)")
         #expect(try world.qala("key", "list").outputText == keys)
         #expect(!FileManager.default.fileExists(atPath: world.path("new.key")))
+    }
+
+    @Test("An identity that is lost is made again from log and key; where the key is lost too nothing is begun anew")
+    func lostIdentity() throws {
+        let journal = try Journal()
+        let world = journal.world
+        defer { world.remove() }
+        let count = try journal.entries().count
+        let (key, identity) = ("\(journal.state)/audit/key", "\(journal.state)/audit/identity.json")
+        try FileManager.default.removeItem(atPath: identity)
+        #expect(try journal.entries().count > count)
+        let kept = try Data(contentsOf: URL(filePath: key))
+        for file in [key, identity] { try FileManager.default.removeItem(atPath: file) }
+        for command in [["show"], ["verify"], ["key"], ["key", "--renew"]] {
+            let refused = try world.qala(["audit"] + command)
+            #expect(refused.status == 13 && refused.errorText.contains("identity.json"), "\(refused.errorText)")
+        }
+        for file in [key, identity] { #expect(!FileManager.default.fileExists(atPath: file)) }
+        try kept.write(to: URL(filePath: key))
+        #expect(try journal.verify(state: journal.state).status == 0)
+        let outcomes = try journal.entries("--operation", "audit.verify").compactMap { $0["outcome"] as? String }
+        #expect(outcomes == ["failed", "done"], "what waited is there")
+    }
+
+    @Test("A run of a policy names the vault of the policy, and a vault that was made is told without an answer too")
+    func vaults() throws {
+        let journal = try Journal()
+        let world = journal.world
+        defer { world.remove() }
+        let policy = """
+            policy: web
+            component: config
+            responsible: Aysel Quliyeva
+            vault: \(world.path("vault"))
+            sources:
+              - files: \(world.path("tree"))
+            """
+        try world.write("web.yaml", policy)
+        let elsewhere = ["QALA_VAULT": world.path("other")]
+        #expect(try world.qala(["run", "web.yaml"], more: elsewhere).status == 0)
+        let all = try journal.entries("--operation", "archive.create")
+        let runs = all.filter { $0["subject"] as? String == "web.yaml" }
+        #expect(runs.map { Journal.details($0)["vault"] } == [nil, world.path("vault")])
+        let made = try ProcessRunner.run(
+            "/bin/sh", ["-c", "\"$0\" init --write-only-host --kit other.txt > /dev/full", try #require(qalaBinary)],
+            environment: elsewhere.merging(["QALA_STATE": journal.state, "HOME": world.folder.path]) { $1 },
+            in: world.folder)
+        #expect(made.status == 1 && FileManager.default.fileExists(atPath: world.path("other/vault.json")))
+        #expect(try journal.entries("--operation", "vault.create").count == 2)
     }
 
     @Test("A lost key is named, acts wait meanwhile, and a new key goes on")

@@ -39,6 +39,11 @@ struct DaemonVerificationTests {
         try desk.wait("the problem") {
             try problems().contains { ($0["fields"] as? [String: String])?["kind"] == "damage" }
         }
+        // Each depth has its own, so that none closes what the other found.
+        #expect(
+            try problems().allSatisfy {
+                ($0["fields"] as? [String: String])?["policy"]?.hasPrefix("verification (") == true
+            })
         try desk.wait("the alarm") {
             (try desk.json("alarms")["alarms"] as? [[String: Any]] ?? []).contains { $0["kind"] as? String == "damaged" }
         }

@@ -88,6 +88,9 @@ struct LogSegmentTests {
         #expect(rows.allSatisfy { $0["archive"] is String })
         let verified = try World.object(try world.qala("log-segments", "verify", "--json"))
         #expect(verified["inArchives"] as? Int == 6 && verified["inSpool"] as? Int == 3, "\(verified)")
+        let keyless = try world.qala(["log-segments", "verify", "--json"], without: ["QALA_PASSPHRASE_FILE"])
+        #expect(keyless.status == 3, "what was not read was not verified")
+        #expect(try World.object(keyless)["unread"] as? Int == 6)
         let human = try world.qala("log-segments", "list", "--language", "az")
         #expect(human.status == 0 && human.outputText.contains("SEQMENT"))
     }

@@ -106,6 +106,15 @@ struct PolicyChangeTests {
         #expect(row["author"] as? String == "archivist" && row["reason"] as? String == "start")
         #expect((row["approvers"] as? [String])?.isEmpty == true && row["firstStart"] as? Bool == false)
 
+        let acts = try World.object(try desk.world.qala("audit", "show", "--operation", "policy.apply", "--json"))
+        let entries = try #require(acts["entries"] as? [[String: Any]])
+        #expect(
+            entries.contains { entry in
+                let details = entry["details"] as? [String: String] ?? [:]
+                return entry["outcome"] as? String == "done" && details["version"] == "1"
+                    && details["result"] == "applied" && details["request-digest"] == report["request"] as? String
+            })
+
         let digest = try #require(row["digest"] as? String)
         let document = try desk.policy("show", "--html").outputText
         #expect(document.contains(digest) && document.contains("Person archivist"))

@@ -148,6 +148,16 @@ struct AlarmTests {
         #expect(book.update([:], at: Self.start + Self.hour + 1).map(\.event) == [.cleared])
     }
 
+    @Test("Of several events at one instant each is told, and what tells no size has none to run out of")
+    func together() {
+        let missed = Alarm(.missedRuns, "2027-01-15T08:00:00Z")
+        let watch = Self.watch {
+            $0.events = [.init(missed, "db", at: Self.start), .init(missed, "web", at: Self.start)]
+            $0.spaces.append(AlarmWatch.Space(place: "/net", free: 0, total: 0))
+        }
+        #expect(watch.alarms(at: Self.start) == [missed: "db\nweb"])
+    }
+
     @Test("A notice names host, level, subject and who is responsible, in both languages")
     func texts() {
         let notice = AlarmNotice(

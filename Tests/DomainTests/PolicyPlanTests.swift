@@ -130,6 +130,10 @@ struct PolicyPlanTests {
         #expect(try consents([a, Sample.person("b", "b", past)], [a, b]) == [power])
         #expect(try consents([a, b], [a, Sample.person("b", "b", past)]) == [[]])
         #expect(try consents([a], [Sample.person("a", "a", uid: 0)]) == [power])
+        // Else the next register would be taken as the first one.
+        #expect(try consents([a, b], []) == [power, power])
+        #expect(try consents([a, b], [Sample.person("a"), Sample.person("c")]) == [power, power, []])
+        #expect(try consents([Sample.person("a")], []) == [[]])
     }
 
     @Test("Rates and shares are read with their unit")

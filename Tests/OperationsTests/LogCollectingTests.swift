@@ -152,6 +152,7 @@ struct LogCollectingTests {
         var bytes = [UInt8](try Data(contentsOf: URL(filePath: ledger)))
         bytes.removeLast(5)
         try Data(bytes).write(to: URL(filePath: ledger))
+        #expect(try LogSegments.verify(policy: nil, at: bench.workplace).isSound, "a torn line is no damage yet")
         try #require(unlink(bench.scratch.place("state/logs/log/cursors.json")) == 0)
         try bench.write("three\n")
         let logs = try bench.collect()

@@ -146,6 +146,25 @@ struct RegisterTests {
         #expect(found.reading.damage.map(\.line) == [3], "only the line that cannot be read")
     }
 
+    @Test("A line that could not be written is written by a later call, once and in its place")
+    func later() throws {
+        let place = try Place()
+        try place.write(1, fileBytes: 100)
+        let writer = try RegisterWriter(place.files, fileBytes: 100)
+        // Nothing can be written to a directory, whoever one is.
+        let obstacle = place.path(place.files.file(first: 2))
+        try FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: false)
+        for _ in 0..<2 {
+            #expect(throws: OperationError.self) { try writer.append("2026-11-22T00:00:01Z", "done", [:]) }
+        }
+        try FileManager.default.removeItem(atPath: obstacle)
+        try writer.append("2026-11-22T00:00:01Z", "done", [:])
+        try writer.append("2026-11-22T00:00:02Z", "failed", [:])
+        let (entries, reading) = try place.read()
+        #expect(entries.map(\.number) == [1, 2, 3] && entries.map(\.kind) == ["done", "done", "failed"])
+        #expect(reading.damage.isEmpty && reading.tornBytes == 0)
+    }
+
     @Test("Names of another form are no files of a register, and a line that is too long is refused")
     func forms() throws {
         let place = try Place()

@@ -45,8 +45,8 @@ package struct AlarmWatch: Sendable {
             self.total = total
         }
 
-        /// Below a twentieth, unless that is very much; where even one pack does not fit, in any case. What tells no size
-        /// has none to run out of.
+        /// Below a twentieth, unless that is very much; where even one pack does not fit, in any case. What tells no
+        /// size has none to run out of.
         package var isLow: Bool { total > 0 && free < max(256 << 20, min(total / 20, 50 << 30)) }
     }
 

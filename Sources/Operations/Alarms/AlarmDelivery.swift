@@ -115,7 +115,8 @@ struct AlarmDelivery {
                 Hook(
                     event: notice.event.rawValue, kind: notice.alarm.kind.rawValue,
                     level: notice.alarm.kind.level.rawValue, subject: notice.alarm.subject, title: message.title,
-                    text: String(decoding: fitting(Array(message.body.utf8)), as: UTF8.self), host: message.host,
+                    // Escaped it may be six times as long.
+                    text: String(decoding: fitting(Array(message.body.utf8), 8000), as: UTF8.self), host: message.host,
                     since: TimeText.seconds(notice.since), time: TimeText.seconds(notice.time), count: notice.count)))
     }
 
@@ -135,8 +136,8 @@ struct AlarmDelivery {
     private static func common(for url: String) -> [String] {
         let scheme = url.prefix { $0 != ":" }
         return [
-            "silent", "show-error", "fail", "globoff", option("proto", "=\(scheme)"), option("max-time", "\(Int(timeout) - 5)"),
-            option("connect-timeout", "15"), option("noproxy", "*"), option("user-agent", "qala"),
+            "silent", "show-error", "fail", "globoff", option("proto", "=\(scheme)"),
+            option("max-time", "\(Int(timeout) - 5)"), option("connect-timeout", "15"), option("noproxy", "*"), option("user-agent", "qala"),
         ]
     }
 
@@ -188,8 +189,7 @@ struct AlarmDelivery {
     }
 
     /// Cut where a pipe would be full, between characters.
-    private static func fitting(_ bytes: [UInt8]) -> [UInt8] {
-        let limit = 30_000
+    private static func fitting(_ bytes: [UInt8], _ limit: Int = 30_000) -> [UInt8] {
         guard bytes.count > limit else { return bytes }
         var kept = bytes.prefix(limit)
         while let next = bytes.dropFirst(kept.count).first, next & 0xC0 == 0x80, !kept.isEmpty { kept.removeLast() }

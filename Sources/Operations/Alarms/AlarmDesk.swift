@@ -259,7 +259,11 @@ package final class AlarmDesk: @unchecked Sendable {
                     now + min(Self.longestWait, 30 << Int64(min(kept.outbox[at].tries - 1, 7)))
             }
             if ping != nil, settings.deadMan != nil {
-                pingFailures = pingFailure.map { (pingFailures.count + 1, $0) } ?? (0, "")
+                if let pingFailure {
+                    pingFailures = (pingFailures.count + 1, pingFailure)
+                } else {
+                    pingFailures = (0, "")
+                }
             }
             isSending = false
             store()

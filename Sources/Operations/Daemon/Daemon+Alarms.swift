@@ -62,6 +62,8 @@ extension Daemon {
         let kind: Alarm.Kind
         switch report {
         case .clockStepped: kind = .clockStepped
+        // Who withdraws a policy wants no run of it.
+        case .missed(_, _, _, _, _, .withdrawn): return
         case .missed, .gaveUp, .windowMissed: kind = .missedRuns
         case .interrupted, .ended, .unknownRun: return
         }

@@ -36,7 +36,10 @@ extension Daemon {
     }
 
     /// In the text format of Prometheus.
-    package func metricsText() -> String { metrics().text }
+    package func metricsText() -> String {
+        checkFolderAgain()
+        return metrics().text
+    }
 
     func metrics() -> DaemonMetrics {
         let now = clock.read().wall / 1_000_000

@@ -93,7 +93,8 @@ extension Daemon {
                 lines + [
                     "the folder is not what is in force (\(name)); see `qala policy plan \(settings.policyFolder)`"
                 ]
-            return lines
+            // Without a folder there is no proposal, and nothing to be applied.
+            return (error as? any Failure)?.kind == .notFound ? [] : lines
         }
     }
 

@@ -145,6 +145,16 @@ extension Daemon {
         storeRegisters()
     }
 
+    /// How a verification ended. Each depth has problems of its own: what only opening the chunks shows is not closed by
+    /// one that compares digests.
+    func noteVerification(
+        _ depth: String, of vault: String, by id: String, _ outcome: ProblemLedger.Outcome, _ message: String
+    ) {
+        let name = "verification (\(depth)) of \(vault)"
+        registers?.note(ProblemLedger.Event.ended(policy: name, run: id, outcome, message: message), at: now)
+        storeRegisters()
+    }
+
     /// Told once when lines begin to wait, and once when none does any more.
     private func storeRegisters() {
         guard let registers else { return }

@@ -136,17 +136,15 @@ extension Daemon {
             if failure == nil { entry.passed = now }
             verifications.entries[key] = entry
         }
-        note(depth)
+        let outcome: ProblemLedger.Outcome = failure == nil ? .done : isDamage ? .damaged : .failed
         // Who opened everything has also seen that it is stored.
-        if depth == .content, failure == nil { note(.stored) }
+        for seen in depth == .content && failure == nil ? [depth, .stored] : [depth] {
+            note(seen)
+            noteVerification(seen.rawValue, of: vault, by: "\(depth.rawValue)-\(now)", outcome, failure ?? "")
+        }
         do { try folder.save(verifications) } catch {
             tell(.error, "what was verified cannot be stored: \(Self.words(error))")
         }
-        let name = "verification of \(vault)"
-        let id = "\(depth.rawValue)-\(now)"
-        let outcome: ProblemLedger.Outcome = failure == nil ? .done : isDamage ? .damaged : .failed
-        registers?.note(
-            ProblemLedger.Event.ended(policy: name, run: id, outcome, message: failure ?? ""), at: self.now)
         recordVerification(vault, depth.rawValue, failure)
         let text = failure.map { "found: \($0)" } ?? "passed"
         tell(failure == nil ? .info : .error, "verification (\(depth.rawValue)) of \(vault) \(text)")

@@ -34,8 +34,10 @@ package enum LogSegments {
         /// Compared with the digests of the ledger, in the spool or in an archive.
         package var inSpool = 0
         package var inArchives = 0
-        /// In archives that were disposed of, or for which there is no key at hand.
+        /// In archives for which there is no key at hand: nothing is known of them.
         package var unread = 0
+        /// In archives that were disposed of.
+        package var disposed = 0
         package var findings = 0
         package var problems: [PathProblem] = []
         package var isSound: Bool { problems.isEmpty }
@@ -71,12 +73,15 @@ package enum LogSegments {
     private static func ledger(of policy: String, _ workplace: Workplace) throws -> Ledger {
         let folder = LogSpool.folder(of: policy, under: workplace.statePath)
         let path = "\(folder)/ledger.jsonl"
-        let bytes = try StateFile.read(path, limit: ledgerLimit) ?? []
+        // Before the ledger, which says of what a run removes meanwhile that an archive holds it.
         let spooled = Set(try StateFile.list(folder).compactMap { LogText.sequence(of: $0) })
+        let bytes = try StateFile.read(path, limit: ledgerLimit) ?? []
         var ledger = Ledger()
         var places: [Int: Int] = [:]
         var number = 0
-        for text in bytes.split(separator: 0x0A) {
+        // A last line without its end is being written, or was torn by a crash and is written again by the next run.
+        let end = bytes.lastIndex(of: 0x0A) ?? 0
+        for text in bytes[..<end].split(separator: 0x0A) {
             number += 1
             guard let line = LogText.decode(LogLedgerLine.self, text) else {
                 ledger.problems.append(PathProblem(path: path, reason: "line \(number) cannot be read"))
@@ -174,7 +179,7 @@ package enum LogSegments {
         for (archive, rows) in byArchive.sorted(by: { $0.key < $1.key }) {
             guard let found = open.vault.log.archives.first(where: { $0.id.hex == archive }) else {
                 if open.vault.log.disposed.keys.contains(where: { $0.hex == archive }) {
-                    result.unread += rows.count
+                    result.disposed += rows.count
                 } else {
                     result.problems.append(
                         PathProblem(path: archive, reason: "holds \(rows.count) segments and is not in this vault"))

@@ -5,8 +5,8 @@ import Vault
 
 /// Adds lines to one register. Whoever makes it holds the lock of the daemon's folder: there is one writer.
 ///
-/// When ``append(_:_:_:)`` returns, the line is on the disk. When it throws, the line may be there in part or whole: the
-/// next call looks at the files again before it goes on.
+/// When ``append(_:_:_:)`` returns, the line is on the disk. When it throws, the line was cut off again; where that failed
+/// too, it may be there in part or whole, and the next call looks at the files before it goes on.
 final class RegisterWriter {
     static let usualFileBytes = 8 << 20
 
@@ -71,24 +71,34 @@ final class RegisterWriter {
 
     private func write(_ bytes: [UInt8], to path: String, isNew: Bool) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw Self.failure("opened", path) }
+        guard descriptor >= 0 else {
+            // Nothing was touched.
+            isCertain = true
+            throw Self.failure("opened", path)
+        }
         defer { close(descriptor) }
+        do {
+            try put(bytes, into: descriptor, path)
+            if isNew { try syncFolder() }
+        } catch {
+            // A disk that is full keeps no half of a line, and a whole one that is not certain would stand there twice. Where
+            // this fails too, the next call looks at the files.
+            isCertain = ftruncate(descriptor, off_t(length)) == 0
+            throw error
+        }
+    }
+
+    private func put(_ bytes: [UInt8], into descriptor: Int32, _ path: String) throws {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes {
                 pwrite(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(length + done))
             }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let failure = Self.failure("written", path)
-                // A disk that is full keeps no half of a line; where this fails too, the next call cuts it off.
-                _ = ftruncate(descriptor, off_t(length))
-                throw failure
-            }
+            guard count > 0 else { throw Self.failure("written", path) }
             done += count
         }
         guard fdatasync(descriptor) == 0 else { throw Self.failure("synced", path) }
-        if isNew { try syncFolder() }
     }
 
     private func syncFolder() throws {
