@@ -10,6 +10,8 @@ package enum ControlPath {
     package static let resume = "/v1/resume"
     package static let reload = "/v1/reload"
     package static let events = "/v1/events"
+    package static let alarms = "/v1/alarms"
+    package static let alarmTest = "/v1/alarms/test"
     package static func run(_ id: String) -> String { "/v1/runs/\(id)" }
     package static func cancel(_ id: String) -> String { "/v1/runs/\(id)/cancel" }
 
@@ -31,6 +33,22 @@ package struct RunListReply: Codable, Sendable {
 package struct RunReply: Codable, Sendable {
     package var run: RunRecord
     package init(run: RunRecord) { self.run = run }
+}
+
+package struct AlarmsReply: Codable, Sendable {
+    package var alarms: [AlarmRow]
+    package init(alarms: [AlarmRow]) { self.alarms = alarms }
+}
+
+/// A channel that is meant; nil means all.
+package struct ChannelAsked: Codable, Sendable {
+    package var channel: String?
+    package init(channel: String?) { self.channel = channel }
+}
+
+package struct AlarmTestReply: Codable, Sendable {
+    package var channels: [AlarmTestRow]
+    package init(channels: [AlarmTestRow]) { self.channels = channels }
 }
 
 package struct EventsReply: Codable, Sendable {

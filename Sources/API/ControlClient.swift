@@ -13,10 +13,14 @@ package struct ControlClient: Sendable {
     }
 
     private static let replyLimit = 64 << 20
-    private static let patience = 30
     package let socketPath: String
+    /// Seconds to wait for an answer.
+    private let patience: Int
 
-    package init(socketPath: String) { self.socketPath = socketPath }
+    package init(socketPath: String, patience: Int = 30) {
+        self.socketPath = socketPath
+        self.patience = patience
+    }
 
     package func get<Reply: Decodable>(_ path: String, as type: Reply.Type = Reply.self) throws -> Reply {
         try ask("GET", path, nil)
@@ -79,7 +83,7 @@ package struct ControlClient: Sendable {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw down("no socket (error \(errno))") }
-        var patience = timeval(tv_sec: Self.patience, tv_usec: 0)
+        var patience = timeval(tv_sec: self.patience, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
         }
@@ -113,7 +117,7 @@ package struct ControlClient: Sendable {
         while true {
             let count = recv(descriptor, &block, block.count, 0)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw down("the daemon did not answer in \(Self.patience) seconds") }
+            guard count >= 0 else { throw down("the daemon did not answer in \(patience) seconds") }
             if count == 0 { return reply }
             reply += block[..<count]
             guard reply.count <= Self.replyLimit else { throw down("the answer is too long") }
@@ -133,7 +137,7 @@ package struct ControlClient: Sendable {
         }
         let body = Array(reply[(split + end.count)...])
         let length = lines.dropFirst().first { $0.lowercased().hasPrefix("content-length:") }
-            .flatMap { Int($0.split(separator: ":")[1].filter { $0 != " " }) }
+            .flatMap { Int($0.drop { $0 != ":" }.dropFirst().filter { $0 != " " }) }
         guard length == body.count else { throw down("the answer is cut off") }
         return (status, body)
     }

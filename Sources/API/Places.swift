@@ -17,6 +17,7 @@ package enum Places {
     }
 
     package static let policies = "/etc/qala/policies"
+    package static let alarms = "/etc/qala/alarms.yaml"
 
     /// A relative XDG path counts as not set, as its specification wants.
     private static func base(_ set: String?, else usual: String, _ environment: (String) -> String?) -> String {

@@ -9,11 +9,11 @@ struct SocketOption: ParsableArguments {
     @Option(help: ArgumentHelp("Control socket of the daemon.", valueName: "file"), completion: .file())
     var socket: String?
 
-    func client(_ session: Session) throws -> ControlClient {
+    func client(_ session: Session, patience: Int = 30) throws -> ControlClient {
         let path =
             socket ?? SystemText.environment("QALA_SOCKET")
             ?? Places.socket(isRoot: geteuid() == 0, SystemText.environment)
-        return ControlClient(socketPath: try session.absolute(path))
+        return ControlClient(socketPath: try session.absolute(path), patience: patience)
     }
 }
 

@@ -103,7 +103,10 @@ struct Cat: ParsableCommand {
                 throw CommandError(
                     .usage, Text.pathNeeded(session.language, [file]), hint: Text.pathNeededHint(session.language))
             }
+            var count = 0
+            defer { session.tell("bytes", "\(count)") }
             try ReadFile.run(archive: place.archive, path: path, at: session.workplace()) { bytes in
+                count += bytes.count
                 try session.out.bytes(bytes)
             }
             return .done

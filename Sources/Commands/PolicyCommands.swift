@@ -6,9 +6,12 @@ import Operations
 struct PolicyGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
-        abstract: "Check and show a folder of policies.",
-        discussion: "Siyasət sənədləri qovluğunu yoxlayır və göstərir.",
-        subcommands: [PolicyValidate.self, PolicyShow.self, PolicyNext.self])
+        abstract: "Check, show and put into force the policies.",
+        discussion: "Siyasət sənədlərini yoxlayır, göstərir və qüvvəyə mindirir.",
+        subcommands: [
+            PolicyValidate.self, PolicyShow.self, PolicyNext.self, PolicyPlanning.self, PolicyApplying.self,
+            PolicyApproving.self, PolicyVersions.self, PolicySimulating.self, PolicyKeyMaking.self,
+        ])
 }
 
 struct PolicyValidate: ParsableCommand {
@@ -48,15 +51,16 @@ struct PolicyShow: ParsableCommand {
         discussion: """
             Əsasnamənin tələb etdiyi arxivləşdirmə siyasəti sənədini yazır.
 
-            The same folder gives the same bytes each time.
+            Without a folder, of what is in force. The same documents give the same
+            bytes each time.
 
             Examples:
+              qala policy show
               qala policy show Policies
               qala policy show Policies --html --language az > siyaset.html
             """)
 
-    @Argument(help: ArgumentHelp("The folder.", valueName: "folder"), completion: .directory)
-    var folder: String
+    @OptionGroup var source: PolicySourceArgument
 
     @Flag(help: "As a page to be printed.")
     var html = false
@@ -69,7 +73,7 @@ struct PolicyShow: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let document = try PolicyFolder.render(folder, asHTML: html, session.language)
+            let document = try PolicyFolder.render(source.value(session), asHTML: html, session.language)
             try session.out.bytes(Array(document.utf8))
             return .done
         }
@@ -79,16 +83,17 @@ struct PolicyShow: ParsableCommand {
 struct PolicyNext: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "next",
-        abstract: "List the coming runs of the policies of a folder.",
+        abstract: "List the coming runs of the policies.",
         discussion: """
-            Qovluqdakı siyasətlərin növbəti icralarının siyahısı.
+            Siyasətlərin növbəti icralarının siyahısı.
+
+            Without a folder, of what is in force.
 
             Examples:
               qala policy next Policies --count 5
             """)
 
-    @Argument(help: ArgumentHelp("The folder.", valueName: "folder"), completion: .directory)
-    var folder: String
+    @OptionGroup var source: PolicySourceArgument
 
     @Option(help: ArgumentHelp("How many.", valueName: "n"))
     var count = 20
@@ -101,7 +106,7 @@ struct PolicyNext: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let rows = try PolicyFolder.next(folder, count: count)
+            let rows = try PolicyFolder.next(source.value(session), count: count)
             try session.answer(RunsReply(runs: rows)) { Rendering.comingRuns(rows, session.language) }
             return .done
         }

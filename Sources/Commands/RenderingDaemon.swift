@@ -12,8 +12,11 @@ extension Rendering {
             ),
             (Text.daemonFolderIs(language), status.policyFolder), (Text.runIs(language), going(status, language)),
         ]
+        if let version = status.policyVersion {
+            facts.append((PolicyText.inForceIs(language), PolicyText.versionNumber(language, ["\(version)"])))
+        }
         if status.isPaused { facts.append(("", Text.daemonPaused(language))) }
-        var lines = Table.facts(facts)
+        var lines = openProblems(status.openProblems, language) + Table.facts(facts)
         if !status.policyProblems.isEmpty {
             lines.append(Text.policiesNotInForce(language))
             lines += status.policyProblems.prefix(listedProblems).map { "  " + Printable.text($0) }

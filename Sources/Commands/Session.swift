@@ -37,20 +37,26 @@ struct CommonOptions: ParsableArguments {
     /// Runs the body of a command and turns whatever it throws into a message and an exit status.
     func perform(_ body: (Session) throws -> ExitStatus) throws {
         let session = Session(self)
+        let recording = ActRecording(session)
         var status: ExitStatus
         do {
             try Workplace.prepareProcess()
+            try recording?.begin()
             status = try body(session)
+            recording?.end(status)
             try session.out.flush()
             try session.remark()
         } catch let error as BrokenPipe {
+            recording?.endByBrokenPipe()
             throw error
         } catch {
+            status = ExitStatus(Session.kind(of: error))
+            recording?.end(status, error)
             // What was already written stands before the error, as it happened.
             try session.out.flush()
-            status = ExitStatus(Session.kind(of: error))
             try session.report(error)
         }
+        recording?.settle()
         if status != .done { throw ExitCode(status.rawValue) }
     }
 }
@@ -64,6 +70,10 @@ final class Session {
     let note = Output(descriptor: 2)
     let secrets: SecretInput
     let progress = Progress()
+    /// For the audit log: what was looked at, where, and figures of the answer.
+    let witness = Witness()
+    var vaultPath: String?
+    var told: [ActDetail] = []
     private let options: CommonOptions
 
     init(_ options: CommonOptions) {
@@ -95,12 +105,18 @@ final class Session {
         let vault =
             options.vault ?? preferred ?? SystemText.environment("QALA_VAULT")
             ?? Places.vault(isRoot: geteuid() == 0, SystemText.environment)
-        let state =
-            options.state ?? SystemText.environment("QALA_STATE")
-            ?? Places.state(isRoot: geteuid() == 0, SystemText.environment)
-        return Workplace(
-            vaultPath: try absolute(vault), statePath: try absolute(state), unlocking: secrets.unlocking,
+        var made = Workplace(
+            vaultPath: try absolute(vault), statePath: try statePath(), unlocking: secrets.unlocking,
             asksForKey: secrets.asksForKey, progress: progress, interrupt: ProcessState.interrupt)
+        made.witness = witness
+        vaultPath = made.vaultPath
+        return made
+    }
+
+    func statePath() throws -> String {
+        try absolute(
+            options.state ?? SystemText.environment("QALA_STATE")
+                ?? Places.state(isRoot: geteuid() == 0, SystemText.environment))
     }
 
     /// Shows progress while `work` runs.
@@ -136,6 +152,7 @@ final class Session {
 
     /// The whole answer of a command: as JSON, or as the lines that `human` makes.
     func answer(_ value: some Encodable, human: () throws -> [String]) throws {
+        told += ActFigures.of(value)
         if isJSON {
             try out.bytes(try JSONText.encode(value))
             try out.line("")
@@ -149,6 +166,7 @@ final class Session {
         under key: String, _ each: ((Element) throws -> Void) throws -> Void, line: @escaping (Element) -> String
     ) throws -> Int {
         var count = 0
+        defer { tell("count", "\(count)") }
         // Begun with the first element, so that an error before it leaves no half of an object behind.
         try each { element in
             if isJSON {

@@ -58,17 +58,28 @@ struct Dispose: ParsableCommand {
 
             Examples:
               qala dispose 3f9a1c22 --reason "period has ended" --request dispose.json
+              qala dispose --expired --reason "policy 3" --request dispose.json
               qala dispose --approve dispose.json --key-file kit.txt
             """)
 
     @Argument(help: ArgumentHelp("Archives, as in `qala ls`.", valueName: "archive"))
     var archives: [String] = []
 
+    @Flag(help: "Everything that the policies in force no longer keep; `qala tiers` lists it.")
+    var expired = false
+
+    @Option(help: ArgumentHelp("With --expired: only the archives of this policy.", valueName: "name"))
+    var policy: String?
+
     @OptionGroup var reason: ReasonOptions
     @OptionGroup var persons: TwoPersonOptions
     @OptionGroup var common: CommonOptions
 
-    func validate() throws { try persons.check(hasSubject: !archives.isEmpty, reason: reason) }
+    func validate() throws {
+        if expired, !archives.isEmpty { throw ValidationError("Name archives, or give --expired.") }
+        if policy != nil, !expired { throw ValidationError("--policy goes with --expired.") }
+        try persons.check(hasSubject: expired || !archives.isEmpty, reason: reason)
+    }
 
     func run() throws {
         try common.perform { session in
@@ -76,6 +87,10 @@ struct Dispose: ParsableCommand {
             if let path = persons.approve {
                 report = try ApproveRequest.run(
                     try session.absolute(path), expecting: .dispose, dryRun: persons.dryRun, at: session.workplace())
+            } else if expired {
+                report = try DisposeArchives.requestExpired(
+                    policy: policy, because: try reason.value(session.language),
+                    to: try session.absolute(persons.request ?? ""), at: session.workplace())
             } else {
                 report = try DisposeArchives.request(
                     archives, because: try reason.value(session.language),

@@ -43,7 +43,11 @@ package enum Text: CaseIterable, Sendable {
     case targetNotDirectory, targetNotDirectoryHint
 
     package func callAsFunction(_ language: Language, _ arguments: [String] = []) -> String {
-        let template = language == .azerbaijani ? both.az : both.en
+        Self.filled(language == .azerbaijani ? both.az : both.en, arguments)
+    }
+
+    /// `template` with the arguments in place of its marks.
+    static func filled(_ template: String, _ arguments: [String]) -> String {
         guard !arguments.isEmpty else { return template }
         var text = ""
         var isMark = false

@@ -2,9 +2,10 @@ import Glibc
 
 /// Files that hold documents.
 enum DocumentFile {
-    /// The whole file, or one byte more than a document may have.
-    static func contents(_ path: String) throws(DocumentsError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+    /// The whole file, or one byte more than a document may have. A document may come through a pipe, which is waited
+    /// for; not so where it is only found in a folder.
+    static func contents(_ path: String, waits: Bool = true) throws(DocumentsError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (waits ? 0 : O_NONBLOCK))
         guard descriptor >= 0 else {
             let reason = errno
             let isMissing = reason == ENOENT || reason == ENOTDIR

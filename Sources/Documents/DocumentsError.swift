@@ -43,6 +43,9 @@ package struct DocumentProblem: Sendable, Equatable {
         case oneOf(String, String)
         case onlyFor(String, value: String)
         case badZone(String)
+        /// Not an address that alarms may go to.
+        case badURL(String, found: String)
+        case notOfKind(String, kind: String)
         case badKey
         case noPeople(String)
         case unknownPerson(String, suggestion: String?)
@@ -58,6 +61,7 @@ package struct DocumentProblem: Sendable, Equatable {
     package enum Place: String, Sendable {
         case policy, person, source, appointment, people, schedule, copy, tiers, tier, retention, limits, verification
         case hooks, hook
+        case alarms, channel, deadMan
     }
 
     package enum Amount: String, Sendable {

@@ -11,7 +11,9 @@ struct PolicyReader {
     ]
     static let requiredKeys = ["policy", "component", "responsible", "sources"]
     /// What each kind of source understands. An item of `sources` has one key that is a kind.
-    static let sourceKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
+    static let fileKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
+    static let logKeys = ["logs", "format"]
+    static let sourceKeys = fileKeys + logKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64
@@ -38,7 +40,8 @@ struct PolicyReader {
         var policy = Policy(
             name: name ?? "", component: component ?? .config,
             responsiblePerson: responsible?.person ?? Person(name: ""),
-            deputyPerson: deputy?.person, sources: sources ?? [])
+            deputyPerson: deputy?.person, sources: sources?.files ?? [])
+        policy.logs = sources?.logs ?? []
         policy.responsibleTerm = responsible?.term ?? .always
         policy.deputyTerm = deputy?.term ?? .always
         readTexts(values, &policy)
@@ -125,15 +128,27 @@ struct PolicyReader {
 
     // MARK: - Sources
 
-    private mutating func readSources(_ node: Node) -> [FileSource]? {
+    private mutating func readSources(_ node: Node) -> (files: [FileSource], logs: [LogSource])? {
         guard let items = nodes.list(node, named: "sources") else { return nil }
         if items.isEmpty {
             nodes.note(node, .emptyValue("sources"))
             return nil
         }
         var sources: [FileSource] = []
+        var logs: [LogSource] = []
         var lines: [String: Int] = [:]
         for item in items {
+            if Self.isOfLogs(item) {
+                for (source, at) in readLogs(item) {
+                    if let line = lines["logs " + source.path] {
+                        nodes.note(at, .duplicatePath(source.path, firstLine: line))
+                    } else {
+                        lines["logs " + source.path] = at.mark?.line ?? 1
+                        logs.append(source)
+                    }
+                }
+                continue
+            }
             for (source, at) in readFiles(item) {
                 if let line = lines[source.path] {
                     nodes.note(at, .duplicatePath(source.path, firstLine: line))
@@ -143,7 +158,7 @@ struct PolicyReader {
                 }
             }
         }
-        return sources
+        return (sources, logs)
     }
 
     /// One item of `sources`: as many sources as it names paths, each with the node that names it.
@@ -156,6 +171,7 @@ struct PolicyReader {
         let values = nodes.mapping(
             node, named: "sources", place: .source, allowed: Self.sourceKeys, required: isKnown ? ["files"] : [])
         guard let values else { return [] }
+        if let format = values["format"] { nodes.note(format, .standsAlone("format", beside: "files")) }
         let excludes = values["exclude"].map { readPatterns($0) } ?? []
         let oneFileSystem = values["one-file-system"].flatMap { nodes.boolean($0, named: "one-file-system") }
         let excludeCaches = values["exclude-caches"].flatMap { nodes.boolean($0, named: "exclude-caches") }

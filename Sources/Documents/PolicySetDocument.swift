@@ -19,7 +19,9 @@ package struct DocumentText: Sendable, Equatable {
     }
 
     /// The last part of the path.
-    var name: String { String(file[(file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex)...]) }
+    package var name: String {
+        String(file[(file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex)...])
+    }
 }
 
 package struct PolicySetDocument: Sendable {
@@ -33,6 +35,9 @@ package struct PolicySetDocument: Sendable {
     private let problems: [DocumentProblem]
     private let places: [DocumentPlaces]
 
+    /// Whether every document was understood, each by itself.
+    package var isReadable: Bool { problems.isEmpty }
+
     /// Reads every `*.yaml` and `*.yml` file of a folder. Files that cannot be read are problems of the set.
     package static func read(folder: String) throws(DocumentsError) -> PolicySetDocument {
         let names = try DocumentFile.names(in: folder)
@@ -41,7 +46,7 @@ package struct PolicySetDocument: Sendable {
         for name in names {
             let path = folder == "/" ? "/\(name)" : "\(folder)/\(name)"
             do {
-                texts.append(DocumentText(file: path, bytes: try DocumentFile.contents(path)))
+                texts.append(DocumentText(file: path, bytes: try DocumentFile.contents(path, waits: false)))
             } catch {
                 problems.append(DocumentProblem(file: path, line: 1, column: 1, .noFile(error.underlying ?? "")))
             }

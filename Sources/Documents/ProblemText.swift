@@ -23,7 +23,7 @@ extension DocumentProblem.Reason {
         case .unknownKey(let key, let place, let suggestion):
             "unknown key `\(key)` in \(place.english)"
                 + (suggestion.map { "; did you mean `\($0)`?" }
-                    ?? (place == .source ? "; sources are of the kind `files`" : ""))
+                    ?? (place == .source ? "; sources are of the kind `files` or `logs`" : ""))
         case .duplicateKey(let key): "the key `\(key)` stands more than once in this mapping"
         case .missingKey(let key, let place): "the key `\(key)` is missing in \(place.english)"
         case .notAMapping(let key): "`\(key)` must be a mapping of keys to values"
@@ -73,6 +73,9 @@ extension DocumentProblem.Reason {
             "one of the keys `\(first)` and `\(second)` is missing: `on: commit`, `after: 30 days` or `after: previous`"
         case .onlyFor(let key, let value): "`\(key)` is only for the role `\(value)`"
         case .badZone(let name): "`\(name)` is not the name of a time zone; write one such as `Asia/Baku`, or `UTC`"
+        case .badURL(let key, let found):
+            "`\(key)`: `\(found)` is no address for alarms: e-mail goes to `smtps://` or `smtp://` and NAME@HOST, the web to `https://`, and `http://` to this host only"
+        case .notOfKind(let key, let kind): "`\(key)` has no meaning for a channel of the kind `\(kind)`"
         case .badKey: "`public-key` must be an Ed25519 public key as 64 hexadecimal digits"
         default: englishSets
         }
@@ -126,6 +129,9 @@ extension DocumentProblem.Place {
         case .verification: "the verification"
         case .hooks: "the hooks"
         case .hook: "the hook"
+        case .alarms: "the document of alarms"
+        case .channel: "the channel"
+        case .deadMan: "`dead-man`"
         }
     }
 }

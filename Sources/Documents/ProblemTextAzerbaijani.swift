@@ -13,7 +13,7 @@ extension DocumentProblem.Reason {
         case .empty: "sənəd boşdur"
         case .unknownKey(let key, let place, let suggestion):
             "\(place.azerbaijani) naməlum açar söz: `\(key)`"
-                + (suggestion.map { "; bəlkə `\($0)`?" } ?? (place == .source ? "; mənbənin növü `files` olur" : ""))
+                + (suggestion.map { "; bəlkə `\($0)`?" } ?? (place == .source ? "; mənbənin növü `files` və ya `logs` olur" : ""))
         case .duplicateKey(let key): "`\(key)` açar sözü burada bir dəfədən çox yazılıb"
         case .missingKey(let key, let place): "\(place.azerbaijani) `\(key)` açar sözü çatışmır"
         case .notAMapping(let key): "`\(key)` açar söz və dəyərlərdən ibarət olmalıdır"
@@ -64,6 +64,9 @@ extension DocumentProblem.Reason {
             "`\(first)` və ya `\(second)` çatışmır: `on: commit`, `after: 30 gün` və ya `after: previous` yazın"
         case .onlyFor(let key, let value): "`\(key)` yalnız `\(value)` rolu üçündür"
         case .badZone(let name): "`\(name)` saat qurşağının adı deyil; `Asia/Baku` kimi ad və ya `UTC` yazın"
+        case .badURL(let key, let found):
+            "`\(key)`: `\(found)` xəbərdarlıq göndərilə bilən ünvan deyil: e-poçt üçün `smtps://` və ya `smtp://` və AD@HOST, veb üçün `https://`, `http://` isə yalnız bu host üçün"
+        case .notOfKind(let key, let kind): "`\(key)` `\(kind)` növlü kanal üçün mənasızdır"
         case .badKey: "`public-key` 64 onaltılıq rəqəmlə yazılmış Ed25519 açıq açarı olmalıdır"
         default: azerbaijaniSets
         }
@@ -117,6 +120,9 @@ extension DocumentProblem.Place {
         case .verification: "yoxlamada"
         case .hooks: "proqramlarda"
         case .hook: "proqramda"
+        case .alarms: "xəbərdarlıqlar sənədində"
+        case .channel: "kanalda"
+        case .deadMan: "`dead-man` bölməsində"
         }
     }
 }

@@ -40,7 +40,7 @@ package struct PolicyFacts {
                 "confidentiality", "Confidentiality", "Məxfilik dərəcəsi",
                 [policy.confidentiality.name(in: language)]),
             fact("vault", "Vault", "Arxiv anbarı", one(policy.vault)),
-            fact("sources", "Sources", "Mənbələr", policy.sources.map(line)),
+            fact("sources", "Sources", "Mənbələr", sourceLines),
             fact("mode", "Original", "Əsli", [policy.mode.name(in: language)]),
             fact("schedule", "Schedule", "Cədvəl", scheduleLines),
             fact(
@@ -82,6 +82,16 @@ package struct PolicyFacts {
         if source.oneFileSystem { parts.append(word("one file system", "bir fayl sistemi")) }
         if source.excludeCaches { parts.append(word("without caches", "keşlərsiz")) }
         return parts.joined(separator: "; ")
+    }
+
+    private var sourceLines: [String] {
+        let files: [String] = policy.sources.map { line($0) }
+        let logs: [String] = policy.logs.map { line($0) }
+        return files + logs
+    }
+
+    private func line(_ source: LogSource) -> String {
+        "\(word("logs", "loqlar")): \(source.path); \(source.format.name(in: language))"
     }
 
     private var scheduleLines: [String] {

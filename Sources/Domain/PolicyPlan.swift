@@ -26,8 +26,9 @@ package enum ConsentReason: String, Sendable, CaseIterable {
         case (.originalsRemoved, .azerbaijani): "əsllər silinir və ya daha tez silinir"
         case (.confidentialityLowered, .english): "more people may know the content"
         case (.confidentialityLowered, .azerbaijani): "məzmunu daha çox adam bilə bilər"
-        case (.approversChanged, .english): "somebody gains the power to approve or to act"
-        case (.approversChanged, .azerbaijani): "kiminsə təsdiq və ya icra səlahiyyəti yaranır"
+        case (.approversChanged, .english): "somebody gains the power to approve or to act, or nobody keeps it"
+        case (.approversChanged, .azerbaijani):
+            "kiminsə təsdiq və ya icra səlahiyyəti yaranır, yaxud heç kimdə qalmır"
         }
     }
 }
@@ -184,10 +185,14 @@ package enum PolicyPlan {
         let after = Dictionary(new.persons.map { ($0.id ?? "", $0) }) { first, _ in first }
         // Without anybody who could consent, the first register is taken as it is.
         let isFirst = !old.persons.contains { $0.publicKey != nil }
+        // Taken away by one person, the last keys would leave a register that counts as the first again.
+        let isLast = !new.persons.contains { $0.publicKey != nil }
         return Set(before.keys).union(after.keys).sorted().compactMap { id -> PolicyChange? in
             let (old, new) = (before[id], after[id])
             if old == new { return nil }
-            let consent: Set<ConsentReason> = !isFirst && gainsPower(old, new) ? [.approversChanged] : []
+            let losesLast = isLast && old?.publicKey != nil
+            let consent: Set<ConsentReason> =
+                !isFirst && (losesLast || gainsPower(old, new)) ? [.approversChanged] : []
             return PolicyChange(
                 .person(id), old == nil ? .added : (new == nil ? .removed : .changed), before: lines(old),
                 after: lines(new), consent: consent)

@@ -61,7 +61,9 @@ package enum ArchiveTrees {
         let hooks = RunHooks(policy: policy, interrupt: workplace.interrupt)
         do {
             try hooks.before()
-            var report = try walk(request, open, started)
+            let logs = try CollectLogs(policy, at: workplace)
+            try logs?.collect(policy.logs, workplace.interrupt)
+            var report = try walk(request, open, started, logs)
             report.warnings += hooks.after(report.isPartial ? "partial" : "done")
             return report
         } catch {
@@ -72,10 +74,19 @@ package enum ArchiveTrees {
         }
     }
 
-    private static func walk(_ request: Request, _ open: OpenVault, _ started: Double) throws -> ArchiveReport {
-        let walk = try SourceWalk(request.sources, keepingOut: open.workplace)
+    private static func walk(
+        _ request: Request, _ open: OpenVault, _ started: Double, _ logs: CollectLogs? = nil
+    ) throws -> ArchiveReport {
+        let spool = CollectLogs.spoolPath(of: request.policy, at: open.workplace)
+        if request.dryRun, request.sources.isEmpty, request.policy != nil, spool == nil { return ArchiveReport() }
+        let walk = try SourceWalk(request.sources, keepingOut: open.workplace, spool: spool)
+        for problem in logs?.problems ?? [] { walk.add(problem) }
         var run = ArchiveRun(open: open, request: request, walk: walk)
+        run.report.warnings = logs?.warnings ?? []
         var report = request.dryRun ? try run.rehearse() : try run.archive()
+        if let logs, let archive = report.archive {
+            report.warnings += logs.noteArchived(run.segments, in: archive)
+        }
         report.seconds = MonotonicTime.now() - started
         return report
     }
@@ -88,9 +99,12 @@ final class SourceWalk {
     private(set) var walker: FileTreeWalker?
     private var last: [UInt8] = []
     private(set) var excluded = 0
+    /// The segments of logs, which lie where no other source may look.
+    let spool: FileTreeWalker?
+    private var merge = LogMerge()
 
-    init(_ sources: [FileSource], keepingOut workplace: Workplace) throws {
-        guard !sources.isEmpty else {
+    init(_ sources: [FileSource], keepingOut workplace: Workplace, spool: String? = nil) throws {
+        guard !sources.isEmpty || spool != nil else {
             throw OperationError(.usage, "there is nothing to archive", hint: "Name a path.")
         }
         let own = [workplace.vaultPath, workplace.statePath].compactMap(Self.identity)
@@ -113,7 +127,9 @@ final class SourceWalk {
             }
         }
         rest = try groups.count == 1 ? groups.map(\.options) : Self.ordered(groups.map(\.options))
-        roots = rest.flatMap(\.roots).sorted { PathOrder.compare($0, $1) < 0 }
+        let ofLogs = spool.map { [Array($0.utf8)] } ?? []
+        roots = (rest.flatMap(\.roots) + ofLogs).sorted { PathOrder.compare($0, $1) < 0 }
+        self.spool = try spool.map(LogMerge.walker)
         for index in rest.indices { rest[index].onExcluded = { [unowned self] _, _ in excluded += 1 } }
         // A root that does not exist is an error before anything else happens.
         for options in rest.dropFirst() { _ = try FileTreeWalker(options) }
@@ -167,6 +183,11 @@ final class SourceWalk {
 
     /// The next entry, or nil at the end.
     func next() throws -> FileTreeWalker? {
+        guard let spool else { return try nextOfSources() }
+        return try merge.next(spool, nextOfSources) { take(spool) }
+    }
+
+    private func nextOfSources() throws -> FileTreeWalker? {
         while let current = walker {
             while try current.next() {
                 // Ancestors that an earlier source brought already.
@@ -215,6 +236,8 @@ struct ArchiveRun {
     let request: ArchiveTrees.Request
     let walk: SourceWalk
     var report = ArchiveReport()
+    /// The log segments that the archive holds.
+    private(set) var segments: [Int] = []
 
     init(open: OpenVault, request: ArchiveTrees.Request, walk: SourceWalk) {
         self.open = open
@@ -253,6 +276,7 @@ struct ArchiveRun {
         case .file:
             report.files += 1
             report.bytes = report.bytes.addingClamped(entry.size)
+            if let sequence = LogMerge.segment(entry, of: walk.spool) { segments.append(sequence) }
         case .directory: report.directories += 1
         default: report.others += 1
         }

@@ -133,6 +133,12 @@ final class OpenVault {
     /// Finds an archive by what an operator types: an id's first digits (4 at least), `latest`, `latest:POLICY`, or a time
     /// (the newest archive made at or before it).
     func archive(_ text: String) throws -> ArchiveRecord {
+        let found = try named(text)
+        workplace.witness.saw(archive: found.id.hex)
+        return found
+    }
+
+    private func named(_ text: String) throws -> ArchiveRecord {
         let archives = vault.log.archives
         guard let newest = archives.last else {
             throw OperationError(.notFound, "the vault has no archives yet", hint: "Make one with `qala archive PATH`.")

@@ -42,17 +42,17 @@ package enum PolicyFolder {
         return CheckReport(folder: folder, policies: document.set.policies.count, findings: findings)
     }
 
-    /// The policy document of clauses 5.1–5.2, the same bytes for the same folder.
-    package static func render(_ folder: String, asHTML: Bool, _ language: Language) throws -> String {
-        let document = try PolicySetDocument.read(folder: folder)
-        let set = try document.validated(on: today, knowing: knowledge, folder: folder)
-        return asHTML ? PolicyRendering.html(set, language) : PolicyRendering.text(set, language)
+    /// The policy document of clauses 5.1–5.2, the same bytes for the same documents.
+    package static func render(_ source: PolicySource, asHTML: Bool, _ language: Language) throws -> String {
+        let (document, _, edition) = try source.read()
+        return asHTML
+            ? PolicyRendering.html(document.set, language, edition: edition)
+            : PolicyRendering.text(document.set, language, edition: edition)
     }
 
     /// The next `count` runs of all policies together, by the time at which they are due.
-    package static func next(_ folder: String, count: Int) throws -> [RunRow] {
-        let set = try PolicySetDocument.read(folder: folder)
-            .validated(on: today, knowing: knowledge, folder: folder)
+    package static func next(_ source: PolicySource, count: Int) throws -> [RunRow] {
+        let set = try source.read().document.set
         let now = Int64(WallTime.seconds()) * 1_000_000
         var runs: [(due: Int64, row: RunRow)] = []
         for policy in set.policies {

@@ -15,6 +15,8 @@ package struct Workplace: Sendable {
     package var asksForKey: Bool
     package var progress: Progress
     package var interrupt: InterruptFlag
+    /// What was looked at, for the audit log.
+    package var witness = Witness()
 
     package init(
         vaultPath: String, statePath: String, unlocking: Unlocking = .none, asksForKey: Bool = false,

@@ -61,8 +61,7 @@ package struct ControlServer: Service {
         let router = Router(context: ControlContext.self)
         let daemon = daemon
         router.add(middleware: Answers())
-        router.get("healthz") { _, _ in Response.text("ok\n") }
-        router.get("readyz") { _, _ in Response.text("ready\n") }
+        HealthRoutes.add(to: router, of: daemon)
         router.get(RouterPath(ControlPath.status)) { _, _ in try Response.json(await daemon.status()) }
         router.get(RouterPath(ControlPath.runs)) { request, _ in
             let policy = request.uri.queryParameters["policy"].map(String.init)
@@ -92,6 +91,19 @@ package struct ControlServer: Service {
             try await daemon.reload(by: try await context.caller())
             return try Response.json(await daemon.status())
         }
+        router.get(RouterPath(ControlPath.alarms)) { _, _ in
+            try Response.json(AlarmsReply(alarms: await daemon.alarms()))
+        }
+        router.post(RouterPath(ControlPath.alarmTest)) { request, context in
+            _ = try await context.caller()
+            let channel = try await asked(request, ChannelAsked.self, "{\"channel\":\"NAME\"}")?.channel
+            return try Response.json(AlarmTestReply(channels: try await daemon.testAlarms(channel)))
+        }
+        router.post(RouterPath(ControlPath.remark)) { request, context in
+            let asked = try await RemarkAsked.read(request)
+            let caller = try await context.caller()
+            return try Response.json(try await daemon.remark(asked.problem, asked.text, by: caller))
+        }
         router.get(RouterPath(ControlPath.events)) { request, _ in
             try Response.json(EventsReply(events: await daemon.recentEvents(limit: try limit(request))))
         }
@@ -107,10 +119,15 @@ package struct ControlServer: Service {
     }
 
     private func asked(_ request: Request) async throws -> PolicyAsked {
+        try await asked(request, PolicyAsked.self, "{\"policy\":\"NAME\"}") ?? PolicyAsked(policy: nil)
+    }
+
+    /// Nil where nothing was sent.
+    private func asked<Body: Decodable>(_ request: Request, _ type: Body.Type, _ form: String) async throws -> Body? {
         let body = try await request.body.collect(upTo: Self.bodyLimit)
-        if body.readableBytes == 0 { return PolicyAsked(policy: nil) }
-        do { return try JSONDecoder().decode(PolicyAsked.self, from: Data(body.readableBytesView)) } catch {
-            throw OperationError(.usage, "the body of the request cannot be read", hint: "Send {\"policy\":\"NAME\"}.")
+        if body.readableBytes == 0 { return nil }
+        do { return try JSONDecoder().decode(type, from: Data(body.readableBytesView)) } catch {
+            throw OperationError(.usage, "the body of the request cannot be read", hint: "Send \(form).")
         }
     }
 }
@@ -174,11 +191,5 @@ extension Response {
         return Response(
             status: .init(code: status), headers: [.contentType: "application/json"],
             body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
-    }
-
-    fileprivate static func text(_ text: String) -> Response {
-        Response(
-            status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
-            body: .init(byteBuffer: ByteBuffer(string: text)))
     }
 }

@@ -11,10 +11,13 @@ import UnixSignals
 package struct DaemonProcess: Sendable {
     private let settings: Daemon.Settings
     private let socket: String
+    private let metrics: String?
 
-    package init(settings: Daemon.Settings, socket: String) {
+    /// `metrics` is a loopback address with a port; nil serves them on the socket alone.
+    package init(settings: Daemon.Settings, socket: String, metrics: String? = nil) {
         self.settings = settings
         self.socket = socket
+        self.metrics = metrics
     }
 
     package static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
@@ -26,6 +29,7 @@ package struct DaemonProcess: Sendable {
         let told = LastWords()
         do {
             try Workplace.prepareProcess()
+            let address = try metrics.map { try MetricsAddress($0) }
             signal(SIGPIPE, SIG_IGN)
             // Until the policies are read and it is waited for.
             signal(SIGHUP, SIG_IGN)
@@ -38,10 +42,11 @@ package struct DaemonProcess: Sendable {
             quiet.logLevel = .error
             // Trapped before the socket is there: nobody's first reload is lost.
             let hangups = await UnixSignalsSequence(trapping: .sighup)
-            let services: [any Service] = [
+            var services: [any Service] = [
                 ControlServer(daemon, path: socket, logger: quiet), Reloading(daemon: daemon, hangups: hangups),
                 WorkLoop(daemon: daemon),
             ]
+            if let address { services.insert(MetricsServer(daemon, at: address, logger: quiet), at: 0) }
             let group = ServiceGroup(
                 configuration: .init(
                     services: services.map {

@@ -12,14 +12,16 @@ struct Qalad: AsyncParsableCommand {
         discussion: """
             Arxivləşdirmə siyasətlərini vaxtında icra edir.
 
-            Runs in the foreground, for a service manager. SIGHUP reads the policies
-            again, SIGTERM ends it: a run that is going resumes at the next start.
+            Runs in the foreground, for a service manager. In force are the policies that
+            `qala policy apply` applied last; the first start applies the folder. SIGHUP
+            takes the newest version, SIGTERM ends the daemon: a run that is going
+            resumes at the next start.
             Exit status: those of qala; 11 when another daemon has the state directory,
             78 when there is no valid set of policies.
             """,
         version: Version.text)
 
-    @Option(help: "Folder of the policies.")
+    @Option(help: "Folder of the policies, as they are proposed.")
     var policies = Places.policies
 
     @Option(help: "Directory of this host's state.")
@@ -28,15 +30,31 @@ struct Qalad: AsyncParsableCommand {
     @Option(help: "Vault for policies that name none.")
     var vault = Places.vault(isRoot: geteuid() == 0, DaemonProcess.environment)
 
+    @Option(help: "Document that says where alarms go; none when there is no such file.")
+    var alarms = Places.alarms
+
+    @Option(help: "Key file, where this host may read: then content is verified too.")
+    var keyFile: String?
+
     @Option(help: "Control socket.")
     var socket = Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
+
+    @Option(help: "Loopback address for metrics and health too, such as 127.0.0.1:9469.")
+    var metrics: String?
+
+    /// What systemd hands over with `LoadCredential=qala.key:…`.
+    private static var credential: String? {
+        DaemonProcess.environment("CREDENTIALS_DIRECTORY").map { $0 + "/qala.key" }
+            .flatMap { access($0, R_OK) == 0 ? $0 : nil }
+    }
 
     func run() async throws {
         umask(0o077)
         let status = await DaemonProcess(
             settings: .init(
-                statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text),
-            socket: socket
+                statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
+                alarmsPath: alarms, keyPath: keyFile ?? Self.credential),
+            socket: socket, metrics: metrics
         ).run()
         if status != .done { throw ExitCode(status.rawValue) }
     }

@@ -52,7 +52,7 @@ private final class Notices: @unchecked Sendable {
 }
 
 /// A world with a vault, a tree, a folder of policies and a place for the daemon's socket.
-private struct DaemonWorld {
+struct DaemonWorld {
     let world: World
     private let notices: Notices
 
@@ -95,13 +95,13 @@ private struct DaemonWorld {
         chmod(world.path("policies/\(name).yaml"), 0o644)
     }
 
-    func start() throws -> RunningProcess {
+    func start(_ more: [String] = []) throws -> RunningProcess {
         try ProcessRunner.start(
             try #require(daemonBinary),
             [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
                 "--socket", world.path("socket"),
-            ],
+            ] + more,
             environment: [
                 "PATH": "/usr/bin:/bin", "HOME": world.folder.path, "NOTIFY_SOCKET": world.path("notices"),
                 "WATCHDOG_USEC": "3000000", "SWIFT_BACKTRACE": "enable=no",
@@ -123,9 +123,9 @@ private struct DaemonWorld {
 
     func runs() throws -> [[String: Any]] { try json("jobs", "--limit", "1000")["runs"] as? [[String: Any]] ?? [] }
 
-    /// Waits until `isSo`, half a minute at most.
+    /// Waits until `isSo`, two minutes and more.
     func wait(_ what: String, _ isSo: () throws -> Bool) throws {
-        for _ in 0..<300 {
+        for _ in 0..<1200 {
             if try isSo() { return }
             usleep(100_000)
         }
@@ -214,7 +214,7 @@ struct DaemonTests {
         #expect(Set(dues).count == dues.count, "no due run was started twice")
     }
 
-    @Test("A set with an error does not come into force, and a whole one does")
+    @Test("What is applied comes into force at once; the folder is a proposal, and status says how it differs")
     func reload() throws {
         let desk = try DaemonWorld(schedule: nil)
         defer { desk.remove() }
@@ -225,31 +225,64 @@ struct DaemonTests {
             (try desk.json("status")["policies"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
         }
         func problems() throws -> [String] { try desk.json("status")["policyProblems"] as? [String] ?? [] }
+        func version() throws -> Int? { try desk.json("status")["policyVersion"] as? Int }
+        let apply = ["policy", "apply", "policies", "--author", "archivist", "--reason", "one more"]
+        #expect(try version() == 1)
+        #expect(try problems().isEmpty)
+        let first = try desk.world.versions().first
+        #expect(first?["firstStart"] as? Bool == true && first?["author"] as? String == "archivist")
+
         try desk.writePolicy("more", schedule: nil, more: "colour: red\n")
         daemon.send(SIGHUP)
-        try desk.wait("the refusal") { try !problems().isEmpty }
+        try desk.wait("the error") {
+            try problems().contains { $0.contains("more.yaml") && $0.contains("colour") }
+        }
         #expect(try names() == ["often"])
-        #expect(try problems().contains { $0.contains("more.yaml") && $0.contains("colour") })
+        #expect(try desk.world.qala(apply + ["--socket", desk.world.path("socket")]).status == 78)
         try desk.writePolicy("more", schedule: nil)
         daemon.send(SIGHUP)
-        try desk.wait("the new set") { try names() == ["more", "often"] }
+        try desk.wait("the difference") {
+            let told = try problems()
+            return told.count == 1 && told[0].contains("qala policy plan")
+        }
+        #expect(try names() == ["often"], "the folder is only a proposal")
+
+        let applied = try desk.world.qala(apply + ["--json", "--socket", desk.world.path("socket")])
+        let report = try World.object(applied)
+        #expect(report["daemon"] as? String == "reloaded" && report["version"] as? Int == 2, "\(applied.outputText)")
+        #expect(try names() == ["more", "often"])
+        #expect(try version() == 2)
         #expect(try problems().isEmpty)
 
-        // Whoever can write a policy could have root read or run anything.
-        chmod(desk.world.path("policies/more.yaml"), 0o666)
-        daemon.send(SIGHUP)
-        try desk.wait("the refusal") { try !problems().isEmpty }
-        // After a start with a bad folder the set before counts; without one there is nothing to do.
+        // A start needs no folder once something was applied, and takes nothing from a damaged register.
+        try FileManager.default.removeItem(at: desk.world.url("policies"))
         daemon.send(SIGKILL)
         _ = try daemon.wait()
         let again = try desk.start()
         defer { again.send(SIGKILL) }
         try desk.waitUntilUp()
         #expect(try names() == ["more", "often"])
+        #expect(try !problems().isEmpty)
         again.send(SIGKILL)
         _ = try again.wait()
-        try FileManager.default.removeItem(atPath: desk.world.path("state/daemon/policies.json"))
+        let file = desk.world.url("state/policies/00000002.json")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try desk.world.write(
+            "state/policies/00000002.json", text.replacingOccurrences(of: "one more", with: "one less"))
+        #expect(try desk.start().wait().status == 13)
+    }
+
+    @Test("A first start takes no folder that others can write to, and none with an error")
+    func firstStart() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        // Whoever can write a policy could have root read or run anything.
+        chmod(desk.world.path("policies/often.yaml"), 0o666)
         #expect(try desk.start().wait().status == 77)
+        try desk.writePolicy("often", schedule: nil, more: "colour: red\n")
+        chmod(desk.world.path("policies/often.yaml"), 0o644)
+        #expect(try desk.start().wait().status == 78)
+        #expect(try desk.world.versions().isEmpty)
     }
 
     @Test("A folder of policies that is missing is told once, and the help gives every default")
@@ -264,7 +297,7 @@ struct DaemonTests {
         let help = try ProcessRunner.run(
             try #require(daemonBinary), ["--help"], environment: ["HOME": desk.world.folder.path],
             in: desk.world.folder)
-        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 5)
+        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 6)
     }
 
     @Test("A run that ends with the daemon goes on at the next start, at once and as no failure")

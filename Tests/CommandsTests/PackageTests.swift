@@ -26,7 +26,7 @@ struct PackageTests {
         for file in [
             "share/man/man1/qala.1.gz", "share/bash-completion/completions/qala", "share/doc/qala/README.md",
             "share/doc/qala/copyright", "share/doc/qala/examples/Policies/config.yaml",
-            "share/doc/qala/examples/Runbooks/lost-host.md",
+            "share/doc/qala/examples/Runbooks/lost-host.md", "share/doc/qala/examples/prometheus/qala.rules.yaml",
         ] { #expect(FileManager.default.fileExists(atPath: world.path("root/usr/\(file)")), "\(file)") }
         let version = try ProcessRunner.run(
             world.path("root/usr/bin/qala"), ["--version"], environment: environment, in: world.folder)

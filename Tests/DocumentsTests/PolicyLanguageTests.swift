@@ -175,7 +175,7 @@ struct PolicyLanguageTests {
         ("[One., Two.]", "One.", "35:10: `clauses` must be a list"),
         (
             "files: /etc", "command: /bin/ls",
-            "6:12: unknown key `command` in the source; sources are of the kind `files`"
+            "6:12: unknown key `command` in the source; sources are of the kind `files` or `logs`"
         ),
     ]
 

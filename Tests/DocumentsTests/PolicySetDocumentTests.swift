@@ -1,6 +1,7 @@
 import Documents
 import Domain
 import Foundation
+import Glibc
 import Testing
 
 /// What the tests know beside the policies: the zones of this machine.
@@ -119,6 +120,8 @@ struct PolicySetDocumentTests {
         try FileManager.default.createSymbolicLink(
             at: folder.appending(path: "lost.yaml"), withDestinationURL: folder.appending(path: "nowhere"))
         #expect(lines(try PolicySetDocument.read(folder: folder.path)).count == 1)
+        #expect(mkfifo(folder.path + "/pipe.yaml", 0o600) == 0)
+        #expect(lines(try PolicySetDocument.read(folder: folder.path)).count == 2, "nobody waits for a pipe")
         try Data("people: [".utf8).write(to: folder.appending(path: "people.yaml"))
         let error = #expect(throws: DocumentsError.self) { try PolicyDocument.read(path: folder.path + "/web.yml") }
         #expect(error?.message.hasPrefix(folder.path + "/people.yaml:1:") == true, "\(error?.message ?? "")")

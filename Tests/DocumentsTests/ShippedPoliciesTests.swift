@@ -25,6 +25,37 @@ struct ShippedPoliciesTests {
         #expect(try document.validated(on: today, knowing: knowledge(), folder: "Policies").policies.count == 8)
     }
 
+    @Test("The logs that an example only mentions are right too")
+    func logs() throws {
+        let text = try String(contentsOfFile: Self.folder + "/Policies/log.yaml", encoding: .utf8)
+            .replacing("  # - logs:", with: "  - logs:").replacing("  #   format:", with: "    format:")
+        let people = try PeopleDocument.read(path: Self.folder + "/Policies/people.yaml")
+        let policy = try PolicyDocument.parse(Array(text.utf8), file: "log.yaml", people: people)
+        #expect(policy.sources.count == 1)
+        #expect(policy.logs.map(\.format) == [.lines, .lines, .journalExport])
+        #expect(policy.logs.first?.path == "/var/log/app/*.log")
+    }
+
+    @Test(
+        "Logs and files do not mix in one source, and only the last name of a log is a pattern",
+        arguments: [
+            ("{logs: /a/*.log, exclude: x}", "`exclude` cannot stand beside `logs`"),
+            ("{files: /a, format: lines}", "`format` cannot stand beside `files`"),
+            ("{logs: /a, files: /b}", "`files` cannot stand beside `logs`"),
+            ("{logs: /a*/b.log}", "only its last name may hold"),
+            ("{logs: a.log}", "is not an absolute, plain path"),
+            ("{logs: /a, format: binary}", "`binary` is not a value of `format`"),
+            ("{logs: [/a, /a]}", "`/a` is a source already"),
+            ("{logs: []}", "`logs` has no value"),
+        ])
+    func wrongLogs(source: String, message: String) throws {
+        let text = "policy: p\ncomponent: log\nresponsible: A\nsources: [\(source)]\n"
+        let error = #expect(throws: DocumentsError.self) {
+            try PolicyDocument.parse(Array(text.utf8), file: "p.yaml")
+        }
+        #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+    }
+
     @Test("Between them they show every key of the language")
     func keys() throws {
         var text = ""
@@ -48,8 +79,8 @@ struct ShippedPoliciesTests {
 struct ReferenceTests {
     /// Every key that the readers understand.
     static let keys = [
-        "policy", "component", "responsible", "deputy", "legal-basis", "confidentiality", "vault", "sources", "mode",
-        "schedule", "rpo", "rto", "copies", "tiers", "retention", "compression-level", "limits", "verification",
+        "policy", "component", "responsible", "deputy", "legal-basis", "confidentiality", "vault", "sources", "logs",
+        "mode", "schedule", "rpo", "rto", "copies", "tiers", "retention", "compression-level", "limits", "verification",
         "hooks",
         "recovery-plan", "clauses", "files", "exclude", "one-file-system", "exclude-caches", "name", "position",
         "email",

@@ -25,6 +25,7 @@ struct PolicyPlanTests {
         ("sources", [], { $0.sources[0].excludes = ["*.bak"] }),
         ("sources", [], { $0.sources[0].oneFileSystem = true }),
         ("sources", [], { $0.sources[0].excludeCaches = true }),
+        ("sources", [], { $0.logs = [LogSource(path: "/var/log/*.log")] }),
         ("mode", [.originalsRemoved], { $0.mode = .move }),
         ("schedule", [], { $0.schedule = Schedule(try CalendarExpression(parsing: "hourly")) }),
         ("schedule", [], { $0.schedule = Schedule(try CalendarExpression(parsing: "*-*-* 02:00:00"), jitter: 1) }),
@@ -129,6 +130,10 @@ struct PolicyPlanTests {
         #expect(try consents([a, Sample.person("b", "b", past)], [a, b]) == [power])
         #expect(try consents([a, b], [a, Sample.person("b", "b", past)]) == [[]])
         #expect(try consents([a], [Sample.person("a", "a", uid: 0)]) == [power])
+        // Else the next register would be taken as the first one.
+        #expect(try consents([a, b], []) == [power, power])
+        #expect(try consents([a, b], [Sample.person("a"), Sample.person("c")]) == [power, power, []])
+        #expect(try consents([Sample.person("a")], []) == [[]])
     }
 
     @Test("Rates and shares are read with their unit")

@@ -219,5 +219,7 @@ struct AuditDamageTests {
             #expect(Set(texts).count == 2 && texts.allSatisfy { $0.contains("3–8") })
         }
         #expect(AuditFinding(.missing, 7).text(.english) == "entry 7: missing")
+        // Of a log without entries.
+        #expect(AuditFinding(.cosigned, 0..<0).text(.english).hasPrefix("entry 0: "))
     }
 }

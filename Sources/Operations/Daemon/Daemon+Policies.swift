@@ -6,32 +6,113 @@ import Vault
 
 /// Which policies are in force, and what became of runs that the daemon before did not end.
 extension Daemon {
-    /// Puts the set of the folder into force when all of it is valid. At a start the set that was in force before counts
-    /// where the folder's is not.
+    /// Takes the newest applied version. At the first start, where nothing was applied yet, a valid folder becomes the
+    /// first version. What is damaged or not valid any more never takes the place of a set that is in force.
     func readPolicies(atStart: Bool) throws {
         do {
-            let document = try PolicySetDocument.read(folder: settings.policyFolder)
-            for file in [settings.policyFolder] + document.documents.map(\.file) { try Self.checkOwner(file) }
-            policies = try validated(document)
-            policyProblems = []
-            let kept = document.documents.map { DaemonFolder.KeptDocument(file: $0.file, bytes: Data($0.bytes)) }
-            do { try folder.save(kept) } catch { tell(.error, "the policies cannot be kept: \(Self.words(error))") }
+            let register = PolicyRegister(statePath: settings.statePath)
+            let version: AppliedVersion
+            if let known = try register.newest() {
+                version = known
+            } else {
+                version = try atStart ? applyFirst(to: register) : register.inForce()
+            }
+            let outdated = try checkStillValid(version, atStart: atStart)
+            if inForce?.number != version.number || inForce?.digest != version.digest { try recordPolicies(version) }
+            policies = version.document.set
+            inForce = (version.number, version.digest)
+            notePolicies(refused: outdated + checkFolder())
         } catch {
-            policyProblems = Self.words(error).split(separator: "\n").map(String.init)
-            tell(.error, "the policies in \(settings.policyFolder) are not put into force: \(Self.words(error))")
-            guard atStart else { throw error }
-            guard let kept = try? folder.loadPolicies(), !kept.isEmpty else { throw error }
-            policies = try validated(
-                PolicySetDocument(kept.map { DocumentText(file: $0.file, bytes: Array($0.bytes)) }))
-            tell(.warning, "the set that was in force before is used")
+            tell(.error, "the policies are not put into force: \(Self.words(error))")
+            notePolicies(refused: Self.lines(error))
+            throw error
         }
     }
 
-    private func validated(_ document: PolicySetDocument) throws -> PolicySet {
+    /// What was valid when it was applied may have become impossible, such as by a time zone that this machine lost:
+    /// then a start goes on with what can be done, and says so. Returns what is wrong.
+    private func checkStillValid(_ version: AppliedVersion, atStart: Bool) throws -> [String] {
+        do {
+            _ = try validated(version.document, PolicySource.name(version.number))
+            return []
+        } catch {
+            guard atStart else { throw error }
+            tell(.error, "the policies in force are not valid any more: \(Self.words(error))")
+            return Self.lines(error)
+        }
+    }
+
+    /// The folder as version 1, in the name of the responsible archivist.
+    private func applyFirst(to register: PolicyRegister) throws -> AppliedVersion {
+        let document = try PolicySetDocument.read(folder: settings.policyFolder)
+        for file in [settings.policyFolder] + document.documents.map(\.file) { try Self.checkOwner(file) }
+        let set = try validated(document, settings.policyFolder)
+        let seconds = clock.read().wall / 1_000_000
+        let proposal = try PolicyProposal(
+            from: .nothing, to: document, author: Self.firstAuthor(set),
+            reason: "first start of the daemon with the folder \(settings.policyFolder)", at: seconds)
+        let step = PolicyRegister.Step(origin: .firstStart, approvals: [], time: seconds)
+        let lock = try register.lock()
+        // Somebody may have applied a set meanwhile.
+        if let known = try register.newest() { return known }
+        let number = try register.append(proposal, step, holding: lock)
+        tell(.notice, "applied the folder \(settings.policyFolder) as version \(number) of the policies")
+        return try register.inForce()
+    }
+
+    /// Who answers for most of the policies, by id where the register of persons has one.
+    private static func firstAuthor(_ set: PolicySet) -> String {
+        var counts: [String: Int] = [:]
+        for policy in set.policies {
+            counts[policy.responsiblePerson.id ?? policy.responsiblePerson.name, default: 0] += 1
+        }
+        let first = counts.min { ($1.value, $0.key) < ($0.value, $1.key) }?.key
+        return first.flatMap { $0.isEmpty || $0.utf8.count > 256 ? nil : $0 } ?? "qalad"
+    }
+
+    /// Compares the folder, which is a proposal, with what is in force. Returns what keeps it from being applied.
+    @discardableResult
+    func checkFolder() -> [String] {
+        folderCheckedAt = clock.read().boot
+        guard let inForce else { return [] }
+        let name = PolicySource.name(inForce.number)
+        do {
+            let document = try PolicySetDocument.read(folder: settings.policyFolder)
+            guard document.digest != inForce.digest else {
+                policyProblems = []
+                return []
+            }
+            _ = try validated(document, settings.policyFolder)
+            policyProblems = [
+                "the folder differs from \(name); `qala policy plan \(settings.policyFolder)` shows how"
+            ]
+            return []
+        } catch {
+            let lines = Self.lines(error)
+            policyProblems =
+                lines + [
+                    "the folder is not what is in force (\(name)); see `qala policy plan \(settings.policyFolder)`"
+                ]
+            // Without a folder there is no proposal, and nothing to be applied.
+            return (error as? any Failure)?.kind == .notFound ? [] : lines
+        }
+    }
+
+    private static func lines(_ error: any Error) -> [String] {
+        words(error).split(separator: "\n").map(String.init)
+    }
+
+    /// What people ask for is not older than a few seconds.
+    func checkFolderAgain() {
+        guard let checked = folderCheckedAt, clock.read().boot - checked >= 5_000_000 else { return }
+        checkFolder()
+    }
+
+    private func validated(_ document: PolicySetDocument, _ folder: String) throws -> PolicySet {
         let seconds = clock.read().wall / 1_000_000
         let knowledge = PolicySet.Knowledge(instant: seconds) { ZoneFiles.rules($0) }
         return try document.validated(
-            on: CivilDay(secondsSince1970: seconds), knowing: knowledge, folder: settings.policyFolder)
+            on: CivilDay(secondsSince1970: seconds), knowing: knowledge, folder: folder)
     }
 
     /// Who can write a policy decides what root reads and runs.
@@ -85,6 +166,7 @@ extension Daemon {
                 run.message = "the daemon ended while the run was \(run.started == nil ? "waiting" : "going")"
             }
             change(run)
+            recordRun(run)
             tell(run.archive != nil ? .notice : .warning, run.message ?? "", run)
         }
         return finished

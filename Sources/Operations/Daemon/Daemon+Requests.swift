@@ -4,6 +4,7 @@ import Synchronization
 /// What people ask of a daemon, and what it tells.
 extension Daemon {
     package func status() -> DaemonStatus {
+        checkFolderAgain()
         let rows = policies.policies.map { policy in
             let entry = scheduler.state.entries[policy.name]
             return DaemonStatus.PolicyRow(
@@ -13,8 +14,9 @@ extension Daemon {
         }
         return DaemonStatus(
             version: settings.version, processID: ProcessID.own, started: startedAt,
-            policyFolder: settings.policyFolder, isPaused: scheduler.state.isPaused, going: goingNow,
-            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems)
+            policyFolder: settings.policyFolder, policyVersion: inForce?.number,
+            isPaused: scheduler.state.isPaused, going: goingNow,
+            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems, openProblems: openProblems)
     }
 
     private var goingNow: DaemonStatus.Going? {
@@ -51,6 +53,7 @@ extension Daemon {
         if let same = queue.compactMap(run).first(where: { $0.policy == policy && $0.trigger == .request }) {
             return same
         }
+        try recordAsked("run.request", policy, by: caller)
         let made = enqueue(policy, .request, by: caller)
         tell(.notice, "asked for by \(caller)", made)
         pump()
@@ -59,6 +62,9 @@ extension Daemon {
 
     package func cancel(_ id: String, by caller: String) throws -> RunRecord {
         var run = try find(id)
+        if going?.id == run.id || queue.contains(run.id) {
+            try recordAsked("run.cancel", run.policy, by: caller, run: run.id)
+        }
         if going?.id == run.id {
             going?.isCancelled = true
             going?.interrupt.set()
@@ -67,6 +73,7 @@ extension Daemon {
             run.state = .cancelled
             run.ended = now
             change(run)
+            recordRun(run)
             if let identity = run.identity { handle(.runCancelled(identity)) }
         } else {
             throw OperationError(.usage, "the run \(run.id) is over: \(run.state.rawValue)")
@@ -84,6 +91,7 @@ extension Daemon {
                     .usage, "the policy \(policy) has no schedule", hint: "It runs when it is asked to.")
             }
         }
+        try recordAsked(isPaused ? "schedule.pause" : "schedule.resume", policy ?? "", by: caller)
         handle(isPaused ? .paused(policy: policy) : .resumed(policy: policy))
         tell(.notice, "\(policy ?? "everything") \(isPaused ? "paused" : "resumed") by \(caller)")
     }
@@ -97,13 +105,16 @@ extension Daemon {
     /// Called when it can be asked: only then the service manager hears that it is up.
     package func ready() { notifier.send("READY=1", statusLine) }
 
-    /// Reads the folder again; where it is not valid, the set before stays, and this throws.
+    /// Takes the newest applied version; where it is not valid, the set before stays, and this throws.
     package func reload(by caller: String) throws {
+        try recordAsked("daemon.reload", settings.policyFolder, by: caller)
         tell(.notice, "the policies are read again, as \(caller) asked")
         notifier.reloading()
         defer { notifier.send("READY=1", statusLine) }
         try readPolicies(atStart: false)
-        tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
+        // Whatever becomes of the alarms: the policies are in force.
         handle(.replaced(plans: plans()))
+        try readAlarms(atStart: false)
+        tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
     }
 }

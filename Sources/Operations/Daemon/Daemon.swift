@@ -7,8 +7,8 @@ import Vault
 /// Invariants:
 /// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
-/// 3. A set of policies is in force as a whole or not at all; where the folder has an invalid one, that before stays.
-/// 4. Nothing here opens an archive: a run needs the writing keys of this host alone.
+/// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
+/// 4. A run needs the writing keys of this host alone. Only a verification opens archives, where the host was given a key.
 /// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
 package actor Daemon {
     package struct Settings: Sendable {
@@ -18,12 +18,21 @@ package actor Daemon {
         /// For policies that name none.
         package var vaultPath: String
         package var version: String
+        /// The document that says where alarms go.
+        package var alarmsPath: String
+        /// A key file, where this host may read: then content is verified too.
+        package var keyPath: String?
 
-        package init(statePath: String, policyFolder: String, vaultPath: String, version: String) {
+        package init(
+            statePath: String, policyFolder: String, vaultPath: String, version: String,
+            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil
+        ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
             self.vaultPath = vaultPath
             self.version = version
+            self.alarmsPath = alarmsPath
+            self.keyPath = keyPath
         }
     }
 
@@ -54,21 +63,40 @@ package actor Daemon {
     private var wake: (wall: Int64?, boot: Int64?) = (nil, nil)
     var policies = PolicySet.empty
     var policyProblems: [String] = []
+    /// The applied version that `policies` is.
+    var inForce: (number: Int, digest: Digest)?
+    /// When the folder was last compared with it, as boot time.
+    var folderCheckedAt: Int64?
     /// Oldest first.
     var runs: [RunRecord] = []
     var queue: [String] = []
     var going: Going?
     var isStopping = false
+    let alarmDesk: AlarmDesk
+    var alarmView = AlarmView()
+    /// When vault time was advanced last, on the clock that only advances.
+    var advanced: Int64?
+    var isTimeTrusted = true
+    var verifications = VerificationBook()
+    var verifying: Verifying?
     var events: [DaemonEvent] = []
+    let audit: AuditKeeper
+    /// Nil until they are opened, and where they cannot be.
+    var registers: DaemonRegisters?
+    var beats = Beats()
 
-    /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another daemon
-    /// has the directory, or when there is no valid set of policies and never was one.
+    /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
+    /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
+    /// is damaged.
     package static func start(
         _ settings: Settings, clock: DaemonClock = .ofMachine(), notifier: ServiceNotifier,
         emit: @escaping @Sendable (DaemonEvent) -> Void
     ) async throws -> Daemon {
         let daemon = try Daemon(settings, clock, notifier, emit)
-        try await daemon.boot()
+        do { try await daemon.boot() } catch {
+            await daemon.endAudit(failing: error)
+            throw error
+        }
         return daemon
     }
 
@@ -81,20 +109,30 @@ package actor Daemon {
         self.notifier = notifier
         self.emit = emit
         folder = try DaemonFolder(state: settings.statePath)
+        audit = AuditKeeper(state: settings.statePath)
         scheduler = Scheduler()
+        alarmDesk = AlarmDesk(path: settings.statePath + "/daemon/alarms.json")
         startedAt = TimeText.seconds(clock.read().wall / 1_000_000)
     }
 
     private func boot() throws {
+        try beginAudit()
         let found = try folder.loadRuns()
         runs = found.runs
         for problem in found.problems { tell(.error, problem) }
+        openRegisters(damaged: found.problems)
         do {
             if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
         } catch { tell(.error, Self.words(error)) }
-        try readPolicies(atStart: true)
+        do { try readPolicies(atStart: true) } catch {
+            endRegisters()
+            throw error
+        }
+        try readAlarms(atStart: true)
+        noteOutage()
+        do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch { tell(.error, Self.words(error)) }
         let finished = settleOldRuns()
-        tell(.notice, "started with \(policies.policies.count) policies of \(settings.policyFolder)")
+        tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
     }
 
@@ -105,12 +143,21 @@ package actor Daemon {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
         while !isStopping || going != nil {
             if !isStopping { handle(.tick) }
+            tellAudit()
+            beat()
             notifier.send("WATCHDOG=1", statusLine)
+            lookForAlarms()
+            advanceVaultTime()
+            verifyWhatIsDue()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        endVerification()
+        alarmDesk.stop()
+        endRegisters()
+        endAudit()
         tell(.notice, "stopped")
     }
 
@@ -151,7 +198,10 @@ package actor Daemon {
         for action in actions {
             switch action {
             case .start(let run): enqueue(run.policy, .schedule, due: run.due, attempt: run.attempt)
-            case .report(let report): tell(.warning, report.text(in: .english))
+            case .report(let report):
+                tell(.warning, report.text(in: .english))
+                noteReport(report, at: now)
+                note(report)
             case .wake(let wall, let boot): wake = (wall, boot)
             }
         }
@@ -163,9 +213,11 @@ package actor Daemon {
             try folder.save(scheduler.state)
             storedAt = now.boot
             isUnstorable = false
+            alarmView.stateProblem = nil
         } catch {
             if !isUnstorable { tell(.error, "the scheduler's state cannot be stored: \(Self.words(error))") }
             isUnstorable = true
+            alarmView.stateProblem = Self.words(error)
         }
     }
 
@@ -203,6 +255,7 @@ package actor Daemon {
             change(run)
             if let identity = run.identity { decide(.runStarted(identity)) }
             tell(.info, "started", run)
+            recordRun(run)
             launch(id, policy)
         }
     }
@@ -256,12 +309,14 @@ package actor Daemon {
                 if isCancelled { event = run.identity.map { .runCancelled($0) } }
             } else {
                 run.state = .failed
+                run.failure = kind
                 // A refusal may pass: a file system that went read-only, rights that somebody mends.
                 let repeats: Set<FailureKind> = [.usage, .badPolicy, .damaged, .wrongKey]
                 event = run.identity.map { .runFailed($0, retry: !repeats.contains(kind)) }
             }
         }
         change(run)
+        recordRun(run)
         let text = [run.state.rawValue, run.message].compactMap(\.self).joined(separator: ": ")
         tell(run.state == .done ? .info : run.state == .failed ? .error : .warning, text, run)
         prune()
@@ -285,6 +340,7 @@ package actor Daemon {
     func change(_ run: RunRecord) {
         if let at = runs.lastIndex(where: { $0.id == run.id }) { runs[at] = run }
         keep(run)
+        note(run)
     }
 
     private func keep(_ run: RunRecord) {

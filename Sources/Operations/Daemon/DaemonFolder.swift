@@ -2,7 +2,7 @@ import FoundationEssentials
 import Domain
 import Vault
 
-/// What the daemon keeps in the state directory: `daemon/` with the scheduler's state, the runs and the policies in force.
+/// What the daemon keeps in the state directory: `daemon/` with the scheduler's state and the runs.
 /// Every file is replaced as a whole; what cannot be read is told and begun anew, as `docs/daemon.md` says for each.
 final class DaemonFolder {
     static let keptRuns = 2000
@@ -40,13 +40,8 @@ final class DaemonFolder {
     func loadScheduler() throws -> SchedulerState? { try load(SchedulerState.self, "scheduler.json") }
     func save(_ state: SchedulerState) throws { try save(state, "scheduler.json") }
 
-    struct KeptDocument: Codable {
-        var file: String
-        var bytes: Data
-    }
-
-    func loadPolicies() throws -> [KeptDocument]? { try load([KeptDocument].self, "policies.json") }
-    func save(_ policies: [KeptDocument]) throws { try save(policies, "policies.json") }
+    func loadVerifications() throws -> VerificationBook? { try load(VerificationBook.self, "verifications.json") }
+    func save(_ book: VerificationBook) throws { try save(book, "verifications.json") }
 
     func save(_ run: RunRecord) throws { try save(run, "runs/\(run.id).json") }
 

@@ -45,6 +45,8 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var problems: Int?
     /// Why it failed or what to do, for people.
     package var message: String?
+    /// The kind of a failure.
+    package var failure: FailureKind?
 
     package var identity: RunIdentity? { due.map { RunIdentity(policy: policy, due: $0, attempt: attempt) } }
 
@@ -107,12 +109,15 @@ package struct DaemonStatus: Codable, Sendable {
     package var processID: Int32
     package var started: String
     package var policyFolder: String
+    /// The applied version that is in force.
+    package var policyVersion: Int?
     package var isPaused: Bool
     package var going: Going?
     package var waiting: [RunRecord]
     package var policies: [PolicyRow]
-    /// Why the set in the folder is not the one in force; empty when it is.
+    /// How the folder, a proposal, differs from what is in force, or why it cannot be applied; else empty.
     package var policyProblems: [String]
+    package var openProblems: OpenProblems?
 }
 
 /// Something that happened, for the journal and for `qala logs`.

@@ -42,13 +42,14 @@ package struct AuditFinding: Sendable, Hashable {
     package var canBeMadeAgain: Bool { kind == .hashes || kind == .history }
 
     package func text(_ language: Language) -> String {
-        let count = range.upperBound - range.lowerBound
+        // A log without entries has findings too.
+        let isOne = range.upperBound - range.lowerBound <= 1
         switch language {
         case .english:
-            let place = count == 1 ? "entry \(range.lowerBound)" : "entries \(range.lowerBound)–\(range.upperBound - 1)"
+            let place = isOne ? "entry \(range.lowerBound)" : "entries \(range.lowerBound)–\(range.upperBound - 1)"
             return "\(place): \(english)"
         case .azerbaijani:
-            let place = count == 1 ? "qeyd \(range.lowerBound)" : "qeydlər \(range.lowerBound)–\(range.upperBound - 1)"
+            let place = isOne ? "qeyd \(range.lowerBound)" : "qeydlər \(range.lowerBound)–\(range.upperBound - 1)"
             return "\(place): \(azerbaijani)"
         }
     }

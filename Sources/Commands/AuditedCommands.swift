@@ -1,0 +1,318 @@
+import API
+import Domain
+import Operations
+
+// What each command is called in the audit log, and what is told of it: never a secret, and not the reason of a decision,
+// which is sealed to the readers of the vault.
+
+private func flag(_ name: String, _ isSet: Bool) -> ActDetail? { isSet ? ActDetail(name, "yes") : nil }
+
+private func detail(_ name: String, _ value: String?) -> ActDetail? { value.map { ActDetail(name, $0) } }
+
+extension Init: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(.creation, "vault.create", "", [flag("write-only-host", writeOnlyHost), detail("kit", kit)])
+    }
+}
+
+extension Archive: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "archive.create", paths.joined(separator: " "), [flag("dry-run", dryRun)])
+    }
+}
+
+extension Run: AuditedCommand {
+    /// The daemon records what it is asked for.
+    var act: CommandAct? {
+        let isFile = policy.hasSuffix(".yaml") || policy.hasSuffix(".yml") || !Policy.isWellFormed(name: policy)
+        guard isFile else { return nil }
+        var act = CommandAct(dryRun ? .read : .deed, "archive.create", policy, [flag("dry-run", dryRun)])
+        act.isVaultKnown = common.vault != nil
+        return act
+    }
+}
+
+extension Archives: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(.read, "archive.list", "", [detail("policy", policy), flag("disposed", disposed)])
+    }
+}
+
+extension Ls: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "archive.browse", archive, [flag("recursive", recursive)]) }
+}
+
+extension Cat: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "archive.read", file) }
+}
+
+extension Find: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(.read, "archive.search", text, [detail("path", path), flag("all-versions", allVersions)])
+    }
+}
+
+extension History: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "archive.history", path) }
+}
+
+extension Diff: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "archive.compare", "\(first) \(second)") }
+}
+
+extension Restore: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "archive.restore", archive,
+            [
+                paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " ")), detail("to", to),
+                flag("in-place", inPlace), flag("dry-run", dryRun), ActDetail("conflict", conflict.rawValue),
+            ])
+    }
+}
+
+extension Verify: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            .read, "vault.verify", "",
+            [
+                flag("read-data", readData), detail("sample", sample), flag("without-keys", withoutKeys),
+                detail("head", head),
+            ])
+    }
+}
+
+extension Dispose: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            persons.dryRun ? .read : .change, "archive.dispose",
+            persons.approve ?? archives.joined(separator: " "),
+            [flag("expired", expired), detail("policy", policy)] + persons.details)
+    }
+}
+
+extension TwoPersonOptions {
+    fileprivate var details: [ActDetail?] {
+        [
+            ActDetail("step", approve == nil ? "request" : "approve"), detail("file", approve ?? request),
+            flag("dry-run", dryRun),
+        ]
+    }
+}
+
+extension HoldAdd: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            .change, "hold.add", archives.joined(separator: " "),
+            [detail("policy", policy), flag("all", all), flag("basis-given", reason.basis != nil)])
+    }
+}
+
+extension HoldList: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "hold.list") }
+}
+
+extension HoldRelease: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            persons.dryRun ? .read : .change, "hold.release", persons.approve ?? hold ?? "", persons.details)
+    }
+}
+
+extension Sweep: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .change, "vault.sweep", "",
+            [fence.isEmpty ? nil : ActDetail("fence", fence.joined(separator: " ")), flag("dry-run", dryRun)])
+    }
+}
+
+extension KeyAdd: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            .change, "key.add", label,
+            [ActDetail("form", form.rawValue), detail("to", to), flag("administrator", administrator)])
+    }
+}
+
+extension KeyRemove: AuditedCommand {
+    var act: CommandAct? { CommandAct(.change, "key.remove", id) }
+}
+
+extension KeyList: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "key.list") }
+}
+
+extension KeyRotate: AuditedCommand {
+    var act: CommandAct? { CommandAct(.change, "key.rotate") }
+}
+
+extension KeyKit: AuditedCommand {
+    var act: CommandAct? { CommandAct(.change, "key.kit", "", [detail("to", to)]) }
+}
+
+extension KeyTest: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "key.test") }
+}
+
+extension KeyEnrolHost: AuditedCommand {
+    var act: CommandAct? { CommandAct(.change, "key.enrol-host", label) }
+}
+
+extension VaultStatsCommand: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "vault.stats") }
+}
+
+extension RebuildIndex: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "vault.rebuild-index") }
+}
+
+extension RebuildCatalog: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "vault.rebuild-catalog") }
+}
+
+/// What of the answer of a command is recorded: counts, bytes, ids.
+enum ActFigures {
+    static func of(_ answer: any Encodable) -> [ActDetail] {
+        switch answer {
+        case let reply as PartialReport<ArchiveReport>: archived(reply.report)
+        case let reply as PolicyRunReport: archived(reply.report)
+        case let reply as PartialReport<RestoreReport>: restored(reply.report)
+        case let report as VerifyReport:
+            [
+                ActDetail("depth", report.depth), ActDetail("damage", "\(report.damage.count)"),
+                ActDetail("head", report.head),
+            ]
+        case let report as DecisionReport:
+            [
+                detail("hold", report.hold),
+                report.archives.isEmpty ? nil : ActDetail("decided-on", report.archives.joined(separator: " ")),
+            ].compactMap(\.self)
+        case let report as SweptReport:
+            [
+                ActDetail("condemned-packs", "\(report.condemnedPacks)"),
+                ActDetail("deleted-packs", "\(report.deletedPacks)"),
+                ActDetail("deleted-bytes", "\(report.deletedBytes)"), ActDetail("problems", "\(report.problems.count)"),
+            ]
+        case let report as PolicyApplyReport:
+            [
+                ActDetail("result", report.outcome), detail("version", report.version.map { "\($0)" }),
+                ActDetail("request-digest", report.request),
+            ].compactMap(\.self)
+        case let report as PolicyApprovalReport: [ActDetail("request-digest", report.request)]
+        case let report as InitReport: [ActDetail("vault-id", report.vaultID)]
+        case let reply as ArchivesReply: count(reply.archives.count)
+        case let reply as FoundReply: count(reply.found.count) + missing(reply.notSearched)
+        case let reply as VersionsReply: count(reply.versions.count) + missing(reply.notSearched)
+        case let reply as KeysReply: count(reply.keys.count)
+        case let reply as HoldsReply: count(reply.holds.count)
+        case let reply as KeyReply: [ActDetail("key", reply.key.id)]
+        default: []
+        }
+    }
+
+    private static func count(_ count: Int) -> [ActDetail] { [ActDetail("count", "\(count)")] }
+
+    private static func missing(_ count: Int) -> [ActDetail] {
+        count > 0 ? [ActDetail("not-searched", "\(count)")] : []
+    }
+
+    private static func archived(_ report: ArchiveReport) -> [ActDetail] {
+        [
+            detail("archive", report.archive), ActDetail("files", "\(report.files)"),
+            ActDetail("bytes", "\(report.bytes)"), ActDetail("bytes-stored", "\(report.bytesStored)"),
+            report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
+        ].compactMap(\.self)
+    }
+
+    private static func restored(_ report: RestoreReport) -> [ActDetail] {
+        [
+            ActDetail("target", report.target), ActDetail("files", "\(report.files)"),
+            ActDetail("bytes", "\(report.bytes)"), ActDetail("skipped", "\(report.skipped)"),
+            report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
+        ].compactMap(\.self)
+    }
+}
+
+// MARK: Policies
+
+extension PolicyPlanning: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "policy.plan", folder) }
+}
+
+extension PolicyApplying: AuditedCommand {
+    /// The reason stands in the version.
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .change, "policy.apply", folder ?? request ?? "",
+            [
+                detail("author", author), detail("roll-back", rollBack.map { "\($0)" }), detail("request", request),
+                approval.isEmpty ? nil : ActDetail("approvals", approval.joined(separator: " ")),
+                flag("dry-run", dryRun),
+            ])
+    }
+}
+
+extension PolicyApproving: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "policy.approve", request, [ActDetail("person", person), flag("dry-run", dryRun)])
+    }
+}
+
+extension PolicySimulating: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "policy.simulate", until) }
+}
+
+// MARK: Volumes
+
+extension VolumeCreate: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.create", directory, [ActDetail("shelf", shelf)]) }
+}
+
+extension VolumeWrite: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "volume.write", directory,
+            [ActDetail("wanted", archives.joined(separator: " ")), flag("dry-run", dryRun)])
+    }
+}
+
+extension VolumeVerify: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "volume.verify", directory, [flag("with-secret", secret != nil)]) }
+}
+
+extension VolumeInventory: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "volume.inventory", volume, [detail("path", path)]) }
+}
+
+extension VolumeCheckout: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.checkout", volume, [ActDetail("to", to)]) }
+}
+
+extension VolumeCheckin: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.checkin", volume, [ActDetail("shelf", shelf)]) }
+}
+
+extension VolumePullList: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            .read, "volume.pull-list", archive,
+            [paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " "))])
+    }
+}
+
+extension VolumeSecret: AuditedCommand {
+    var act: CommandAct? { CommandAct(.deed, "volume.secret", directory, [ActDetail("to", to)]) }
+}
+
+// MARK: Registers
+
+extension ProblemRemark: AuditedCommand {
+    var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
+}
+
+extension Tiers: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "archive.tiers", "", [detail("policy", policy), flag("due", due)]) }
+}

@@ -1,0 +1,121 @@
+/// Something that is wrong and needs a person. An alarm is a condition and not an event: it is told when it begins,
+/// again while it lasts, and once more when it is over.
+package struct Alarm: Sendable, Hashable, Codable {
+    package enum Kind: String, Sendable, CaseIterable, Codable {
+        // Of a policy.
+        case overdue, damaged, denied, noVault, failed, partial, stuck, paused, nobodyInOffice, termEnds, scheduleEnded
+        // Of the host.
+        case policiesNotInForce, stateNotKept, lowSpace, undelivered
+        // What happened, and is not over by itself.
+        case clockStepped, outage, missedRuns
+    }
+
+    /// How loud it is told; later is louder.
+    package enum Level: String, Sendable, CaseIterable, Codable, Comparable {
+        case notice, warning, critical
+
+        package static func < (a: Level, b: Level) -> Bool { a.rank < b.rank }
+
+        private var rank: Int {
+            switch self {
+            case .notice: 0
+            case .warning: 1
+            case .critical: 2
+            }
+        }
+    }
+
+    package var kind: Kind
+    /// A policy, a place or a channel; for what happened, when it did.
+    package var subject: String
+
+    package init(_ kind: Kind, _ subject: String) {
+        self.kind = kind
+        self.subject = subject
+    }
+}
+
+extension Alarm.Kind {
+    /// What endangers data now is louder than what only may.
+    package var level: Alarm.Level {
+        switch self {
+        case .overdue, .damaged, .stateNotKept: .critical
+        case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
+            .clockStepped:
+            .warning
+        case .partial, .paused, .termEnds, .scheduleEnded, .outage, .missedRuns: .notice
+        }
+    }
+
+    /// Told once and never said to be over.
+    package var isEvent: Bool {
+        switch self {
+        case .clockStepped, .outage, .missedRuns: true
+        default: false
+        }
+    }
+
+    /// Seconds for which it must last before anybody is told.
+    package var patience: Int64 { self == .paused ? 86_400 : 0 }
+
+    package func text(in language: Language) -> String {
+        switch (self, language) {
+        case (.overdue, .english): "no archive within the promised time (RPO)"
+        case (.overdue, .azerbaijani): "vəd edilmiş müddətdə (RPO) arxiv yaranmayıb"
+        case (.damaged, .english): "damage was found"
+        case (.damaged, .azerbaijani): "zədələnmə aşkar edilib"
+        case (.denied, .english): "the right or the key to archive is missing"
+        case (.denied, .azerbaijani): "arxivləşdirmə hüququ və ya açarı yoxdur"
+        case (.noVault, .english): "there is no vault at its place"
+        case (.noVault, .azerbaijani): "arxiv anbarı yerində yoxdur"
+        case (.failed, .english): "the last run failed"
+        case (.failed, .azerbaijani): "sonuncu icra uğursuz olub"
+        case (.partial, .english): "the last archive is partial"
+        case (.partial, .azerbaijani): "sonuncu arxiv qismən yaradılıb"
+        case (.stuck, .english): "the run that is going makes no progress"
+        case (.stuck, .azerbaijani): "gedən icra irəliləmir"
+        case (.paused, .english): "paused for more than a day"
+        case (.paused, .azerbaijani): "bir gündən çoxdur dayandırılıb"
+        case (.nobodyInOffice, .english): "the responsible archivist is not in office"
+        case (.nobodyInOffice, .azerbaijani): "arxivləşdirməyə məsul şəxsin səlahiyyəti qüvvədə deyil"
+        case (.termEnds, .english): "the term of the responsible archivist ends soon"
+        case (.termEnds, .azerbaijani): "arxivləşdirməyə məsul şəxsin səlahiyyət müddəti bitmək üzrədir"
+        case (.scheduleEnded, .english): "the schedule names no further time"
+        case (.scheduleEnded, .azerbaijani): "cədvəldə gələcək vaxt qalmayıb"
+        case (.policiesNotInForce, .english): "the policies of the folder are not in force"
+        case (.policiesNotInForce, .azerbaijani): "qovluqdakı siyasətlər qüvvəyə minməyib"
+        case (.stateNotKept, .english): "the daemon cannot keep its state"
+        case (.stateNotKept, .azerbaijani): "xidmət öz vəziyyətini saxlaya bilmir"
+        case (.lowSpace, .english): "little space is left"
+        case (.lowSpace, .azerbaijani): "boş yer azdır"
+        case (.undelivered, .english): "alarms cannot be delivered"
+        case (.undelivered, .azerbaijani): "xəbərdarlıqlar çatdırıla bilmir"
+        case (.clockStepped, .english): "the clock was set"
+        case (.clockStepped, .azerbaijani): "sistem saatı dəyişdirilib"
+        case (.outage, .english): "the daemon was down"
+        case (.outage, .azerbaijani): "xidmət işləmirdi"
+        case (.missedRuns, .english): "due runs were missed"
+        case (.missedRuns, .azerbaijani): "vaxtı çatmış icralar buraxılıb"
+        }
+    }
+}
+
+extension Alarm.Level {
+    package func name(in language: Language) -> String {
+        switch (self, language) {
+        case (_, .english): rawValue
+        case (.notice, .azerbaijani): "bildiriş"
+        case (.warning, .azerbaijani): "xəbərdarlıq"
+        case (.critical, .azerbaijani): "böhran"
+        }
+    }
+
+    /// Seconds after which it is told again while it lasts; nil: not again.
+    package var reminder: Int64? {
+        switch self {
+        case .critical: 3600
+        case .warning: 86_400
+        case .notice: nil
+        }
+    }
+}

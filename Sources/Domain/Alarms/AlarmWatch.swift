@@ -1,0 +1,140 @@
+/// What is known of a host and its policies at one moment, and which alarms follow from it.
+///
+/// Pure: whoever watches gathers the facts. Times are seconds since 1970.
+package struct AlarmWatch: Sendable {
+    package struct PolicyFacts: Sendable {
+        package enum Ending: Sendable, Equatable {
+            case done, partial
+            case failed(FailureKind)
+        }
+
+        package var name: String
+        package var isPaused = false
+        package var isScheduled = false
+        package var hasNext = false
+        /// Since when the daemon knows the policy.
+        package var knownSince: Int64
+        /// When the last whole archive was finished.
+        package var lastDone: Int64?
+        /// Seconds; nil where nothing was promised.
+        package var rpo: Int64?
+        /// The earliest due instant that no run has answered.
+        package var unanswered: Int64?
+        package var last: Ending?
+        package var lastMessage = ""
+        /// For how many seconds the run that is going has neither read nor stored anything; nil when none is going.
+        package var idleSeconds: Int64?
+        package var responsible: Person
+        package var term: Validity = .always
+
+        package init(name: String, knownSince: Int64, responsible: Person) {
+            self.name = name
+            self.knownSince = knownSince
+            self.responsible = responsible
+        }
+    }
+
+    package struct Space: Sendable {
+        package var place: String
+        package var free: Int64
+        package var total: Int64
+
+        package init(place: String, free: Int64, total: Int64) {
+            self.place = place
+            self.free = free
+            self.total = total
+        }
+
+        /// Below a twentieth, unless that is very much; where even one pack does not fit, in any case. What tells no
+        /// size has none to run out of.
+        package var isLow: Bool { total > 0 && free < max(256 << 20, min(total / 20, 50 << 30)) }
+    }
+
+    /// What happened lately; told once.
+    package struct Event: Sendable, Equatable, Codable {
+        package var alarm: Alarm
+        package var detail: String
+        package var time: Int64
+
+        package init(_ alarm: Alarm, _ detail: String, at time: Int64) {
+            self.alarm = alarm
+            self.detail = detail
+            self.time = time
+        }
+    }
+
+    /// A run that has done nothing for so long is stuck, seconds.
+    package static let stuckSeconds: Int64 = 3600
+    /// Without a promise, a due instant that stays unanswered for so long is overdue, seconds.
+    package static let patienceSeconds: Int64 = 86_400
+    package static let noticeDays: Int64 = 14
+
+    package var policies: [PolicyFacts] = []
+    package var policyProblems: [String] = []
+    /// Why the state cannot be kept; nil when it can.
+    package var stateProblem: String?
+    package var spaces: [Space] = []
+    package var undelivered: [String: String] = [:]
+    /// What the last verification of a vault found damaged, by its place.
+    package var damage: [String: String] = [:]
+    package var events: [Event] = []
+
+    package init() {}
+
+    package func alarms(at now: Int64) -> [Alarm: String] {
+        var found: [Alarm: String] = [:]
+        for policy in policies { found.merge(alarms(of: policy, at: now)) { first, _ in first } }
+        if !policyProblems.isEmpty {
+            found[Alarm(.policiesNotInForce, "policies")] = policyProblems.prefix(20).joined(separator: "\n")
+        }
+        if let stateProblem { found[Alarm(.stateNotKept, "state")] = stateProblem }
+        for space in spaces where space.isLow {
+            found[Alarm(.lowSpace, space.place)] =
+                "\(Readable.size(Int(clamping: space.free))) / \(Readable.size(Int(clamping: space.total)))"
+        }
+        for (place, reason) in damage { found[Alarm(.damaged, place)] = reason }
+        for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }
+        // Of several at one instant none hides the others.
+        for event in events { found[event.alarm] = found[event.alarm].map { "\($0)\n\(event.detail)" } ?? event.detail }
+        return found
+    }
+
+    private func alarms(of policy: PolicyFacts, at now: Int64) -> [Alarm: String] {
+        var found: [Alarm: String] = [:]
+        func raise(_ kind: Alarm.Kind, _ detail: String) { found[Alarm(kind, policy.name)] = detail }
+        switch policy.last {
+        case .failed(.damaged): raise(.damaged, policy.lastMessage)
+        case .failed(.denied), .failed(.wrongKey): raise(.denied, policy.lastMessage)
+        case .failed(.noVault): raise(.noVault, policy.lastMessage)
+        case .failed: raise(.failed, policy.lastMessage)
+        case .partial: raise(.partial, policy.lastMessage)
+        case .done, nil: break
+        }
+        if let late = overdue(policy, at: now) { raise(.overdue, late) }
+        if let idle = policy.idleSeconds, idle >= Self.stuckSeconds {
+            raise(.stuck, Readable.duration(Double(idle)))
+        }
+        if policy.isPaused { raise(.paused, "") }
+        if policy.isScheduled, !policy.hasNext { raise(.scheduleEnded, "") }
+        let today = CivilDay(secondsSince1970: now)
+        let office = policy.term.intersected(with: policy.responsible.validity ?? .always)
+        let soon = CivilDay(secondsSince1970: now.addingClamped(Self.noticeDays * 86_400))
+        if !office.covers(today) {
+            raise(.nobodyInOffice, policy.responsible.name)
+        } else if let until = office.until, until < soon {
+            raise(.termEnds, "\(policy.responsible.name), \(until)")
+        }
+        return found
+    }
+
+    /// Why the policy is overdue; nil when it is not. A partial archive does not keep the promise.
+    private func overdue(_ policy: PolicyFacts, at now: Int64) -> String? {
+        let last = policy.lastDone ?? policy.knownSince
+        let lastText = policy.lastDone.map { InstantText.utc($0 * 1_000_000) } ?? "-"
+        if let rpo = policy.rpo, policy.isScheduled {
+            return now - last > rpo ? "\(lastText); RPO \(Readable.duration(Double(rpo)))" : nil
+        }
+        guard let unanswered = policy.unanswered, now - unanswered > Self.patienceSeconds else { return nil }
+        return "\(lastText); \(InstantText.utc(unanswered * 1_000_000))"
+    }
+}

@@ -1,0 +1,80 @@
+/// Live logs that a policy follows: what is new in them is sealed into segments before a run archives anything.
+package struct LogSource: Sendable, Equatable {
+    /// How the bytes divide into what must not be torn.
+    package enum Format: String, Sendable, CaseIterable, Codable {
+        /// A record ends with its line.
+        case lines
+        /// What `journalctl -o export` writes: a record ends with an empty line, and counts its own number.
+        case journalExport = "journal-export"
+
+        package func name(in language: Language) -> String {
+            switch (self, language) {
+            case (.lines, .english): "lines"
+            case (.lines, .azerbaijani): "sətirlər"
+            case (.journalExport, .english): "journal export"
+            case (.journalExport, .azerbaijani): "journald ixracı"
+            }
+        }
+    }
+
+    /// Absolute, as a ``FileSource`` has it. The last name may hold `*` and `?`; without them the path is that of a
+    /// file, or of a directory whose files are all followed.
+    package var path: String
+    package var format: Format
+
+    package init(path: String, format: Format = .lines) {
+        self.path = path
+        self.format = format
+    }
+
+    /// What the source is called in segments and in the ledger.
+    package var id: String { format == .lines ? path : "\(format.rawValue) \(path)" }
+
+    /// The directory and the last name; of `/` alone the name is empty.
+    package var parts: (folder: String, name: String) {
+        let bytes = Array(path.utf8)
+        let slash = bytes.lastIndex(of: 0x2F) ?? 0
+        let folder = slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
+        return (folder, String(decoding: bytes.dropFirst(slash + 1), as: UTF8.self))
+    }
+
+    package var isPattern: Bool { parts.name.utf8.contains { $0 == 0x2A || $0 == 0x3F } }
+
+    /// Whether only the last name holds marks of a pattern, which is all that is followed.
+    package var isWellFormed: Bool { !parts.folder.utf8.contains { $0 == 0x2A || $0 == 0x3F } && path != "/" }
+}
+
+/// Names of files as patterns match them: `*` any bytes, `?` one. Takes time in proportion to both lengths together
+/// times the stars.
+package enum LogName {
+    package static func matches(_ name: [UInt8], _ pattern: [UInt8]) -> Bool {
+        var at = 0
+        var mark = 0
+        var star: (pattern: Int, name: Int)?
+        while at < name.count {
+            if mark < pattern.count, pattern[mark] == 0x2A {
+                star = (mark, at)
+                mark += 1
+            } else if mark < pattern.count, pattern[mark] == 0x3F || pattern[mark] == name[at] {
+                mark += 1
+                at += 1
+            } else if let last = star {
+                mark = last.pattern + 1
+                at = last.name + 1
+                star = (last.pattern, at)
+            } else {
+                return false
+            }
+        }
+        return pattern[mark...].allSatisfy { $0 == 0x2A }
+    }
+
+    /// Whether a rotation compressed the file: its bytes are no log lines any more.
+    package static func isCompressed(_ name: [UInt8]) -> Bool {
+        [".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z"].contains { name.count > $0.utf8.count && ends(name, with: $0) }
+    }
+
+    private static func ends(_ name: [UInt8], with suffix: String) -> Bool {
+        name.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
+    }
+}

@@ -1,0 +1,185 @@
+import Documents
+import Domain
+import Glibc
+import Synchronization
+import Vault
+
+/// What the daemon remembers for the sake of its alarms.
+struct AlarmView {
+    /// When it looked last, on the clock that only advances.
+    var looked: Int64?
+    /// Why the scheduler's state cannot be stored.
+    var stateProblem: String?
+    /// What the run that is going had done when it last did something, and when that was (boot clock).
+    var progress: (run: String, done: Int, at: Int64)?
+    var knownSince: [String: Int64] = [:]
+}
+
+/// An alarm for programs.
+package struct AlarmRow: Codable, Sendable {
+    package var kind: String
+    package var level: String
+    package var subject: String
+    package var detail: String
+    /// RFC 3339, UTC.
+    package var since: String
+    /// How often it was told.
+    package var told: Int
+}
+
+package struct AlarmTestRow: Codable, Sendable {
+    package var channel: String
+    /// Nil when it arrived.
+    package var failure: String?
+}
+
+/// Whom the daemon tells what is wrong, and when.
+extension Daemon {
+    /// Microseconds between two looks.
+    private static let lookInterval: Int64 = 10_000_000
+    /// An end without a word is an outage when it took longer, seconds.
+    private static let outageSeconds: Int64 = 180
+
+    /// Where the document is not valid the one before stays.
+    func readAlarms(atStart: Bool) throws {
+        do {
+            alarmDesk.use(try AlarmsDocument.read(path: settings.alarmsPath) ?? .none)
+        } catch {
+            tell(.error, "the alarms of \(settings.alarmsPath) are not in force: \(Self.words(error))")
+            if !atStart { throw error }
+        }
+    }
+
+    /// The process before ended without a word: it was killed, or the machine was.
+    func noteOutage() {
+        let now = clock.read().wall / 1_000_000
+        guard let alive = alarmDesk.lastAlive(), now - alive > Self.outageSeconds else { return }
+        let text = "\(TimeText.seconds(alive)) – \(TimeText.seconds(now))"
+        alarmDesk.note(.init(Alarm(.outage, TimeText.seconds(now)), text, at: now))
+    }
+
+    func noteReport(_ report: SchedulerReport, at now: ClockReading) {
+        let kind: Alarm.Kind
+        switch report {
+        case .clockStepped: kind = .clockStepped
+        // Who withdraws a policy wants no run of it.
+        case .missed(_, _, _, _, _, .withdrawn): return
+        case .missed, .gaveUp, .windowMissed: kind = .missedRuns
+        case .interrupted, .ended, .unknownRun: return
+        }
+        let seconds = now.wall / 1_000_000
+        alarmDesk.note(.init(Alarm(kind, TimeText.seconds(seconds)), report.text(in: .english), at: seconds))
+    }
+
+    /// Not more often than need be: it is called with every turn of the work loop.
+    func lookForAlarms() {
+        let now = clock.read()
+        if let looked = alarmView.looked, now.boot - looked < Self.lookInterval { return }
+        alarmView.looked = now.boot
+        let seconds = now.wall / 1_000_000
+        var watch = AlarmWatch()
+        watch.policies = policies.policies.map { facts(of: $0, at: now) }
+        watch.policyProblems = policyProblems
+        watch.stateProblem = alarmView.stateProblem ?? alarmDesk.storeProblem
+        watch.spaces = spaces
+        watch.damage = verificationDamage
+        let told = alarmDesk.update(watch, responsible: { [policies] in Self.responsible($0, policies) }, at: seconds)
+        for notice in told {
+            let severity: DaemonEvent.Severity =
+                notice.event == .cleared ? .notice : notice.alarm.kind.level == .critical ? .error : .warning
+            tell(severity, "alarm \(notice.event.rawValue): \(notice.alarm.kind.rawValue) \(notice.alarm.subject)")
+        }
+    }
+
+    private static func responsible(_ subject: String, _ policies: PolicySet) -> [String] {
+        guard let policy = policies.policies.first(where: { $0.name == subject }) else { return [] }
+        return [policy.responsiblePerson, policy.deputyPerson].compactMap(\.self).map { person in
+            [person.name, person.position, person.phone, person.email].compactMap(\.self).joined(separator: ", ")
+        }
+    }
+
+    private func facts(of policy: Policy, at now: ClockReading) -> AlarmWatch.PolicyFacts {
+        let seconds = now.wall / 1_000_000
+        let known = min(alarmView.knownSince[policy.name] ?? seconds, seconds)
+        alarmView.knownSince[policy.name] = known
+        let own = runs.filter { $0.policy == policy.name && $0.state.isOver }
+        let first = own.first.flatMap { TimeText.parse($0.asked) }
+        var facts = AlarmWatch.PolicyFacts(
+            name: policy.name, knownSince: min(known, first ?? known), responsible: policy.responsiblePerson)
+        let entry = scheduler.state.entries[policy.name]
+        facts.isPaused = (entry?.isPaused ?? false) || entry != nil && scheduler.state.isPaused
+        facts.isScheduled = policy.schedule != nil
+        facts.hasNext = nextDue(policy) != nil
+        facts.rpo = policy.rpo?.seconds
+        facts.unanswered = (entry?.pending.first?.due ?? entry?.running?.due).map { $0 / 1_000_000 }
+        facts.term = policy.responsibleTerm
+        facts.lastDone = own.last { $0.state == .done }.flatMap { $0.ended }.flatMap(TimeText.parse)
+        // What was cancelled or interrupted says nothing about whether archiving works.
+        if let last = own.last(where: { [.done, .partial, .failed].contains($0.state) }) {
+            facts.lastMessage = last.message ?? ""
+            switch last.state {
+            case .partial: facts.last = .partial
+            case .failed: facts.last = .failed(last.failure ?? .failed)
+            default: facts.last = .done
+            }
+        }
+        if let going, let run = run(going.id), run.policy == policy.name {
+            facts.idleSeconds = idleSeconds(of: going, at: now)
+        }
+        return facts
+    }
+
+    private func idleSeconds(of going: Going, at now: ClockReading) -> Int64 {
+        let progress = going.progress
+        let done =
+            progress.files.load(ordering: .relaxed) &+ progress.bytes.load(ordering: .relaxed)
+            &+ progress.stored.load(ordering: .relaxed)
+        if let seen = alarmView.progress, seen.run == going.id, seen.done == done {
+            return (now.boot - seen.at) / 1_000_000
+        }
+        alarmView.progress = (going.id, done, now.boot)
+        return 0
+    }
+
+    /// Of the file systems of the state and of the vaults, each once.
+    private var spaces: [AlarmWatch.Space] {
+        let places = [settings.statePath] + Set(policies.policies.map { $0.vault ?? settings.vaultPath }).sorted()
+        var seen: Set<UInt64> = []
+        return places.compactMap { place in
+            var status = stat()
+            var info = statvfs()
+            guard stat(place, &status) == 0, seen.insert(UInt64(status.st_dev)).inserted, statvfs(place, &info) == 0
+            else { return nil }
+            let (unit, free, total) = (UInt64(info.f_frsize), UInt64(info.f_bavail), UInt64(info.f_blocks))
+            return AlarmWatch.Space(
+                place: place, free: Int64(clamping: free.multipliedReportingOverflow(by: unit).partialValue),
+                total: Int64(clamping: total.multipliedReportingOverflow(by: unit).partialValue))
+        }
+    }
+
+    package func alarms() -> [AlarmRow] {
+        alarmDesk.open.map { open in
+            AlarmRow(
+                kind: open.alarm.kind.rawValue, level: open.alarm.kind.level.rawValue, subject: open.alarm.subject,
+                detail: open.detail, since: TimeText.seconds(open.since), told: open.count)
+        }
+    }
+
+    /// Sends a trial through one channel or all; off the actor, because channels take their time.
+    package nonisolated func testAlarms(_ channel: String?) async throws -> [AlarmTestRow] {
+        let desk = alarmDesk
+        let now = clock.read().wall / 1_000_000
+        return try await withCheckedThrowingContinuation { continuation in
+            do {
+                _ = try WorkerThread {
+                    continuation.resume(
+                        with: Result {
+                            try desk.test(channel, at: now).map {
+                                AlarmTestRow(channel: $0.channel, failure: $0.failure)
+                            }
+                        })
+                }
+            } catch { continuation.resume(throwing: error) }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+import Domain
+
+/// Vault time goes on while the daemon runs, so that what is decided by it later is decided by time that has passed.
+extension Daemon {
+    /// Microseconds.
+    private static let timeInterval: Int64 = 60_000_000
+
+    func advanceVaultTime() {
+        let reading = clock.read()
+        if let advanced, reading.boot - advanced < Self.timeInterval { return }
+        advanced = reading.boot
+        let newest = runs.last { $0.archive != nil }.flatMap { $0.ended }.flatMap(TimeText.parse) ?? 0
+        do {
+            let time = try VaultTimeFile.now(state: settings.statePath, newest: newest, clock: clock)
+            if !time.isTrusted, isTimeTrusted { tell(.warning, "vault time is not trusted: nothing expires") }
+            isTimeTrusted = time.isTrusted
+        } catch { tell(.error, "vault time cannot be kept: \(Self.words(error))") }
+    }
+}

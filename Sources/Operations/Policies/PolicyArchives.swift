@@ -1,0 +1,123 @@
+import Documents
+import Domain
+import FoundationEssentials
+import Vault
+
+/// What the vaults of some policies hold, as retention sees it.
+///
+/// Invariants:
+/// 1. Nothing is guessed: a vault that cannot be read, and an archive that says nothing of itself without a key, are
+///    told and left out.
+/// 2. Holds count for the archives of their own vault.
+/// 3. An archive is taken to reach its tiers on time: which volumes hold it is not asked here.
+struct PolicyArchives {
+    /// How a policy's vault, or that of policies that name none (nil), is worked with.
+    typealias Workplaces = (_ preferred: String?) throws -> Workplace
+
+    struct Seen {
+        var id: Digest
+        var time: Int64
+        var policy: String
+        var header: ArchiveHeader
+    }
+
+    private struct Content {
+        var archives: [Seen]
+        var holds: [Hold]
+    }
+
+    private var contents: [Content] = []
+    private var known: [Digest: Seen] = [:]
+    private(set) var unread = 0
+    private(set) var missing: [VaultMissing] = []
+    private var firstError: (any Error)?
+
+    /// Looks into every vault that a policy of the sets names, and into the one for those that name none.
+    init(of sets: [PolicySet], at workplaces: Workplaces) throws {
+        var named: [String?] = [nil]
+        for policy in sets.flatMap(\.policies) where policy.vault != nil { named.append(policy.vault) }
+        var paths: Set<String> = []
+        for name in named {
+            let workplace = try workplaces(name)
+            guard paths.insert(workplace.vaultPath).inserted else { continue }
+            do {
+                try read(workplace)
+            } catch let error as any Failure where error.kind != .interrupted {
+                if firstError == nil { firstError = error }
+                missing.append(VaultMissing(vault: workplace.vaultPath, reason: error.message))
+            }
+        }
+    }
+
+    /// Throws when no vault could be looked into.
+    func checkAnyRead() throws {
+        if contents.isEmpty, let firstError { throw firstError }
+    }
+
+    private mutating func read(_ workplace: Workplace) throws {
+        let open = try OpenVault(workplace)
+        var archives: [Seen] = []
+        var silent = 0
+        for (archive, header) in try open.headers() {
+            guard let header else {
+                silent += 1
+                continue
+            }
+            archives.append(
+                Seen(id: archive.id, time: Int64(clamping: archive.time), policy: header.policy ?? "", header: header))
+        }
+        let holds = open.vault.log.holds.filter(\.isInForce).map(Self.hold)
+        contents.append(Content(archives: archives, holds: holds))
+        for archive in archives { known[archive.id] = archive }
+        unread += silent
+    }
+
+    /// A hold of the log: its note may be sealed, so it is named by its id.
+    static func hold(_ logged: LoggedHold) -> Hold {
+        let archives = logged.record.archives
+        let placed = Hold.Act(person: "", reason: "", time: Int64(clamping: logged.time))
+        return Hold(
+            id: logged.record.id.hex, name: String(logged.record.id.hex.prefix(12)), legalBasis: "", placed: placed,
+            selector: archives.isEmpty ? .everything : .matching(HoldCriteria(archives: Set(archives))))
+    }
+
+    var count: Int { contents.reduce(0) { $0 + $1.archives.count } }
+
+    subscript(id: Digest) -> Seen? { known[id] }
+
+    /// When the archives may be disposed of under a set, by instant; without those that it keeps beyond `until`.
+    func expiries(under set: PolicySet, until: Int64) -> [ExpectedExpiry] {
+        var rules: [String: RetentionRule] = [:]
+        for policy in set.policies { rules[policy.name] = policy.retention }
+        let policies = Dictionary(set.policies.map { ($0.name, $0) }) { first, _ in first }
+        let found = contents.flatMap { content in
+            RetentionPlan.simulate(
+                archives: content.archives.map { Self.fact($0, policies[$0.policy]) }, rules: rules,
+                holds: content.holds, until: until)
+        }
+        return found.sorted { ($0.instant, $0.archive) < ($1.instant, $1.archive) }
+    }
+
+    private static func fact(_ seen: Seen, _ policy: Policy?) -> ArchiveFact {
+        fact(seen, tier: policy.map { standing(seen, $0) } ?? .untiered, places: 1)
+    }
+
+    /// `places`: verified copies.
+    static func fact(_ seen: Seen, tier: TierStanding, places: Int) -> ArchiveFact {
+        let header = seen.header
+        let roots = header.roots.sorted()
+        let series = SHA256Digest.of(Array(([header.host ?? ""] + roots).joined(separator: "\u{0}").utf8))
+        return ArchiveFact(
+            id: seen.id, policy: seen.policy, component: header.component.flatMap { Component(rawValue: $0) },
+            series: series, time: seen.time, isPartial: header.partial, places: places,
+            paths: roots,
+            tier: tier)
+    }
+
+    private static func standing(_ seen: Seen, _ policy: Policy) -> TierStanding {
+        guard let plan = try? policy.tierPlan() else { return .untiered }
+        let site = policy.copies.first { $0.role == .vault }?.site ?? ""
+        let events: [TierEvent] = [.committed(place: site, at: seen.time), .verified(place: site, at: seen.time)]
+        return TierState(archive: seen.id, folding: events).standing(plan, at: seen.time)
+    }
+}

@@ -1,0 +1,171 @@
+import Domain
+import Vault
+
+/// The registers as the daemon keeps them: what happened goes in, and waits where the disk does not take it.
+///
+/// Invariants:
+/// 1. Lines reach each register in the order in which things happened. One that cannot be written holds back those behind
+///    it and is tried again with every further one and every beat.
+/// 2. A run goes to the register of problems before it goes to that of runs; at a start every run that the latter lacks
+///    is told to both again, and the ledger counts none twice.
+/// 3. One process writes: it has the lock of the daemon's folder.
+final class DaemonRegisters {
+    private struct Line {
+        var register: RegisterName
+        var time: String
+        var kind: String
+        var fields: [String: String]
+    }
+
+    /// More are not kept where nothing can be written; at the next start runs are told again.
+    private static let longestWait = 10_000
+    private static let kept: [RegisterName] = [.availability, .problems, .runs]
+
+    private let state: String
+    private var writers: [RegisterName: RegisterWriter] = [:]
+    private var waiting: [Line] = []
+    private(set) var ledger = ProblemLedger(keepsClosed: false)
+    /// What was found when the files were opened: for the journal, and for the ledger.
+    private(set) var notices: [String] = []
+    private(set) var damage: [RegisterDamage] = []
+    /// Whether it was told that lines wait.
+    var isTold = false
+    /// Ids of the newest runs in the register, and the time of the oldest line that was looked at.
+    private(set) var knownRuns: Set<String> = []
+    private(set) var knownSince: String?
+    /// Of each policy the run that was done last.
+    private(set) var lastDone: [String: RunFacts] = [:]
+    /// Runs that ended since the daemon started.
+    private(set) var ended: [RunTally: Int] = [:]
+
+    init(state: String) throws {
+        self.state = state
+        for name in Self.kept {
+            let writer = try RegisterWriter(RegisterFiles(state: state, name))
+            writers[name] = writer
+            if writer.cutBytes > 0 {
+                notices.append(
+                    "the last line of the register \(name.rawValue) was torn: \(writer.cutBytes) bytes were cut off")
+            }
+        }
+        try readProblems()
+        try readRuns()
+        damage += try RegisterFiles(state: state, .availability).read(last: 1) { _ in }.damage
+    }
+
+    private func readProblems() throws {
+        var ledger = ledger
+        let reading = try RegisterFiles(state: state, .problems).read { entry in
+            guard let change = ProblemLedger.Change(entry.kind, entry.fields) else { return }
+            ledger.apply(change, at: entry.time)
+        }
+        self.ledger = ledger
+        damage += reading.damage
+    }
+
+    private func readRuns() throws {
+        var ids: Set<String> = []
+        var since: String?
+        var done: [String: RunFacts] = [:]
+        let reading = try RegisterFiles(state: state, .runs).read(last: 2) { entry in
+            if since == nil { since = entry.time }
+            if let id = entry.fields["run"] { ids.insert(id) }
+            guard entry.kind == RunRecord.State.done.rawValue, let policy = entry.fields["policy"] else { return }
+            done[policy] = RunFacts(entry.fields)
+        }
+        knownRuns = ids
+        knownSince = reading.isWhole ? nil : since
+        lastDone = done
+        damage += reading.damage
+    }
+
+    /// Whether the register of runs, as far as it was looked at, lacks this one.
+    func lacks(_ run: RunRecord) -> Bool {
+        guard run.state.isOver, !knownRuns.contains(run.id) else { return false }
+        // What is older than the files that were looked at stands in those before them.
+        guard let knownSince else { return true }
+        return (run.ended ?? run.asked) >= knownSince
+    }
+
+    /// A run that is over: to the problems, then to the runs.
+    func note(_ run: RunRecord, at time: String) {
+        let outcome: ProblemLedger.Outcome? =
+            switch run.state {
+            case .done: .done
+            case .partial: .partial
+            case .failed: run.failure == .damaged ? .damaged : .failed
+            case .waiting, .running, .cancelled, .interrupted: nil
+            }
+        if let outcome {
+            let message = run.message ?? run.state.rawValue
+            let event = ProblemLedger.Event.ended(policy: run.policy, run: run.id, outcome, message: message)
+            note(event, at: time)
+        }
+        let fields = run.registerFields
+        put(.runs, time, run.state.rawValue, fields)
+        knownRuns.insert(run.id)
+        if run.state == .done { lastDone[run.policy] = RunFacts(fields) }
+        ended[RunTally(policy: run.policy, state: run.state), default: 0] += 1
+    }
+
+    func note(_ event: ProblemLedger.Event, at time: String) {
+        for change in ledger.handle(event, at: time) { put(.problems, time, change.act.rawValue, change.fields) }
+    }
+
+    func note(_ change: ProblemLedger.Change, at time: String) {
+        ledger.apply(change, at: time)
+        put(.problems, time, change.act.rawValue, change.fields)
+    }
+
+    func put(_ register: RegisterName, _ time: String, _ kind: String, _ fields: [String: String]) {
+        guard waiting.count < Self.longestWait else { return }
+        waiting.append(Line(register: register, time: time, kind: kind, fields: fields))
+    }
+
+    /// Writes what waits; throws where something still does.
+    func flush() throws {
+        var written = 0
+        defer { waiting.removeFirst(written) }
+        for line in waiting {
+            try writers[line.register]?.append(line.time, line.kind, line.fields)
+            written += 1
+        }
+    }
+}
+
+/// What is told of a run over and over.
+struct RunTally: Hashable, Sendable {
+    var policy: String
+    var state: RunRecord.State
+}
+
+/// The run of a policy that was done last: seconds since 1970.
+struct RunFacts: Sendable, Equatable {
+    var started: Int64?
+    var ended: Int64?
+
+    init(_ fields: [String: String]) {
+        started = fields["started"].flatMap { TimeText.parse($0) }
+        ended = fields["ended"].flatMap { TimeText.parse($0) }
+    }
+}
+
+extension RunRecord {
+    /// The record as fields of a line of the register.
+    var registerFields: [String: String] {
+        var fields = ["run": id, "policy": policy, "trigger": trigger.rawValue, "attempt": "\(attempt)"]
+        fields["requestedBy"] = requestedBy
+        fields["due"] = due.map { TimeText.seconds($0 / 1_000_000) }
+        fields["asked"] = asked
+        fields["started"] = started
+        fields["ended"] = ended
+        fields["archive"] = archive
+        fields["files"] = files.map { "\($0)" }
+        fields["bytes"] = bytes.map { "\($0)" }
+        fields["bytesStored"] = bytesStored.map { "\($0)" }
+        fields["problems"] = problems.map { "\($0)" }
+        fields["failure"] = failure?.rawValue
+        fields["message"] = message.map { String($0.unicodeScalars.prefix(ProblemLedger.Change.longestText)) }
+        return fields
+    }
+}

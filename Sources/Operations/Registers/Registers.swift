@@ -1,0 +1,261 @@
+import Domain
+import Glibc
+import Vault
+
+/// Which rows of a register are meant.
+package struct RegisterFilter: Sendable, Equatable {
+    /// Problems that are not closed, holds that are in force.
+    package var openOnly = false
+    package var policy: String?
+    package var kind: String?
+    /// RFC 3339, UTC: rows of which something happened then or later.
+    package var since: String?
+
+    package init() {}
+
+    /// The instant from which `text` means, as RFC 3339; a date and a minute mean their first second, and what names no
+    /// zone is local time. Nil for what is no date.
+    package static func instant(_ text: String) -> String? {
+        var whole = Array(text.utf8)
+        if whole.count == 10 { whole += Array("T00:00:00".utf8) }
+        if whole.count == 16 || whole.count > 16 && whole[16] != 0x3A { whole.insert(contentsOf: ":00".utf8, at: 16) }
+        return TimeText.parse(String(decoding: whole, as: UTF8.self)).map { TimeText.seconds($0) }
+    }
+}
+
+/// One row, as its columns say.
+package struct RegisterRow: Codable, Sendable, Equatable {
+    /// By which `show` finds it.
+    package var id: String
+    package var time: String
+    package var fields: [String: String]
+}
+
+/// The rows of a register, and what is wrong with its files.
+package struct RegisterReport: Codable, Sendable {
+    package var register: RegisterName
+    package var rows: [RegisterRow] = []
+    /// How many there are beyond those in ``rows``.
+    package var more = 0
+    package var damage: [RegisterDamage] = []
+    /// Bytes of a last line that is not complete: torn, or being written.
+    package var tornBytes = 0
+}
+
+/// A remark that was added, or with `dryRun` would be.
+package struct RemarkReport: Codable, Sendable {
+    package var problem: Int
+    package var text: String
+    package var by: String
+    package var dryRun: Bool
+
+    package init(problem: Int, text: String, by: String, dryRun: Bool) {
+        self.problem = problem
+        self.text = text
+        self.by = by
+        self.dryRun = dryRun
+    }
+
+    static func change(
+        _ problem: Int, _ text: String, by caller: String, in ledger: ProblemLedger
+    ) throws -> ProblemLedger.Change {
+        guard ledger.hasGiven(problem) else {
+            throw OperationError(
+                .notFound, "there is no problem \(problem)", hint: "`qala register problems list` shows them.")
+        }
+        guard !text.allSatisfy(\.isWhitespace) else {
+            throw OperationError(.usage, "a remark needs a text", hint: "Say it with --text.")
+        }
+        guard text.unicodeScalars.count <= ProblemLedger.Change.longestText else {
+            throw OperationError(
+                .usage, "a remark has at most \(ProblemLedger.Change.longestText) characters",
+                hint: "Name the document that says the rest.")
+        }
+        return ProblemLedger.Change(.remark, problem, text: text, by: caller)
+    }
+}
+
+extension RegisterName {
+    /// The columns of its rows, in the order in which they are written.
+    package var columns: [String] {
+        switch self {
+        case .availability:
+            [
+                "number", "time", "kind", "from", "until", "seconds", "cause", "machine", "version", "process", "boot",
+                "load1", "load5", "load15", "memoryTotal", "memoryAvailable", "stateAvailable", "vaultAvailable",
+            ]
+        case .holds: ["hold", "placed", "released", "archives", "reason", "basis"]
+        case .problems:
+            [
+                "problem", "kind", "policy", "opened", "lastSeen", "times", "message", "runs", "closed", "closedBy",
+                "remarks",
+            ]
+        case .runs:
+            [
+                "number", "time", "state", "run", "policy", "trigger", "requestedBy", "attempt", "due", "asked",
+                "started", "ended", "archive", "files", "bytes", "bytesStored", "problems", "failure", "message",
+            ]
+        }
+    }
+
+    /// What a line is called that has the name of a column of its own.
+    fileprivate var kindColumn: String { self == .runs ? "state" : "kind" }
+}
+
+/// The registers, read from their files: no daemon is needed, and one that runs is not disturbed.
+package enum Registers {
+    /// Newest first, `limit` at most.
+    package static func list(
+        _ name: RegisterName, _ filter: RegisterFilter, limit: Int, at workplace: Workplace
+    ) throws -> RegisterReport {
+        var report = RegisterReport(register: name)
+        var rows: [RegisterRow] = []
+        var more = 0
+        try each(name, filter, at: workplace, &report) { row in
+            rows.append(row)
+            // A register may be long; what is not shown is counted and let go.
+            if rows.count >= 2 * limit + 1000 {
+                more += rows.count - limit
+                rows.removeFirst(rows.count - limit)
+            }
+        }
+        report.more = more + max(0, rows.count - limit)
+        report.rows = rows.suffix(limit).reversed()
+        return report
+    }
+
+    /// The row with this id, or the only one whose id begins with it.
+    package static func show(_ name: RegisterName, _ id: String, at workplace: Workplace) throws -> RegisterRow {
+        var exact: RegisterRow?
+        var similar: [RegisterRow] = []
+        var report = RegisterReport(register: name)
+        try each(name, RegisterFilter(), at: workplace, &report) { row in
+            if row.id == id {
+                exact = row
+            } else if !id.isEmpty, row.id.hasPrefix(id), similar.count < 2 {
+                similar.append(row)
+            }
+        }
+        if let exact { return exact }
+        // Numbers are whole or not meant.
+        let isNumbered = name == .problems || name == .availability
+        guard !isNumbered, let row = similar.first else {
+            throw OperationError(
+                .notFound, "the register \(name.rawValue) has no row \(id)",
+                hint: "`qala register \(name.rawValue) list` shows them.")
+        }
+        guard similar.count == 1 else {
+            throw OperationError(.usage, "several rows begin with \(id)", hint: "Give more of the id.")
+        }
+        return row
+    }
+
+    /// Hands over the rows that are meant, oldest first, and adds to `report` what is wrong with the files.
+    static func each(
+        _ name: RegisterName, _ filter: RegisterFilter, at workplace: Workplace, _ report: inout RegisterReport,
+        _ body: (RegisterRow) throws -> Void
+    ) throws {
+        let files = RegisterFiles(state: workplace.statePath, name)
+        switch name {
+        case .availability, .runs:
+            let reading = try files.read { entry in
+                let row = Self.row(entry, name)
+                if filter.admits(row, kind: entry.kind, since: entry.time) { try body(row) }
+            }
+            report.take(reading)
+        case .problems:
+            var ledger = ProblemLedger(keepsClosed: true)
+            var changed: [Int: String] = [:]
+            let reading = try files.read { entry in
+                guard let change = ProblemLedger.Change(entry.kind, entry.fields) else { return }
+                ledger.apply(change, at: entry.time)
+                changed[change.problem] = entry.time
+            }
+            report.take(reading)
+            for problem in ledger.problems.values.sorted(by: { $0.id < $1.id }) {
+                if filter.openOnly, !problem.isOpen { continue }
+                let row = Self.row(problem)
+                let since = changed[problem.id] ?? problem.opened
+                if filter.admits(row, kind: problem.kind.rawValue, since: since) { try body(row) }
+            }
+        case .holds:
+            for hold in try HoldArchives.list(at: workplace) {
+                if filter.openOnly, hold.released != nil { continue }
+                let row = Self.row(hold)
+                let kind = hold.released == nil ? "held" : "released"
+                if filter.admits(row, kind: kind, since: hold.released ?? hold.placed) { try body(row) }
+            }
+        }
+    }
+
+    private static func row(_ entry: RegisterEntry, _ name: RegisterName) -> RegisterRow {
+        var fields = entry.fields.filter { name.columns.contains($0.key) }
+        fields["number"] = "\(entry.number)"
+        fields["time"] = entry.time
+        fields[name.kindColumn] = entry.kind
+        let id = name == .runs ? entry.fields["run"] ?? "\(entry.number)" : "\(entry.number)"
+        return RegisterRow(id: id, time: entry.time, fields: fields)
+    }
+
+    private static func row(_ problem: Problem) -> RegisterRow {
+        var fields = ["problem": "\(problem.id)", "kind": problem.kind.rawValue, "times": "\(problem.times)"]
+        fields["policy"] = problem.policy.isEmpty ? nil : problem.policy
+        fields["opened"] = problem.opened
+        fields["lastSeen"] = problem.lastSeen
+        fields["message"] = problem.message
+        fields["runs"] = problem.runs.isEmpty ? nil : problem.runs.joined(separator: " ")
+        fields["closed"] = problem.closed
+        fields["closedBy"] = problem.closedBy.flatMap { $0.isEmpty ? nil : $0 }
+        let remarks = problem.remarks.map { "\($0.time) \($0.by): \($0.text)" }
+        fields["remarks"] = remarks.isEmpty ? nil : remarks.joined(separator: "\n")
+        return RegisterRow(id: "\(problem.id)", time: problem.opened, fields: fields)
+    }
+
+    private static func row(_ hold: HoldRow) -> RegisterRow {
+        var fields = ["hold": hold.id, "placed": hold.placed]
+        fields["archives"] = hold.archives.isEmpty ? "all" : hold.archives.joined(separator: " ")
+        fields["released"] = hold.released
+        fields["reason"] = hold.reason
+        fields["basis"] = hold.basis
+        return RegisterRow(id: hold.id, time: hold.placed, fields: fields)
+    }
+
+    /// Adds a remark where no daemon runs; one that does has the lock, and this throws ``FailureKind/inUse``.
+    package static func remark(
+        _ problem: Int, _ text: String, dryRun: Bool, at workplace: Workplace
+    ) throws -> RemarkReport {
+        let caller = "uid \(getuid())"
+        let files = RegisterFiles(state: workplace.statePath, .problems)
+        func ledger() throws -> ProblemLedger {
+            var ledger = ProblemLedger(keepsClosed: false)
+            try files.read { entry in
+                if let change = ProblemLedger.Change(entry.kind, entry.fields) { ledger.apply(change, at: entry.time) }
+            }
+            return ledger
+        }
+        let change = try RemarkReport.change(problem, text, by: caller, in: try ledger())
+        if !dryRun {
+            let folder = try DaemonFolder(state: workplace.statePath)
+            let now = TimeText.seconds(Int64(WallTime.seconds()))
+            try RegisterWriter(files).append(now, change.act.rawValue, change.fields)
+            withExtendedLifetime(folder) {}
+        }
+        return RemarkReport(problem: problem, text: text, by: caller, dryRun: dryRun)
+    }
+}
+
+extension RegisterReport {
+    fileprivate mutating func take(_ reading: RegisterFiles.Reading) {
+        damage += reading.damage
+        tornBytes = reading.tornBytes
+    }
+}
+
+extension RegisterFilter {
+    fileprivate func admits(_ row: RegisterRow, kind wanted: String, since time: String) -> Bool {
+        if let policy, row.fields["policy"] != policy { return false }
+        if let kind, wanted != kind { return false }
+        if let since, time < since { return false }
+        return true
+    }
+}

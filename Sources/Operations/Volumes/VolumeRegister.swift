@@ -1,0 +1,173 @@
+import Domain
+import FoundationEssentials
+import Glibc
+import Vault
+
+/// The volumes that this host knows: `STATE/volumes`.
+///
+/// Invariants: a record is replaced as a whole or not at all; the custody log is appended to and never rewritten; the
+/// signing key of a volume is here and nowhere else.
+struct VolumeRegister {
+    private static let recordLimit = 128 << 20
+    private static let custodyLimit = 64 << 20
+    let directory: String
+
+    init(_ workplace: Workplace) { directory = workplace.statePath + "/volumes" }
+
+    /// 16 hexadecimal digits.
+    static func isID(_ text: String) -> Bool {
+        text.utf8.count == 16 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    }
+
+    private func path(_ id: String, _ kind: String) -> String { "\(directory)/\(id).\(kind)" }
+
+    static func now() -> String { TimeText.seconds(Int64(clamping: WallTime.seconds())) }
+
+    // MARK: Records
+
+    /// What is known of a volume and the list that was signed last: one file, so that neither is ahead of the other.
+    private struct Stored: Codable {
+        var record: VolumeRecord
+        var list: String
+    }
+
+    private func stored(_ id: String) throws -> Stored? {
+        guard let bytes = try StateFile.read(path(id, "json"), limit: Self.recordLimit) else { return nil }
+        guard let stored = try? JSONDecoder().decode(Stored.self, from: Data(bytes)), stored.record.id == id else {
+            throw OperationError(
+                .damaged, "the register of volume \(id) is malformed",
+                hint: "Bring \(path(id, "json")) back from a copy.")
+        }
+        return stored
+    }
+
+    func record(_ id: String) throws -> VolumeRecord? { try stored(id)?.record }
+
+    func lastList(_ id: String) throws -> [UInt8]? { try stored(id).map { Array($0.list.utf8) } }
+
+    func all() throws -> [VolumeRecord] {
+        try StateFile.list(directory).compactMap { name -> VolumeRecord? in
+            guard name.hasSuffix(".json") else { return nil }
+            let id = String(name.dropLast(5))
+            return Self.isID(id) ? try record(id) : nil
+        }
+    }
+
+    /// By the first digits of its id, 4 at least.
+    func find(_ text: String) throws -> VolumeRecord {
+        let wanted = text.lowercased()
+        let found = wanted.utf8.count >= 4 ? try all().filter { $0.id.hasPrefix(wanted) } : []
+        guard let record = found.first else {
+            throw OperationError(
+                .notFound, "there is no volume \(text)",
+                hint: "Give 4 digits of its id at least; `qala volume list` shows them.")
+        }
+        guard found.count == 1 else {
+            throw OperationError(.notFound, "\(found.count) volumes begin with \(text)", hint: "Give more digits.")
+        }
+        return record
+    }
+
+    /// Without a list the last one stays.
+    func save(_ record: VolumeRecord, list: [UInt8]? = nil) throws {
+        guard let list = try list ?? lastList(record.id) else {
+            throw OperationError(
+                .damaged, "the register has no list of volume \(record.id)",
+                hint: "Bring \(path(record.id, "json")) back from a copy.")
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let stored = Stored(record: record, list: String(decoding: list, as: UTF8.self))
+        try StateFile.write(path(record.id, "json"), [UInt8](try encoder.encode(stored)))
+    }
+
+    /// Held while a volume is written or its record changed.
+    func lock(_ id: String) throws -> FileLock {
+        guard let lock = try FileLock(path: path(id, "lock")) else {
+            throw OperationError(
+                .inUse, "another process works on volume \(id)", hint: "Wait until it has ended, and repeat.")
+        }
+        return lock
+    }
+
+    static func isOverdue(_ record: VolumeRecord) -> Bool {
+        guard let due = TimeText.parse(record.verifyBy) else { return true }
+        return due <= Int64(clamping: WallTime.seconds())
+    }
+
+    /// When a volume that was verified now is due again.
+    static func due(after period: String) throws -> String {
+        let now = Int64(clamping: WallTime.seconds())
+        return TimeText.seconds(try Period(parsing: period).adding(to: now))
+    }
+
+    // MARK: Keys and slices
+
+    func makeKey(_ id: String) throws -> SigningKey {
+        try StateFile.makeDirectory(directory)
+        let seed = try Secret.random()
+        var bytes = seed.withBytes { Array($0) }
+        defer { Wipe.array(&bytes) }
+        try StateFile.write(path(id, "key"), bytes)
+        return try SigningKey(seed: seed)
+    }
+
+    func key(_ id: String) throws -> SigningKey {
+        guard var bytes = try StateFile.read(path(id, "key"), limit: 64) else {
+            throw OperationError(
+                .denied, "this host has not the key that signs volume \(id)",
+                hint: "Write on the host that made the volume, or make a new one.")
+        }
+        defer { Wipe.array(&bytes) }
+        return try SigningKey(seed: try Secret(copying: bytes))
+    }
+
+    func slicePath(_ id: String, _ archive: String) throws -> String {
+        try StateFile.makeDirectory(path(id, "slices"))
+        return "\(path(id, "slices"))/\(archive).jsonl"
+    }
+
+    // MARK: Custody
+
+    /// Every act in order. Lines that a crash cut short were never acknowledged and are passed over.
+    func custody(_ id: String) throws -> [CustodyEvent] {
+        guard let bytes = try StateFile.read(path(id, "custody"), limit: Self.custodyLimit) else { return [] }
+        var events: [CustodyEvent] = []
+        var previous = ""
+        for line in bytes.split(separator: 0x0A) {
+            guard let event = try? JSONDecoder().decode(CustodyEvent.self, from: Data(line)) else { continue }
+            guard event.previous == previous else {
+                throw OperationError(
+                    .damaged, "the custody log of volume \(id) was changed before \(event.time)",
+                    hint: "Compare \(path(id, "custody")) with a copy, and find out who changed it.")
+            }
+            previous = ListDigest.of(Array(line)).hex
+            events.append(event)
+        }
+        return events
+    }
+
+    /// Appends one act; durable when it returns. Call it under the lock of the volume.
+    func append(_ act: String, _ detail: String, to id: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var previous = ""
+        if let last = try custody(id).last { previous = ListDigest.of([UInt8](try encoder.encode(last))).hex }
+        let event = CustodyEvent(
+            time: Self.now(), act: act, detail: detail, account: Int(geteuid()), previous: previous)
+        let file = path(id, "custody")
+        let descriptor = open(file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw MediumFile.failure("open", file, errno) }
+        defer { close(descriptor) }
+        var line = [UInt8](try encoder.encode(event)) + [0x0A]
+        // What a crash cut short gets a line of its own.
+        var info = stat()
+        var last: UInt8 = 0x0A
+        if fstat(descriptor, &info) == 0, info.st_size > 0 { _ = pread(descriptor, &last, 1, info.st_size - 1) }
+        if last != 0x0A { line.insert(0x0A, at: 0) }
+        let count = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        guard count == line.count else { throw MediumFile.failure("write", file, count < 0 ? errno : ENOSPC) }
+        guard fsync(descriptor) == 0 else { throw MediumFile.failure("sync", file, errno) }
+        try MediumFile.syncDirectory(directory)
+    }
+}

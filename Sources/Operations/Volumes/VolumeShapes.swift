@@ -1,0 +1,134 @@
+// What the volume commands tell, and what the register keeps: values that are JSON as they stand.
+
+/// What this host knows of one volume.
+package struct VolumeRecord: Codable, Sendable {
+    /// One archive that lies on the volume.
+    package struct Holding: Codable, Sendable {
+        package var archive: String
+        /// Id of the vault that it was read from.
+        package var vault: String
+        /// When the archive was made, RFC 3339, UTC.
+        package var time: String
+        package var policy: String?
+        package var host: String?
+        package var written: String
+        package var entries: Int
+        /// Plain bytes of the files.
+        package var bytes: Int
+        package var sealedBytes: Int
+        package var parts: Int
+        /// Sockets, which stand in the slice only.
+        package var listedOnly: Int
+    }
+
+    package var id: String
+    package var title: String
+    package var created: String
+    /// Public key of the list, 64 digits, and its fingerprint as the label shows it.
+    package var publicKey: String
+    package var fingerprint: String
+    package var capacity: Int?
+    /// ISO 8601 period.
+    package var reverify: String
+    /// RFC 3339, UTC: when the next verification is due, and when the last one with the secret passed.
+    package var verifyBy: String
+    package var verified: String?
+    /// Where it lies; nil while somebody has it.
+    package var shelf: String?
+    package var holder: String?
+    package var archives: [Holding] = []
+}
+
+/// One act in the custody log of a volume.
+package struct CustodyEvent: Codable, Sendable {
+    /// RFC 3339, UTC.
+    package var time: String
+    /// `created written verified verificationFailed checkedOut checkedIn`
+    package var act: String
+    package var detail: String
+    /// Number of the account that did it.
+    package var account: Int
+    /// SHA-256 of the line before; empty in the first.
+    package var previous: String
+}
+
+/// A volume in a list.
+package struct VolumeRow: Codable, Sendable {
+    package var volume: VolumeRecord
+    package var overdue: Bool
+    package var custody: [CustodyEvent]
+}
+
+package struct VolumesReport: Codable, Sendable {
+    package var volumes: [VolumeRow]
+}
+
+/// What `qala volume create` made.
+package struct VolumeCreated: Codable, Sendable {
+    package var volume: VolumeRecord
+    package var directory: String
+    package var secretPath: String
+}
+
+/// What `qala volume write` did.
+package struct VolumeWritten: Codable, Sendable {
+    package var volume: String
+    package var dryRun: Bool
+    package var written: [VolumeRecord.Holding] = []
+    /// Archives that lay on the volume already.
+    package var skipped: [String] = []
+    package var seconds = 0.0
+}
+
+/// One thing that is wrong with a volume.
+package struct VolumeFinding: Codable, Sendable {
+    package var file: String
+    package var reason: String
+}
+
+/// What `qala volume verify` found.
+package struct VolumeVerified: Codable, Sendable {
+    package var volume: String
+    package var fingerprint: String
+    /// Whether the register or the caller knew the key that signed the list.
+    package var keyProven: Bool
+    package var files = 0
+    package var bytes = 0
+    /// Archives that were decrypted, decompressed and compared; nil without the secret.
+    package var archivesOpened: Int?
+    package var decoyFound = false
+    package var verifyBy: String?
+    package var findings: [VolumeFinding] = []
+    package var seconds = 0.0
+}
+
+/// One entry of a catalog slice.
+package struct SliceRow: Codable, Sendable {
+    package var archive: String
+    package var kind: String
+    package var modified: String
+    package var path: String
+    package var pathBytes: String?
+    package var size: UInt64
+    package var stream: String
+    package var target: String?
+}
+
+/// A volume to fetch for an archive.
+package struct PullRow: Codable, Sendable {
+    package var volume: String
+    package var title: String
+    package var shelf: String?
+    package var holder: String?
+    package var archive: String
+    package var stream: String
+    package var parts: Int
+    /// What was asked for and lies there; empty when the whole archive was asked for.
+    package var paths: [String]
+}
+
+package struct PullReport: Codable, Sendable {
+    package var pull: [PullRow]
+    /// Asked for, and on no volume.
+    package var missing: [String]
+}

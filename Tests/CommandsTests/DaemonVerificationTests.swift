@@ -1,0 +1,71 @@
+import Foundation
+import Glibc
+import Testing
+
+@Suite("Verification by the real daemon", .serialized, .enabled(if: qalaBinary != nil))
+struct DaemonVerificationTests {
+    @Test("The daemon verifies on time; damage is a problem and an alarm until a verification passes again")
+    func damage() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        let file = desk.world.url("policies/often.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try #require(text.contains("stored: 7 days") && text.contains("content: 30 days"))
+        try desk.world.write(
+            "policies/often.yaml",
+            text.replacingOccurrences(of: "stored: 7 days", with: "stored: 2 seconds").replacingOccurrences(
+                of: "content: 30 days", with: "content: 3 seconds"))
+        chmod(file.path, 0o644)
+        #expect(try desk.world.qala("archive", "tree").status == 0)
+        let daemon = try desk.start(["--key-file", desk.world.path("kit.txt")])
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        func passes(_ depth: String) throws -> Int {
+            try desk.ask("logs", "--limit", "1000").outputText.components(separatedBy: "(\(depth))").count {
+                $0.contains("passed")
+            }
+        }
+        try desk.wait("both depths") { try passes("stored") > 0 && passes("content") > 0 }
+        #expect(FileManager.default.fileExists(atPath: try #require(verifiedMark(desk.world))))
+
+        let pack = try #require(try packs(desk.world).first)
+        var bytes = try Data(contentsOf: pack)
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: pack)
+        func problems() throws -> [[String: Any]] {
+            let listed = try desk.world.qala("register", "problems", "list", "--open", "--json")
+            return try #require(try World.object(listed)["rows"] as? [[String: Any]])
+        }
+        try desk.wait("the problem") {
+            try problems().contains { ($0["fields"] as? [String: String])?["kind"] == "damage" }
+        }
+        // Each depth has its own, so that none closes what the other found.
+        #expect(
+            try problems().allSatisfy {
+                ($0["fields"] as? [String: String])?["policy"]?.hasPrefix("verification (") == true
+            })
+        try desk.wait("the alarm") {
+            (try desk.json("alarms")["alarms"] as? [[String: Any]] ?? []).contains { $0["kind"] as? String == "damaged" }
+        }
+        #expect(try verifiedMark(desk.world) == nil, "nothing counts as verified any more")
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: pack)
+        try desk.wait("the end of the problem") { try problems().isEmpty }
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().status == 0)
+    }
+
+    private func packs(_ world: World) throws -> [URL] {
+        let base = world.url("vault/packs")
+        return try FileManager.default.subpathsOfDirectory(atPath: base.path).map { base.appending(path: $0) }.filter {
+            (try? $0.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile) == true
+        }
+    }
+
+    private func verifiedMark(_ world: World) throws -> String? {
+        let names = try FileManager.default.contentsOfDirectory(atPath: world.path("state"))
+        return names.map { world.path("state/\($0)/verified.json") }.first {
+            FileManager.default.fileExists(atPath: $0)
+        }
+    }
+}

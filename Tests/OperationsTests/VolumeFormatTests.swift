@@ -1,0 +1,135 @@
+import CLinux
+import Domain
+import Glibc
+import Testing
+
+@testable import Operations
+
+@Suite("Formats of a volume")
+struct VolumeFormatTests {
+    @Test("The length of an extended record counts its own digits")
+    func recordLengths() {
+        for size in 0..<1100 {
+            let record = PaxWriter.record(Array("path".utf8), [UInt8](repeating: 0x61, count: size))
+            let told = String(decoding: record.prefix { $0 != 0x20 }, as: UTF8.self)
+            #expect(Int(told) == record.count)
+        }
+    }
+
+    @Test("A list is read as it was written, and a name that leads elsewhere spoils it")
+    func lists() {
+        let digest = Digest(words: (1, 2, 3, 4))
+        let files = ["README.en.txt": digest, "archives/a.tar.zst.enc.000001": digest]
+        #expect(VolumeTree.files(in: VolumeTree.list(files)) == files)
+        for name in ["../x", "a/../b", "/x", "a/b/c", "", ".hidden", "a b", "a/", "a\u{0}"] {
+            #expect(VolumeTree.files(in: VolumeTree.list([name: digest])) == nil, "\(name)")
+        }
+        #expect(VolumeTree.files(in: Array("\(digest.hex)  twice\n\(digest.hex)  twice\n".utf8)) == nil)
+        #expect(VolumeTree.files(in: Array("\(digest.hex)  cut".utf8)) == nil)
+    }
+
+    @Test("Parts are told from other files, and only whole ids count")
+    func parts() {
+        let id = String(repeating: "ab", count: 32)
+        let stream = VolumeTree.streamName(id)
+        #expect(VolumeTree.partName(stream, 7) == stream + ".000007")
+        #expect(VolumeTree.partName(stream, 1_234_567) == stream + ".1234567")
+        #expect(VolumeTree.archive(ofPart: stream + ".000007") == id)
+        for name in [stream, stream + ".", stream + ".00000x", "x" + stream + ".000001", VolumeTree.sliceName(id)] {
+            #expect(VolumeTree.archive(ofPart: name) == nil, "\(name)")
+        }
+    }
+
+    @Test("Names in the sealed digests are escaped as sha256sum does")
+    func escapes() {
+        let line = SliceText.digestLine(.zero, Array("a\\b\nc\r".utf8))
+        let zeros = String(repeating: "0", count: 64)
+        #expect(String(decoding: line, as: UTF8.self) == "\\\(zeros)  ./a\\\\b\\nc\\r\n")
+        #expect(String(decoding: SliceText.digestLine(.zero, [0x61]), as: UTF8.self) == "\(zeros)  ./a\n")
+        #expect(PaxWriter.escaped(Array("user.a=b%".utf8)) == Array("user.a%3Db%25".utf8))
+    }
+
+    /// Some of everything that does not fit into plain headers.
+    private func oddStream() throws -> (stream: [UInt8], entries: [Entry]) {
+        func entry(_ path: [UInt8], _ kind: EntryKind, _ size: UInt64, _ modified: Timestamp) -> Entry {
+            Entry(
+                path: path, kind: kind, permissions: 0o4755, userID: 3_000_000, groupID: .max, size: size,
+                modified: modified, changed: Timestamp(seconds: 0), device: 1, inode: 2, linkCount: 1)
+        }
+        let name = Array("tree/".utf8) + [UInt8](repeating: 0xFF, count: 200)
+        var file = entry(name, .file, 5, Timestamp(seconds: -1, nanoseconds: 1))
+        file.attributes = [ExtendedAttribute(name: Array("user.a=b%".utf8), value: [0x00, 0x0A, 0x3D])]
+        var link = entry(Array("tree/link".utf8), .symlink, 0, Timestamp(seconds: 1 << 40, nanoseconds: 7))
+        link.linkTarget = [UInt8](repeating: 0x61, count: 4000)
+        let entries = [entry(Array("tree".utf8), .directory, 0, Timestamp(seconds: 9)), file, link]
+        var stream: [UInt8] = []
+        let tar = PaxWriter { stream += $0 }
+        for entry in entries {
+            try tar.begin(entry, size: entry.size, linkedTo: nil)
+            stream += [UInt8](repeating: 0x78, count: Int(entry.size))
+            try tar.end(of: entry.size)
+        }
+        try tar.finish()
+        return (stream, entries)
+    }
+
+    /// Reads a stream, shorter than a pipe, to its end.
+    private func members(of stream: [UInt8]) throws -> [PaxMember] {
+        var ends: [Int32] = [-1, -1]
+        let made = qala_pipe(&ends)
+        try #require(made == 0)
+        defer { close(ends[0]) }
+        let count = stream.withUnsafeBytes { write(ends[1], $0.baseAddress, $0.count) }
+        close(ends[1])
+        try #require(count == stream.count)
+        let source = PipeReader(ends[0])
+        let tar = PaxReader(source)
+        var found: [PaxMember] = []
+        while let member = try tar.next() {
+            var rest = member.size
+            while rest > 0 {
+                let read = try source.some(limit: Int(min(rest, 1 << 16))) { _ in }
+                rest -= UInt64(read)
+            }
+            _ = try source.exactly(PaxHeader.padding(member.size))
+            found.append(member)
+        }
+        return found
+    }
+
+    @Test("What the writer of streams writes, the reader reads")
+    func roundTrip() throws {
+        let (stream, entries) = try oddStream()
+        let found = try members(of: stream)
+        #expect(found.map(\.path) == entries.map(\.path))
+        #expect(found.map(\.kind) == entries.map(\.kind))
+        #expect(found.map(\.size) == entries.map(\.size))
+        #expect(found.map(\.modified) == entries.map(\.modified))
+        #expect(found.map(\.linkTarget) == entries.map(\.linkTarget))
+    }
+
+    @Test("A stream that was altered is read or refused, whatever its headers say, and traps nowhere")
+    func alteredStreams() throws {
+        let (sound, _) = try oddStream()
+        var refused = 0
+        for at in stride(from: 0, to: sound.count, by: 5) {
+            var stream = sound
+            stream[at] = at.isMultiple(of: 2) ? stream[at] ^ 1 : 0x39
+            // With the sum of its header made to fit, so that what was altered is believed.
+            let start = at / PaxHeader.blockBytes * PaxHeader.blockBytes
+            var block = Array(stream[start..<start + PaxHeader.blockBytes])
+            if block[PaxHeader.magic].elementsEqual(PaxHeader.magicBytes) {
+                let digits = Array(String(PaxHeader.checksum(block), radix: 8).utf8)
+                let zeros = [UInt8](repeating: 0x30, count: max(0, 6 - digits.count))
+                block.replaceSubrange(PaxHeader.sum, with: zeros + digits + [0x00, 0x20])
+                stream.replaceSubrange(start..<start + PaxHeader.blockBytes, with: block)
+            }
+            do { _ = try members(of: stream) } catch is PaxReader.Malformed {
+                refused += 1
+            } catch is BrokenPipeline {
+                refused += 1
+            }
+        }
+        #expect(refused > 50)
+    }
+}
