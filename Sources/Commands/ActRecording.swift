@@ -88,7 +88,7 @@ final class ActRecording {
             // Nor would the end be recorded.
             isEnded = true
             if act.weight == .change { throw error }
-            warn(error)
+            warnNotRecorded(error)
         }
     }
 
@@ -107,8 +107,8 @@ final class ActRecording {
             details.append(ActDetail("archives", session.witness.seen.joined(separator: " ")))
         }
         if status != .done, status != .partial { details.append(ActDetail("status", status.name)) }
-        if let error { details.append(ActDetail("error", (error as? any Failure)?.message ?? "\(error)")) }
-        do { try record(Self.outcome(status), details) } catch { warn(error) }
+        if let error { details.append(ActDetail("error", Self.words(error))) }
+        do { try record(Self.outcome(status), details) } catch { warnNotRecorded(error) }
     }
 
     /// The reader of the output went away: what it saw it saw.
@@ -120,7 +120,8 @@ final class ActRecording {
     /// After everything else: where very many acts wait and no daemon takes them over, this process does.
     func settle() {
         guard let trail else { return }
-        do { try trail.settle() } catch { warn(error) }
+        // This act is on the disk all the same.
+        do { try trail.settle() } catch { warn(AuditWords.notTakenOver(session.language, Self.words(error))) }
     }
 
     private func record(_ outcome: ActOutcome, _ details: [ActDetail]) throws {
@@ -142,8 +143,13 @@ final class ActRecording {
         }
     }
 
-    private func warn(_ error: any Error) {
-        let text = AuditWords.notRecorded(session.language, (error as? any Failure)?.message ?? "\(error)")
+    private static func words(_ error: any Error) -> String { (error as? any Failure)?.message ?? "\(error)" }
+
+    private func warnNotRecorded(_ error: any Error) {
+        warn(AuditWords.notRecorded(session.language, Self.words(error)))
+    }
+
+    private func warn(_ text: String) {
         do {
             if session.isJSON {
                 try session.note.bytes(try JSONText.encode(["warning": text]))

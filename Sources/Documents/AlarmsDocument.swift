@@ -9,10 +9,10 @@ package enum AlarmsDocument {
     ]
     static let maximumRecipients = 64
 
-    /// Nil when there is no such file.
-    package static func read(path: String) throws(DocumentsError) -> AlarmSettings? {
+    /// Nil when there is no such file. Whoever must not stand still does not wait for a pipe.
+    package static func read(path: String, waits: Bool = true) throws(DocumentsError) -> AlarmSettings? {
         do {
-            return try parse(try DocumentFile.contents(path), file: path)
+            return try parse(try DocumentFile.contents(path, waits: waits), file: path)
         } catch {
             if error.code == .missing { return nil }
             throw error

@@ -34,7 +34,7 @@ package struct ControlServer: Service {
     }
 
     package func run() async throws {
-        unlink(path)
+        Self.remove(path)
         let (path, group) = (path, group)
         var configuration = ApplicationConfiguration(address: .unixDomainSocket(path: path))
         configuration.availableConnectionsDelegate = MaximumAvailableConnections(Self.connections)
@@ -46,8 +46,14 @@ package struct ControlServer: Service {
                 Self.open(path, to: group)
                 await daemon.ready()
             }, logger: logger)
-        defer { unlink(path) }
+        defer { Self.remove(path) }
         try await application.run()
+    }
+
+    /// Only ever a socket: a path that was mistyped costs nobody a file.
+    private static func remove(_ path: String) {
+        var info = stat()
+        if lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
     }
 
     private static func open(_ path: String, to group: String) {

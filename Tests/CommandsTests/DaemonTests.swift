@@ -300,6 +300,16 @@ struct DaemonTests {
         #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 6)
     }
 
+    @Test("A file at the place of the socket is kept, and the daemon ends")
+    func noSocket() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        try desk.world.write("socket", "mine\n")
+        let ended = try desk.start().wait()
+        #expect(ended.status == 1, "\(ended.errorText)")
+        #expect(try String(contentsOf: desk.world.url("socket"), encoding: .utf8) == "mine\n")
+    }
+
     @Test("A run that ends with the daemon goes on at the next start, at once and as no failure")
     func orderlyStop() throws {
         let desk = try DaemonWorld(schedule: nil)

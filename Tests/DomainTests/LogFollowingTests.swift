@@ -8,6 +8,9 @@ private struct LogDisk {
     var modified: [UInt64: Int64] = [:]
     var names: [String: UInt64] = ["app.log": 1]
     var last: UInt64 = 1
+    /// Numbers of files that went, for new ones where `reuses` says so, as most file systems do.
+    var free: [UInt64] = []
+    var reuses = false
     var time: Int64 = 0
     /// Everything that was ever written, in order.
     var written: [UInt8] = []
@@ -27,18 +30,30 @@ private struct LogDisk {
         lines += 1
     }
 
+    private mutating func number() -> UInt64 {
+        if reuses, !free.isEmpty { return free.removeFirst() }
+        last += 1
+        return last
+    }
+
+    private mutating func remove(_ inode: UInt64) {
+        contents[inode] = nil
+        modified[inode] = nil
+        free.append(inode)
+    }
+
     /// Older ones move on by one name; those beyond `keep` go.
     mutating func shift(keep: Int, compress: Bool) {
         for number in stride(from: 20, through: 1, by: -1) {
             for suffix in ["", ".gz"] {
                 guard let inode = names.removeValue(forKey: "app.log.\(number)\(suffix)") else { continue }
                 if number >= keep {
-                    contents[inode] = nil
+                    remove(inode)
                 } else if compress, suffix.isEmpty {
-                    last += 1
-                    contents[inode] = nil
-                    contents[last] = [0x1F, 0x8B]
-                    names["app.log.\(number + 1).gz"] = last
+                    let packed = self.number()
+                    remove(inode)
+                    contents[packed] = [0x1F, 0x8B]
+                    names["app.log.\(number + 1).gz"] = packed
                 } else {
                     names["app.log.\(number + 1)\(suffix)"] = inode
                 }
@@ -49,19 +64,19 @@ private struct LogDisk {
     mutating func rename(keep: Int, compress: Bool = false) {
         shift(keep: keep, compress: compress)
         names["app.log.1"] = live
-        last += 1
-        names["app.log"] = last
-        contents[last] = []
+        let new = number()
+        names["app.log"] = new
+        contents[new] = []
         time += 1
     }
 
     mutating func copyAndTruncate(keep: Int, compress: Bool = false) {
         shift(keep: keep, compress: compress)
-        last += 1
+        let copy = number()
         time += 1
-        contents[last] = contents[live]
-        modified[last] = time
-        names["app.log.1"] = last
+        contents[copy] = contents[live]
+        modified[copy] = time
+        names["app.log.1"] = copy
         contents[live] = []
         time += 1
         modified[live] = time
@@ -139,6 +154,7 @@ struct LogFollowingTests {
     func lossless(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var disk = LogDisk()
+        disk.reuses = seed % 3 > 0
         var follower = LogFollower()
         follower.run(disk)
         for _ in 0..<30 {

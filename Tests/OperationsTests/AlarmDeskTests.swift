@@ -123,6 +123,16 @@ struct AlarmDeskTests {
         #expect(desk.troubled.isEmpty)
     }
 
+    @Test("A secret that is a pipe without a writer is a failure, and nothing waits for it")
+    func pipe() throws {
+        let place = try Place()
+        try #require(mkfifo(place.path("token"), 0o600) == 0)
+        let desk = AlarmDesk(path: place.path("alarms.json"))
+        let means = AlarmChannel.Means.webhook(url: .plain("https://localhost/x"), token: place.path("token"))
+        desk.use(AlarmSettings(channels: [AlarmChannel(name: "web", means: means)]))
+        #expect(try desk.test(nil, at: Self.start).first?.failure?.contains("is empty") == true)
+    }
+
     @Test("A trial tells of each channel on its own")
     func trial() throws {
         let place = try Place()

@@ -57,7 +57,7 @@ package struct AlarmBook: Sendable, Equatable, Codable {
 
     /// Whether all times and counts are such as can be reckoned with.
     package var isPlausible: Bool {
-        let own = open.flatMap { [$0.since, $0.told ?? 0] }
+        let own: [Int64] = open.map(\.since) + open.compactMap(\.told)
         return (own + resting.values).allSatisfy { Self.times.contains($0) }
             && open.allSatisfy { Self.counts.contains($0.count) }
     }

@@ -112,7 +112,8 @@ package struct LogFollowing {
                 add(index, from: cursor.offset, moved, isSkipped: true)
                 continue
             }
-            if cursor.offset == 0, !cursor.isCopy, file.path == cursor.path, file.size >= cursor.size {
+            let isEmpty = cursor.size == 0 || file.path == cursor.path && file.size >= cursor.size
+            if cursor.offset == 0, !cursor.isCopy, isEmpty {
                 // Nothing of it was read: it is like a new one.
                 continue
             }
@@ -123,6 +124,9 @@ package struct LogFollowing {
             } else if cursor.isCopy {
                 // What it was a copy of is followed itself; this is something new now.
                 continue
+            } else if cursor.isRotated, file.path != cursor.path, try !Self.begins(cursor, index, file, matches) {
+                // The rotated file went, and a new one has its number.
+                vanished.append(cursor)
             } else {
                 used.insert(index)
                 emptied.append((moved, index))
@@ -140,6 +144,15 @@ package struct LogFollowing {
             guard try matches(index, cursor.tail, cursor.offset) else { return false }
         }
         guard cursor.head.length > 0 else { return true }
+        return try matches(index, cursor.head, UInt64(cursor.head.length))
+    }
+
+    /// Whether a file begins as the one that was read under a cursor.
+    private static func begins<Problem: Error>(
+        _ cursor: LogCursor, _ index: Int, _ file: File,
+        _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
+    ) throws(Problem) -> Bool {
+        guard cursor.head.length > 0, file.size >= UInt64(cursor.head.length) else { return false }
         return try matches(index, cursor.head, UInt64(cursor.head.length))
     }
 
@@ -192,9 +205,7 @@ package struct LogFollowing {
                     LogFinding(
                         .gap, path: cursor.path, "was cut by \(lost) bytes at least that were not sealed"))
                 add(index, from: cursor.offset, cursor)
-            } else if cursor.head.length > 0, file.size >= UInt64(cursor.head.length),
-                try matches(index, cursor.head, UInt64(cursor.head.length))
-            {
+            } else if try Self.begins(cursor, index, file, matches) {
                 let place = min(cursor.offset, file.size)
                 let what =
                     file.size < cursor.offset

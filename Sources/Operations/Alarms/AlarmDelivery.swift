@@ -137,7 +137,8 @@ struct AlarmDelivery {
         let scheme = url.prefix { $0 != ":" }
         return [
             "silent", "show-error", "fail", "globoff", option("proto", "=\(scheme)"),
-            option("max-time", "\(Int(timeout) - 5)"), option("connect-timeout", "15"), option("noproxy", "*"), option("user-agent", "qala"),
+            option("max-time", "\(Int(timeout) - 5)"), option("connect-timeout", "15"), option("noproxy", "*"),
+            option("user-agent", "qala"),
         ]
     }
 

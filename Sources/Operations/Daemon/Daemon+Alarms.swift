@@ -43,7 +43,7 @@ extension Daemon {
     /// Where the document is not valid the one before stays.
     func readAlarms(atStart: Bool) throws {
         do {
-            alarmDesk.use(try AlarmsDocument.read(path: settings.alarmsPath) ?? .none)
+            alarmDesk.use(try AlarmsDocument.read(path: settings.alarmsPath, waits: false) ?? .none)
         } catch {
             tell(.error, "the alarms of \(settings.alarmsPath) are not in force: \(Self.words(error))")
             if !atStart { throw error }

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import Domain
+import FoundationEssentials
 import Vault
 
 /// What the daemon keeps in the state directory: `daemon/` with the scheduler's state and the runs.

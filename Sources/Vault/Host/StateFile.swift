@@ -33,7 +33,8 @@ package enum StateFile {
 
     /// Nil when there is no such file.
     package static func read(_ path: String, limit: Int) throws(VaultError) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // A pipe that nobody writes to must not be waited for.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw failure("opening", path)
