@@ -27,9 +27,16 @@ struct PackageTests {
             "share/man/man1/qala.1.gz", "share/bash-completion/completions/qala", "share/doc/qala/README.md",
             "share/doc/qala/copyright", "share/doc/qala/examples/Policies/config.yaml",
             "share/doc/qala/examples/Runbooks/lost-host.md", "share/doc/qala/examples/prometheus/qala.rules.yaml",
+            "lib/systemd/system/qalad.service", "lib/sysusers.d/qala.conf", "lib/tmpfiles.d/qala.conf",
         ] { #expect(FileManager.default.fileExists(atPath: world.path("root/usr/\(file)")), "\(file)") }
         let version = try ProcessRunner.run(
             world.path("root/usr/bin/qala"), ["--version"], environment: environment, in: world.folder)
         #expect(version.status == 0 && control.contains("Version: \(version.outputText)"))
+        let daemon = try ProcessRunner.run(
+            world.path("root/usr/bin/qalad"), ["--version"], environment: environment, in: world.folder)
+        #expect(daemon.status == 0 && daemon.outputText == version.outputText)
+        for script in ["postinst", "prerm"] {
+            #expect(try system("env", "sh", "-n", world.path("root/DEBIAN/\(script)")).status == 0)
+        }
     }
 }
