@@ -45,7 +45,9 @@ struct DaemonVerificationTests {
                 ($0["fields"] as? [String: String])?["policy"]?.hasPrefix("verification (") == true
             })
         try desk.wait("the alarm") {
-            (try desk.json("alarms")["alarms"] as? [[String: Any]] ?? []).contains { $0["kind"] as? String == "damaged" }
+            (try desk.json("alarms")["alarms"] as? [[String: Any]] ?? []).contains {
+                $0["kind"] as? String == "damaged"
+            }
         }
         #expect(try verifiedMark(desk.world) == nil, "nothing counts as verified any more")
         bytes[bytes.count / 2] ^= 1

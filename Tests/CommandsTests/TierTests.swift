@@ -22,7 +22,8 @@ struct TierTests {
         try replace("period: 5 years", "period: 2 seconds")
         let start = try #require(text.range(of: "  offline:\n"))
         let end = try #require(text.range(of: "    after: 90 days\n"))
-        text.replaceSubrange(start.lowerBound..<end.upperBound, with: "  offline:\n    unused: what expires at once needs no shelf\n")
+        text.replaceSubrange(
+            start.lowerBound..<end.upperBound, with: "  offline:\n    unused: what expires at once needs no shelf\n")
         try replace("keep-for: 5 years\n  last: 10\n  daily: 30\n", "keep-for: 1 second\n")
         try world.write("policies/config.yaml", text)
         #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
@@ -49,7 +50,9 @@ struct TierTests {
         ((row?["why"] as? [String: [String]])?["en"] ?? []).joined(separator: "\n")
     }
 
-    @Test("An archive expires when its tier has served, its period is over and no hold covers it; two persons dispose of it")
+    @Test(
+        "An archive expires when its tier has served, its period is over and no hold covers it; two persons dispose of it"
+    )
     func wholeWay() throws {
         let world = try world()
         defer { world.remove() }

@@ -57,17 +57,25 @@ struct AlarmTests {
                     $0.policies = [policy { ($0.last, $0.lastDone) = (.partial, late) }]
                 }, .overdue, 0
             ),
-            ("nothing was archived within the RPO",
-                watch { $0.policies = [policy { $0.lastDone = start - day - 1 }] }, .overdue, 0),
+            (
+                "nothing was archived within the RPO",
+                watch { $0.policies = [policy { $0.lastDone = start - day - 1 }] }, .overdue, 0
+            ),
             ("nothing was ever archived", watch { $0.policies = [policy { $0.lastDone = nil }] }, .overdue, 0),
-            ("a due run is not answered",
-                watch { $0.policies = [policy { ($0.rpo, $0.unanswered) = (nil, start - day - 1) }] }, .overdue, 0),
+            (
+                "a due run is not answered",
+                watch { $0.policies = [policy { ($0.rpo, $0.unanswered) = (nil, start - day - 1) }] }, .overdue, 0
+            ),
             ("a run hangs", watch { $0.policies = [policy { $0.idleSeconds = 3600 }] }, .stuck, 0),
             ("a policy stays paused", watch { $0.policies = [policy { $0.isPaused = true }] }, .paused, day),
-            ("the archivist left",
-                watch { $0.policies = [policy { $0.responsible = person(until: yesterday) }] }, .nobodyInOffice, 0),
-            ("a term runs out",
-                watch { $0.policies = [policy { $0.responsible = person(until: soon) }] }, .termEnds, 0),
+            (
+                "the archivist left",
+                watch { $0.policies = [policy { $0.responsible = person(until: yesterday) }] }, .nobodyInOffice, 0
+            ),
+            (
+                "a term runs out",
+                watch { $0.policies = [policy { $0.responsible = person(until: soon) }] }, .termEnds, 0
+            ),
             ("a schedule has ended", watch { $0.policies = [policy { $0.hasNext = false }] }, .scheduleEnded, 0),
             ("a policy is invalid", watch { $0.policyProblems = ["db.yaml:3:1: unknown key"] }, .policiesNotInForce, 0),
             ("the state is read-only", watch { $0.stateProblem = "read-only" }, .stateNotKept, 0),

@@ -130,7 +130,9 @@ package actor Daemon {
         }
         try readAlarms(atStart: true)
         noteOutage()
-        do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch { tell(.error, Self.words(error)) }
+        do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch {
+            tell(.error, Self.words(error))
+        }
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))

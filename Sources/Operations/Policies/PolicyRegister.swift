@@ -119,7 +119,8 @@ final class PolicyRegister {
             try StateFile.write("\(path)/\(Self.name(number))", bytes)
             do { try writeHead(Head(number: number, sha256: SHA256Digest.of(bytes).hex)) } catch {
                 throw OperationError(
-                    .failed, "version \(number) is in force, and \(path)/\(Self.headName) could not be written: "
+                    .failed,
+                    "version \(number) is in force, and \(path)/\(Self.headName) could not be written: "
                         + ((error as? any Failure)?.message ?? "\(error)"),
                     hint: "Check the disk, and run the same command again.")
             }

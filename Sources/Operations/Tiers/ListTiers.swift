@@ -93,7 +93,9 @@ private struct TierView {
             seen.append(.init(id: archive.id, time: time, policy: header.policy ?? "", header: header))
             let site = policies[header.policy ?? ""]?.copies.first { $0.role == .vault }?.site ?? ""
             var events: [TierEvent] = [.committed(place: site, at: time)]
-            if let mark, archive.number <= mark.record { events.append(.verified(place: site, at: max(time, mark.time))) }
+            if let mark, archive.number <= mark.record {
+                events.append(.verified(place: site, at: max(time, mark.time)))
+            }
             states[archive.id] = TierState(archive: archive.id, folding: events + (volumes[archive.id] ?? []))
         }
     }
@@ -107,7 +109,9 @@ private struct TierView {
             let failed = custody.last { $0.act == "verificationFailed" }.flatMap { TimeText.parse($0.time) }
             let verified = volume.verified.flatMap(TimeText.parse)
             for holding in volume.archives where holding.vault == vault {
-                guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else { continue }
+                guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
+                    continue
+                }
                 events[id, default: []].append(.written(volume: volume.id, at: written))
                 if let verified, verified >= written {
                     events[id, default: []].append(.volumeVerified(volume: volume.id, at: verified))

@@ -110,10 +110,11 @@ enum MediumRead {
         guard let descriptor = open(path) else { return nil }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
-        let isRead = (try? pieces(descriptor) { piece in
-            guard bytes.count + piece.count <= limit else { throw BrokenPipeline() }
-            bytes.append(contentsOf: piece)
-        }) ?? false
+        let isRead =
+            (try? pieces(descriptor) { piece in
+                guard bytes.count + piece.count <= limit else { throw BrokenPipeline() }
+                bytes.append(contentsOf: piece)
+            }) ?? false
         return isRead ? bytes : nil
     }
 
