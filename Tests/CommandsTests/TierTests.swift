@@ -117,7 +117,8 @@ struct TierTests {
         let world = try World(inMemory: true)
         defer { world.remove() }
         try world.write("tree/a.txt", "one\n")
-        try world.archiveTree()
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        #expect(try world.qala("archive", "tree").status == 0)
         #expect(try world.qala("tiers").status == 14)
     }
 }
