@@ -316,3 +316,25 @@ extension ProblemRemark: AuditedCommand {
 extension Tiers: AuditedCommand {
     var act: CommandAct? { CommandAct(.read, "archive.tiers", "", [detail("policy", policy), flag("due", due)]) }
 }
+
+extension RegisterList: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "register.list", Place.name.rawValue) }
+}
+
+extension RegisterShow: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "register.show", Place.name.rawValue, [ActDetail("row", id)]) }
+}
+
+extension RegisterExporting: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "register.export", Place.name.rawValue, [detail("to", to)]) }
+}
+
+// MARK: Logs
+
+extension LogSegmentList: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "log.list", "", [detail("policy", policy)]) }
+}
+
+extension LogSegmentVerify: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "log.verify", "", [detail("policy", policy)]) }
+}

@@ -177,7 +177,7 @@ struct AlarmDeliveryTests {
         try desk.waitUntilUp()
         // It waits for half a minute after the first failure, and for a minute after the second.
         var told = ""
-        for _ in 0..<600 where !told.contains("More: qala status") {
+        for _ in 0..<600 where !told.contains("WARNING: the last run failed") {
             usleep(500_000)
             told = (try? String(contentsOf: desk.world.url("told"), encoding: .utf8)) ?? ""
         }

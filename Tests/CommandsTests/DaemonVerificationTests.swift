@@ -21,8 +21,8 @@ struct DaemonVerificationTests {
         defer { daemon.send(SIGKILL) }
         try desk.waitUntilUp()
         func passes(_ depth: String) throws -> Int {
-            try desk.ask("logs", "--limit", "1000").outputText.components(separatedBy: "(\(depth))").count {
-                $0.contains("passed")
+            try desk.ask("logs", "--limit", "1000").outputText.split(separator: "\n").count {
+                $0.contains("(\(depth))") && $0.hasSuffix("passed")
             }
         }
         try desk.wait("both depths") { try passes("stored") > 0 && passes("content") > 0 }

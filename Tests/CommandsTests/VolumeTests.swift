@@ -298,6 +298,9 @@ struct VolumeTests {
             try volume.world.qala("volume", "pull-list", String(archive.prefix(12)), tree + "/sub", "--json"))
         #expect((pull["pull"] as? [[String: Any]])?.first?["shelf"] as? String == "C-1")
         #expect(try volume.world.qala("volume", "pull-list", archive, "/nowhere").status == 14)
+        #expect(
+            try volume.world.qala("volume", "pull-list", "latest", tree + "/sub").status == 0,
+            "names that the vault knows")
         for place in ["volume", id] {
             let listed = try World.object(
                 try volume.world.qala("volume", "inventory", place, "--path", tree + "/sub", "--json"))

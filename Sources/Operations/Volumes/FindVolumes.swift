@@ -125,11 +125,9 @@ package enum Volumes {
     package static func pullList(
         _ archive: String, paths: [String], at workplace: Workplace
     ) throws -> PullReport {
-        let wanted = archive.lowercased()
-        guard wanted.utf8.count >= 4, wanted.allSatisfy(\.isHexDigit) else {
-            throw OperationError(
-                .usage, "\"\(archive)\" names no archive", hint: "Give 4 digits of its id at least.")
-        }
+        // An id is found without the vault, which may be what was lost; other names only the vault knows.
+        let isID = archive.utf8.count >= 4 && archive.allSatisfy { $0.isASCII && $0.isHexDigit }
+        let wanted = isID ? archive.lowercased() : try OpenVault(workplace).archive(archive).id.hex
         let register = VolumeRegister(workplace)
         let found = try register.all().flatMap { record in
             record.archives.filter { $0.archive.hasPrefix(wanted) }.map { (record, $0) }
