@@ -30,6 +30,8 @@ package struct DocumentProblem: Sendable, Equatable {
         case notAProgram(String)
         case duplicatePath(String, firstLine: Int)
         case badPattern(String, why: String)
+        /// Not the name of one file.
+        case badFileName(String)
         case controlCharacter(String)
         case retention(String, RetentionError)
         case calendar(String, CalendarError)
@@ -65,7 +67,7 @@ package struct DocumentProblem: Sendable, Equatable {
     }
 
     package enum Amount: String, Sendable {
-        case bandwidth, cpu
+        case bandwidth, cpu, size
     }
 
     /// The document, where an error is about several; nil for the one that the error names.

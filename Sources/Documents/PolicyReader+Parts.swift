@@ -248,21 +248,25 @@ extension PolicyReader {
         let timeout = values["timeout"].flatMap {
             nodes.fixedPeriod($0, named: "timeout", atMost: Policy.Hook.longestTimeout)
         }
-        guard let run = values["run"],
-            let items = nodes.list(run, named: "run", atMost: Policy.Hook.maximumArguments)
-        else { return nil }
+        guard let command = values["run"].flatMap({ program($0, named: "run") }) else { return nil }
+        return Policy.Hook(command: command, timeout: timeout ?? Policy.Hook.usualTimeout)
+    }
+
+    /// A program and its arguments, as a list.
+    mutating func program(_ run: Node, named name: String) -> [String]? {
+        guard let items = nodes.list(run, named: name, atMost: Policy.Hook.maximumArguments) else { return nil }
         guard let first = items.first else {
-            nodes.note(run, .emptyValue("run"))
+            nodes.note(run, .emptyValue(name))
             return nil
         }
         // Arguments may be empty texts; the program may not.
         let arguments = items.dropFirst().compactMap { argument($0) }
-        guard let program = nodes.text(first, named: "run") else { return nil }
+        guard let program = nodes.text(first, named: name) else { return nil }
         guard PathText.isAbsolute(program) else {
             nodes.note(first, .notAProgram(nodes.shown(program)))
             return nil
         }
-        return Policy.Hook(command: [program] + arguments, timeout: timeout ?? Policy.Hook.usualTimeout)
+        return [program] + arguments
     }
 
     private mutating func argument(_ node: Node) -> String? {

@@ -13,7 +13,9 @@ struct PolicyReader {
     /// What each kind of source understands. An item of `sources` has one key that is a kind.
     static let fileKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
     static let logKeys = ["logs", "format"]
-    static let sourceKeys = fileKeys + logKeys
+    static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
+    /// Keys that belong to several kinds stand here once.
+    static let sourceKeys = fileKeys + logKeys + commandKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64
@@ -42,6 +44,7 @@ struct PolicyReader {
             responsiblePerson: responsible?.person ?? Person(name: ""),
             deputyPerson: deputy?.person, sources: sources?.files ?? [])
         policy.logs = sources?.logs ?? []
+        policy.data = sources?.data ?? []
         policy.responsibleTerm = responsible?.term ?? .always
         policy.deputyTerm = deputy?.term ?? .always
         readTexts(values, &policy)
@@ -128,23 +131,38 @@ struct PolicyReader {
 
     // MARK: - Sources
 
-    private mutating func readSources(_ node: Node) -> (files: [FileSource], logs: [LogSource])? {
+    private struct Sources {
+        var files: [FileSource] = []
+        var logs: [LogSource] = []
+        var data: [DataSource] = []
+    }
+
+    private mutating func readSources(_ node: Node) -> Sources? {
         guard let items = nodes.list(node, named: "sources") else { return nil }
         if items.isEmpty {
             nodes.note(node, .emptyValue("sources"))
             return nil
         }
-        var sources: [FileSource] = []
-        var logs: [LogSource] = []
+        var sources = Sources()
         var lines: [String: Int] = [:]
         for item in items {
+            if let kind = Self.dataKind(item) {
+                guard let source = readData(item, kind) else { continue }
+                if let line = lines[source.root] {
+                    nodes.note(item, .duplicatePath("\(kind.rawValue) \(source.name)", firstLine: line))
+                } else {
+                    lines[source.root] = item.mark?.line ?? 1
+                    sources.data.append(source)
+                }
+                continue
+            }
             if Self.isOfLogs(item) {
                 for (source, at) in readLogs(item) {
                     if let line = lines["logs " + source.path] {
                         nodes.note(at, .duplicatePath(source.path, firstLine: line))
                     } else {
                         lines["logs " + source.path] = at.mark?.line ?? 1
-                        logs.append(source)
+                        sources.logs.append(source)
                     }
                 }
                 continue
@@ -154,11 +172,11 @@ struct PolicyReader {
                     nodes.note(at, .duplicatePath(source.path, firstLine: line))
                 } else {
                     lines[source.path] = at.mark?.line ?? 1
-                    sources.append(source)
+                    sources.files.append(source)
                 }
             }
         }
-        return (sources, logs)
+        return sources
     }
 
     /// One item of `sources`: as many sources as it names paths, each with the node that names it.

@@ -10,6 +10,9 @@ extension DocumentProblem {
 }
 
 extension DocumentProblem.Reason {
+    static let kindsOfSources = (["files", "logs"] + DataSource.Kind.allCases.map(\.rawValue)).map { "`\($0)`" }
+        .joined(separator: ", ")
+
     fileprivate var english: String {
         switch self {
         case .syntax(let words): "this is not YAML: \(words)"
@@ -23,7 +26,7 @@ extension DocumentProblem.Reason {
         case .unknownKey(let key, let place, let suggestion):
             "unknown key `\(key)` in \(place.english)"
                 + (suggestion.map { "; did you mean `\($0)`?" }
-                    ?? (place == .source ? "; sources are of the kind `files` or `logs`" : ""))
+                    ?? (place == .source ? "; sources are of the kind \(Self.kindsOfSources)" : ""))
         case .duplicateKey(let key): "the key `\(key)` stands more than once in this mapping"
         case .missingKey(let key, let place): "the key `\(key)` is missing in \(place.english)"
         case .notAMapping(let key): "`\(key)` must be a mapping of keys to values"
@@ -47,6 +50,7 @@ extension DocumentProblem.Reason {
         case .notAProgram(let found):
             "`run`: the program `\(found)` is not an absolute, plain path; hooks run without a shell and without PATH"
         case .duplicatePath(let path, let line): "`\(path)` is a source already, on line \(line)"
+        case .badFileName(let name): "`\(name)` is not a file name: it is one name without `/`"
         case .badPattern(let pattern, let why): "the pattern `\(pattern)` is malformed: \(why)"
         case .controlCharacter(let key): "`\(key)` contains a control character"
         default: englishAmounts
@@ -106,6 +110,7 @@ extension DocumentProblem.Reason {
 extension DocumentProblem.Amount {
     fileprivate var english: String {
         switch self {
+        case .size: "a size such as `64 KiB` or `1 GiB`, at least 1 B"
         case .bandwidth: "a rate such as `20 MiB/s` or `100 Mbit/s`, at least 1 KiB/s"
         case .cpu: "a share such as `50%`, from 1% to 100%"
         }

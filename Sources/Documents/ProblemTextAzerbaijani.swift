@@ -14,7 +14,7 @@ extension DocumentProblem.Reason {
         case .unknownKey(let key, let place, let suggestion):
             "\(place.azerbaijani) naməlum açar söz: `\(key)`"
                 + (suggestion.map { "; bəlkə `\($0)`?" }
-                    ?? (place == .source ? "; mənbənin növü `files` və ya `logs` olur" : ""))
+                    ?? (place == .source ? "; mənbənin növləri: \(Self.kindsOfSources)" : ""))
         case .duplicateKey(let key): "`\(key)` açar sözü burada bir dəfədən çox yazılıb"
         case .missingKey(let key, let place): "\(place.azerbaijani) `\(key)` açar sözü çatışmır"
         case .notAMapping(let key): "`\(key)` açar söz və dəyərlərdən ibarət olmalıdır"
@@ -38,6 +38,7 @@ extension DocumentProblem.Reason {
         case .notAProgram(let found):
             "`run`: `\(found)` proqramının yolu tam və sadə deyil; proqramlar shell və PATH olmadan icra olunur"
         case .duplicatePath(let path, let line): "`\(path)` artıq \(line)-ci sətirdə mənbə kimi göstərilib"
+        case .badFileName(let name): "`\(name)` fayl adı deyil: `/` olmayan bir ad yazın"
         case .badPattern(let pattern, let why): "`\(pattern)` nümunəsi düzgün deyil: \(why)"
         case .controlCharacter(let key): "`\(key)` idarəedici simvol saxlayır"
         default: azerbaijaniAmounts
@@ -98,6 +99,7 @@ extension DocumentProblem.Reason {
 extension DocumentProblem.Amount {
     fileprivate var azerbaijani: String {
         switch self {
+        case .size: "`64 KiB` və ya `1 GiB` kimi ölçü yazın, ən azı 1 B"
         case .bandwidth: "`20 MiB/s` və ya `100 Mbit/s` kimi sürət yazın, ən azı 1 KiB/s"
         case .cpu: "`50%` kimi pay yazın, 1% ilə 100% arasında"
         }

@@ -90,10 +90,12 @@ package struct Policy: Sendable, Equatable {
     package var confidentiality: Confidentiality
     /// Absolute path of the vault; nil leaves the choice to the command.
     package var vault: String?
-    /// No path twice; at least one, unless there are logs.
+    /// No path twice; at least one, unless there are logs or data sources.
     package var sources: [FileSource]
     /// No source twice.
     package var logs: [LogSource] = []
+    /// No kind and name twice.
+    package var data: [DataSource] = []
     package var mode: TierPlan.Mode = .copy
     package var schedule: Schedule?
     /// How much time's worth of data may be lost at most, and how long a recovery may take; of fixed length.

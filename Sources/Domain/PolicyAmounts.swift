@@ -29,6 +29,17 @@ package enum Amounts {
         return number * factor
     }
 
+    /// Bytes of `10 MiB`, `4096 B`: one whole number, at least 1 byte and at most 1 PiB.
+    package static func bytes(_ text: String) throws(AmountError) -> Int64 {
+        let (number, unit) = try parts(text)
+        let sizes = rates.prefix(7).map { (name: String($0.names[0].dropLast(2)), factor: $0.factor) }
+        guard let factor = sizes.first(where: { $0.name == unit })?.factor else {
+            throw AmountError(suggestion: Suggestion.nearest(to: unit, among: sizes.map(\.name)))
+        }
+        guard number >= 1, number <= (1 << 50) / factor else { throw AmountError(isOutOfRange: true) }
+        return number * factor
+    }
+
     /// `20 MiB/s`: in the largest unit of which it is a whole number.
     package static func text(bytesPerSecond rate: Int64, in language: Language) -> String {
         let units: [(Int64, String)] = [

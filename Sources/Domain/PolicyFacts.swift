@@ -87,7 +87,17 @@ package struct PolicyFacts {
     private var sourceLines: [String] {
         let files: [String] = policy.sources.map { line($0) }
         let logs: [String] = policy.logs.map { line($0) }
-        return files + logs
+        let data: [String] = policy.data.map { line($0) }
+        return files + logs + data
+    }
+
+    private func line(_ source: DataSource) -> String {
+        switch source {
+        case .command(let command):
+            "\(word("output of", "proqramın çıxışı")): \(command.command.map(Self.quoted).joined(separator: " ")); "
+                + "\(command.name)/\(command.file); \(word("at most", "ən çoxu")) \(command.timeout.text(in: language)); "
+                + "\(word("at least", "ən azı")) \(command.minimumBytes) B"
+        }
     }
 
     private func line(_ source: LogSource) -> String {

@@ -79,7 +79,9 @@ package enum ArchiveTrees {
     ) throws -> ArchiveReport {
         let spool = CollectLogs.spoolPath(of: request.policy, at: open.workplace)
         if request.dryRun, request.sources.isEmpty, request.policy != nil, spool == nil { return ArchiveReport() }
-        let walk = try SourceWalk(request.sources, keepingOut: open.workplace, spool: spool)
+        // A rehearsal asks no program and no server.
+        let data = request.dryRun ? [] : request.policy?.data ?? []
+        let walk = try SourceWalk(request.sources, data, keepingOut: open.workplace, spool: spool)
         for problem in logs?.problems ?? [] { walk.add(problem) }
         var run = ArchiveRun(open: open, request: request, walk: walk)
         run.report.warnings = logs?.warnings ?? []
@@ -90,144 +92,6 @@ package enum ArchiveTrees {
         report.seconds = MonotonicTime.now() - started
         return report
     }
-}
-
-/// The entries of several sources as one ordered stream.
-final class SourceWalk {
-    let roots: [[UInt8]]
-    private var rest: [WalkOptions]
-    private(set) var walker: FileTreeWalker?
-    private var last: [UInt8] = []
-    private(set) var excluded = 0
-    /// The segments of logs, which lie where no other source may look.
-    let spool: FileTreeWalker?
-    private var merge = LogMerge()
-
-    init(_ sources: [FileSource], keepingOut workplace: Workplace, spool: String? = nil) throws {
-        guard !sources.isEmpty || spool != nil else {
-            throw OperationError(.usage, "there is nothing to archive", hint: "Name a path.")
-        }
-        let own = [workplace.vaultPath, workplace.statePath].compactMap(Self.identity)
-        // Sources with equal options are walked as one, so that they may overlap.
-        var groups: [(key: [String], options: WalkOptions)] = []
-        for source in sources {
-            let key = source.excludes + ["\(source.oneFileSystem)", "\(source.excludeCaches)"]
-            let path = Array(try Self.absolute(source.path).utf8)
-            if let index = groups.firstIndex(where: { $0.key == key }) {
-                groups[index].options.roots.append(path)
-            } else {
-                groups.append(
-                    (
-                        key,
-                        WalkOptions(
-                            roots: [path], excludes: try ExcludePatterns(source.excludes),
-                            oneFileSystem: source.oneFileSystem, excludeCaches: source.excludeCaches,
-                            excludedTrees: Set(own))
-                    ))
-            }
-        }
-        rest = try groups.count == 1 ? groups.map(\.options) : Self.ordered(groups.map(\.options))
-        let ofLogs = spool.map { [Array($0.utf8)] } ?? []
-        roots = (rest.flatMap(\.roots) + ofLogs).sorted { PathOrder.compare($0, $1) < 0 }
-        self.spool = try spool.map(LogMerge.walker)
-        for index in rest.indices { rest[index].onExcluded = { [unowned self] _, _ in excluded += 1 } }
-        // A root that does not exist is an error before anything else happens.
-        for options in rest.dropFirst() { _ = try FileTreeWalker(options) }
-        try nextWalker()
-    }
-
-    private static func absolute(_ path: String) throws -> String {
-        guard !path.isEmpty else { throw OperationError(.usage, "a path is empty", hint: "Name a path.") }
-        guard !path.hasPrefix("/") else { return path }
-        guard let directory = getcwd(nil, 0) else {
-            throw OperationError(.failed, "the working directory is unknown", hint: "Name an absolute path.")
-        }
-        defer { free(directory) }
-        guard let text = String(validatingCString: directory) else {
-            throw OperationError(
-                .usage, "the name of the working directory is not UTF-8", hint: "Name an absolute path.")
-        }
-        return text + "/" + path
-    }
-
-    private static func identity(_ path: String) -> FileIdentity? {
-        var info = stat()
-        guard stat(path, &info) == 0 else { return nil }
-        return FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
-    }
-
-    /// Sources with different options are walked one after another; each root alone, in order, none inside another.
-    private static func ordered(_ groups: [WalkOptions]) throws -> [WalkOptions] {
-        var single: [WalkOptions] = []
-        for group in groups {
-            for root in group.roots {
-                var options = group
-                options.roots = [root]
-                single.append(options)
-            }
-        }
-        single.sort { PathOrder.compare($0.roots[0], $1.roots[0]) < 0 }
-        for (one, next) in zip(single, single.dropFirst())
-        where PathOrder.isInside(next.roots[0], one.roots[0]) {
-            throw OperationError(
-                .usage,
-                "the source \(String(decoding: next.roots[0], as: UTF8.self)) lies inside another with other options",
-                hint: "Give both the same options, or exclude it from the outer one and name its own policy.")
-        }
-        return single
-    }
-
-    private func nextWalker() throws {
-        walker = rest.isEmpty ? nil : try FileTreeWalker(rest.removeFirst())
-    }
-
-    /// The next entry, or nil at the end.
-    func next() throws -> FileTreeWalker? {
-        guard let spool else { return try nextOfSources() }
-        return try merge.next(spool, nextOfSources) { take(spool) }
-    }
-
-    private func nextOfSources() throws -> FileTreeWalker? {
-        while let current = walker {
-            while try current.next() {
-                // Ancestors that an earlier source brought already.
-                if !last.isEmpty, PathOrder.compare(current.entry.path, last) <= 0 { continue }
-                last = current.entry.path
-                return current
-            }
-            take(current)
-            try nextWalker()
-        }
-        return nil
-    }
-
-    private func take(_ walker: FileTreeWalker) {
-        let details = walker.problems.take()
-        for problem in details { add(problem) }
-        // Of very many the log keeps only how many there were.
-        let more = walker.problems.count - details.count
-        ledger.withLock { $0.count += more }
-    }
-
-    private func add(_ problem: FileProblem) {
-        add(PathProblem(stored: problem.path, reason: problem.reason))
-    }
-
-    /// Any thread.
-    func add(_ problem: PathProblem) { ledger.withLock { $0.add(problem) } }
-
-    private struct Ledger {
-        var problems: [PathProblem] = []
-        var count = 0
-
-        mutating func add(_ problem: PathProblem) {
-            count += 1
-            if problems.count < 1000 { problems.append(problem) }
-        }
-    }
-    private let ledger = Mutex(Ledger())
-    var problems: [PathProblem] { ledger.withLock { $0.problems } }
-    var problemCount: Int { ledger.withLock { $0.count } }
 }
 
 /// One run: the walk of the sources into an archive session, with the catalog's names beside it.
@@ -257,9 +121,9 @@ struct ArchiveRun {
 
     /// Counts what would be archived.
     mutating func rehearse() throws -> ArchiveReport {
-        while let walker = try walk.next() {
+        while let step = try walk.next() {
             try checkInterrupt()
-            count(walker.entry)
+            if case .tree(let walker) = step { count(walker.entry) }
         }
         finishCounts()
         return report
@@ -314,13 +178,16 @@ struct ArchiveRun {
             while let batch = try collector.next() { try take(batch, from: collector, into: session) }
         } catch {
             collector.cancel()
+            walk.close()
             throw error
         }
+        walk.close()
         if open.workplace.interrupt.isSet {
             try session.checkpoint()
             try checkInterrupt()
         }
         finishCounts()
+        try checkData()
         let header = header(session, started: started)
         session.onReady = { try names.prepare(header: CatalogBuilder.encode(header)) }
         let record = try session.commit(header)
@@ -333,6 +200,17 @@ struct ArchiveRun {
         report.bytesStored = session.storedBytes
         open.workplace.progress.stored.store(report.bytesStored, ordering: .relaxed)
         return report
+    }
+
+    /// A run whose every source was asked and none of them answered has nothing to keep.
+    private func checkData() throws {
+        guard let policy = request.policy, policy.sources.isEmpty, policy.logs.isEmpty, !walk.facts.isEmpty,
+            !walk.facts.contains(where: \.isWhole)
+        else { return }
+        let reasons = walk.problems.prefix(3).map { "\($0.path): \($0.reason)" }.joined(separator: "; ")
+        throw OperationError(
+            .failed, "no source of the policy \(policy.name) could be archived: \(reasons)",
+            hint: "Mend the source and run the policy again; the archives made before are as they were.")
     }
 
     /// What the archive before held is the best guess of what this one will.
@@ -400,6 +278,7 @@ struct ArchiveRun {
         header.changed = report.changedCount
         header.partial = report.isPartial
         header.parent = session.parent?.hex
+        if !walk.facts.isEmpty { header.sources = walk.facts }
         return header
     }
 }

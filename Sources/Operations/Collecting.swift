@@ -19,6 +19,8 @@ final class Collecting: @unchecked Sendable {
     private let shown = Atomic(0)
     private let monitor = Monitor()
     private var ready: [EntryBatch] = []
+    /// The session took in everything it was given and asks for more.
+    private var wantsMore = false
     private var isDone = false
     private var isCancelled = false
     private var failure: (any Error)?
@@ -42,7 +44,14 @@ final class Collecting: @unchecked Sendable {
     /// The next batch; nil at the end.
     func next() throws -> EntryBatch? {
         let batch = monitor.locked {
-            while ready.isEmpty, !isDone { monitor.wait() }
+            while ready.isEmpty, !isDone {
+                if !wantsMore {
+                    wantsMore = true
+                    monitor.wakeAll()
+                }
+                monitor.wait()
+            }
+            wantsMore = false
             return ready.isEmpty ? nil : ready.removeFirst()
         }
         if let batch { return batch }
@@ -71,6 +80,7 @@ final class Collecting: @unchecked Sendable {
         monitor.locked {
             isCancelled = true
             ready = []
+            monitor.wakeAll()
         }
         // The thread may wait for a buffer: those that were dropped came back above.
         join()
@@ -91,15 +101,26 @@ final class Collecting: @unchecked Sendable {
 
     private func walkAll() throws {
         var batch = session.make()
-        while !workplace.interrupt.isSet, let walker = try walk.next() {
-            do {
-                try take(walker, into: batch)
-            } catch let error as CollectorError {
-                walk.add(PathProblem(stored: walker.entry.path, reason: error.message))
+        while !workplace.interrupt.isSet, let step = try walk.next() {
+            var isDue = false
+            switch step {
+            case .tree(let walker):
+                do {
+                    try take(walker, into: batch)
+                } catch let error as CollectorError {
+                    walk.add(PathProblem(stored: walker.entry.path, reason: error.message))
+                }
+            case .data(let entry, let content): try take(entry, content, into: batch)
+            case .barrier:
+                isDue = true
             }
-            guard batch.isFull else { continue }
+            guard batch.isFull || isDue && !batch.isEmpty else {
+                guard !isDue || waitUntilTaken() else { return }
+                continue
+            }
             guard hand(over: batch) else { return }
             batch = session.make()
+            guard !isDue || waitUntilTaken() else { return }
         }
         if !batch.isEmpty { _ = hand(over: batch) }
     }
@@ -121,6 +142,33 @@ final class Collecting: @unchecked Sendable {
             batch.add(walker.entry)
         } else {
             try batch.add(walker.entry, content: content, isSparse: walker.blocks * 512 < size)
+        }
+    }
+
+    private func take(_ entry: Entry, _ content: (any DataContent)?, into batch: EntryBatch) throws {
+        guard let content else {
+            // Of a directory, links and the like every stamp is as good as another.
+            batch.add(entry)
+            return
+        }
+        if content.isKnownByStamp, session.changes.isUnchanged(entry) {
+            batch.addUnchanged(entry)
+            return
+        }
+        do {
+            try batch.add(entry, content: SourceData(content, self), isSparse: false)
+        } catch let error as VaultError {
+            throw error
+        } catch {
+            walk.add(PathProblem(stored: entry.path, reason: (error as? any Failure)?.message ?? "\(error)"))
+        }
+    }
+
+    /// Waits until the session took in everything; false when nobody wants more.
+    private func waitUntilTaken() -> Bool {
+        monitor.locked {
+            while !isCancelled, !ready.isEmpty || !wantsMore { monitor.wait() }
+            return !isCancelled
         }
     }
 
@@ -159,4 +207,29 @@ private final class SourceFile: FileContent {
     }
 
     func hasChanged() throws -> Bool { try file.hasChanged() }
+}
+
+/// A file of a data source as the session reads it.
+private final class SourceData: FileContent {
+    private let content: any DataContent
+    private let collector: Collecting
+
+    init(_ content: any DataContent, _ collector: Collecting) {
+        self.content = content
+        self.collector = collector
+    }
+
+    var isStream: Bool { content.isStream }
+    var chunkBytes: Int? { content.chunkBytes }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+        if offset > 0 { try collector.checkInterrupt() }
+        let count = try content.read(into: buffer, at: offset)
+        try collector.checkInterrupt()
+        if count > 1 << 20 { collector.show(count) }
+        return count
+    }
+
+    func nextData(from offset: UInt64) throws -> Range<UInt64>? { try content.nextData(from: offset) }
+    func hasChanged() throws -> Bool { try content.hasChanged() }
 }

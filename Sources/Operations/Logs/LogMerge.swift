@@ -6,7 +6,7 @@ import Domain
 struct LogMerge {
     private var needsSource = true
     private var needsSpool = true
-    private var head: FileTreeWalker?
+    private var head: SourceStep?
     private var hasSegment = false
 
     static func walker(_ spool: String) throws -> FileTreeWalker {
@@ -16,11 +16,16 @@ struct LogMerge {
 
     /// The next entry of both; `onEnd` hears once that the spool has no more.
     mutating func next(
-        _ spool: FileTreeWalker, _ nextOfSources: () throws -> FileTreeWalker?, onEnd: () -> Void
-    ) throws -> FileTreeWalker? {
+        _ spool: FileTreeWalker, _ nextOfSources: () throws -> SourceStep?, onEnd: () -> Void
+    ) throws -> SourceStep? {
         if needsSource {
             head = try nextOfSources()
             needsSource = false
+        }
+        // A barrier is about what the sources brought before it.
+        if let head, head.path == nil {
+            needsSource = true
+            return head
         }
         if needsSpool {
             hasSegment = try spool.next()
@@ -31,13 +36,13 @@ struct LogMerge {
             needsSource = head != nil
             return head
         }
-        guard let source = head else {
+        guard let source = head, let path = source.path else {
             needsSpool = true
-            return spool
+            return .tree(spool)
         }
-        let order = PathOrder.compare(source.entry.path, spool.entry.path)
+        let order = PathOrder.compare(path, spool.entry.path)
         if order >= 0 { needsSpool = true }
-        guard order <= 0 else { return spool }
+        guard order <= 0 else { return .tree(spool) }
         needsSource = true
         return source
     }

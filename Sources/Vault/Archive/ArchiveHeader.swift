@@ -1,3 +1,4 @@
+package import Domain
 import FoundationEssentials
 
 /// What an archive tells about itself, sealed in its commit record.
@@ -23,6 +24,8 @@ package struct ArchiveHeader: Codable, Sendable, Equatable {
     package var partial = false
     /// Id of the archive whose tree this run was merged with.
     package var parent: String?
+    /// Of the data sources, in the order of their roots.
+    package var sources: [SourceFacts]?
 
     package init() {}
 

@@ -43,12 +43,22 @@ final class OpenGroup {
 /// The content of a file while it is archived. Errors of the source are the caller's own type: they make the file a problem of
 /// the run, while a ``VaultError`` ends the run.
 package protocol FileContent: AnyObject {
+    /// The size is not known before the end: what the entry says of it does not count. It is read front to back.
+    var isStream: Bool { get }
+    /// Bytes of every chunk but the last, where pages of the content stay in their places; nil cuts by content. At most what
+    /// a chunk may have.
+    var chunkBytes: Int? { get }
     /// Fills `buffer` from `offset` on; fewer bytes only at the end of the file.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int
     /// The next run of data at or after `offset`, as offsets; nil when only a hole follows.
     func nextData(from offset: UInt64) throws -> Range<UInt64>?
     /// Asked after the last read: whether the file changed since it was opened.
     func hasChanged() throws -> Bool
+}
+
+extension FileContent {
+    package var isStream: Bool { false }
+    package var chunkBytes: Int? { nil }
 }
 
 extension ArchiveSession {
@@ -224,7 +234,7 @@ extension ArchiveSession {
         _ entry: inout Entry, _ content: any FileContent, isSparse: Bool
     ) throws -> PendingContent {
         var file = LargeFile(entry: entry)
-        if let partial = resumed?.partial, partial.path == entry.path, partial.inode == entry.inode,
+        if !content.isStream, let partial = resumed?.partial, partial.path == entry.path, partial.inode == entry.inode,
             partial.device == entry.device, partial.modified == entry.modified, partial.changed == entry.changed,
             partial.size == entry.size
         {
@@ -232,6 +242,10 @@ extension ArchiveSession {
                 PendingExtent(length: $0.length, chunk: $0.chunk.map(ChunkHandle.known))
             }
             file.offset = partial.offset
+        }
+        if content.isStream {
+            try storeRun(&file, content, upTo: .max)
+            entry.size = file.offset
         }
         try checkExtents(of: file, isSparse: isSparse)
         while file.offset < entry.size {
@@ -292,6 +306,7 @@ extension ArchiveSession {
         var filled = 0
         var start = 0
         var position = file.offset
+        let fixed = content.chunkBytes.map { max(1, min($0, chunker.parameters.maximum)) }
         while true {
             let wanted = Int(min(UInt64(lease.bytes.count - filled), end - position))
             let room = UnsafeMutableRawBufferPointer(rebasing: lease.bytes[filled..<filled + wanted])
@@ -301,8 +316,14 @@ extension ArchiveSession {
             let isEnd = position == end || count < wanted
             while start < filled {
                 let rest = lease.buffer.slice(start..<filled)
-                let cut = chunker.firstCut(in: rest)
-                if cut == rest.count, !isEnd, cut < chunker.parameters.maximum { break }
+                let cut: Int
+                if let fixed {
+                    cut = min(fixed, rest.count)
+                    if cut < fixed, !isEnd { break }
+                } else {
+                    cut = chunker.firstCut(in: rest)
+                    if cut == rest.count, !isEnd, cut < chunker.parameters.maximum { break }
+                }
                 let number = pool.reserveNumber()
                 try pool.submit(
                     SealingPool.Job(number: number, kind: .data, lease: lease, range: start..<start + cut, id: nil))
@@ -316,6 +337,7 @@ extension ArchiveSession {
             filled -= start
             start = 0
             lease = next
+            try checkExtents(of: file, isSparse: true)
             try checkpointIfDue(file)
         }
     }

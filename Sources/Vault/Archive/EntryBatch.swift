@@ -56,8 +56,8 @@ package final class EntryBatch {
     /// A file. A small one is read here; errors are those of the source, and then the batch is as it was before.
     package func add(_ entry: Entry, content: any FileContent, isSparse: Bool) throws {
         var entry = entry
-        entry.isRacy = Self.isRacy(entry)
-        guard entry.size <= UInt64(ArchiveSession.Limits.smallFile), !isSparse else {
+        entry.isRacy = entry.isRacy || Self.isRacy(entry)
+        guard entry.size <= UInt64(ArchiveSession.Limits.smallFile), !isSparse, !content.isStream else {
             items.append(Item(entry: entry, matter: .large(content, isSparse: isSparse)))
             largeCount += 1
             return

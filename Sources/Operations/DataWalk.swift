@@ -1,0 +1,72 @@
+import Collectors
+import Domain
+import Vault
+
+/// The entries of one data source within the walk of a run.
+///
+/// Invariants:
+/// 1. An error of the source ends the source, not the run: it is a problem, and the facts say that the source is not whole.
+/// 2. The collector is closed after everything it handed out was read, or when the run is over.
+final class DataWalk {
+    private let source: DataSource
+    private var collector: (any DataCollector)?
+    private var ancestors: [SourceStep] = []
+    private var isAtEnd = false
+    private var failure: PathProblem?
+
+    init(_ source: DataSource, at workplace: Workplace, started: Timestamp) {
+        self.source = source
+        ancestors = [
+            .data(
+                .made("@\(source.kind.rawValue)", kind: .directory, permissions: 0o755, modified: started), content: nil
+            )
+        ]
+        collector = Self.collector(of: source, at: workplace, started: started)
+    }
+
+    private static func collector(
+        of source: DataSource, at workplace: Workplace, started: Timestamp
+    ) -> any DataCollector {
+        switch source {
+        case .command(let command):
+            CommandCollector(command, started: started, isInterrupted: { workplace.interrupt.isSet })
+        }
+    }
+
+    func next() throws -> SourceStep? {
+        if !ancestors.isEmpty { return ancestors.removeFirst() }
+        guard let collector, !isAtEnd else { return nil }
+        do {
+            switch try collector.next() {
+            case .entry(let entry, let content): return .data(entry, content: content)
+            case .barrier: return .barrier
+            case nil: break
+            }
+        } catch let error as VaultError {
+            throw error
+        } catch {
+            failure = PathProblem(
+                stored: Array(source.root.utf8), reason: (error as? any Failure)?.message ?? "\(error)")
+        }
+        isAtEnd = true
+        // The collector may still be needed for what it handed out.
+        return .barrier
+    }
+
+    /// What was learnt, and what went wrong; once.
+    func close() -> (facts: SourceFacts, problems: [PathProblem], count: Int) {
+        guard let collector else { return (SourceFacts(kind: source.kind.rawValue, name: source.name), [], 0) }
+        self.collector = nil
+        collector.close()
+        var facts = collector.facts.bounded
+        let details = collector.problems.take()
+        var found = details.map { PathProblem(stored: $0.path, reason: $0.reason) }
+        var count = collector.problems.count
+        if let failure {
+            facts.isWhole = false
+            found.insert(failure, at: 0)
+            count += 1
+        }
+        return (facts, found, count)
+    }
+}
