@@ -123,7 +123,7 @@ package actor Daemon {
         openRegisters(damaged: found.problems)
         do {
             if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
-        } catch { tell(.error, Self.words(error)) }
+        } catch { noteDamage("scheduler.json", error) }
         do { try readPolicies(atStart: true) } catch {
             endRegisters()
             throw error
@@ -131,11 +131,17 @@ package actor Daemon {
         try readAlarms(atStart: true)
         noteOutage()
         do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch {
-            tell(.error, Self.words(error))
+            noteDamage("verifications.json", error)
         }
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
+    }
+
+    /// A file that is begun anew: the alarm lasts until the next start finds it sound.
+    private func noteDamage(_ file: String, _ error: any Error) {
+        tell(.error, Self.words(error))
+        alarmView.stateDamage[file] = Self.words(error)
     }
 
     // MARK: The work loop
