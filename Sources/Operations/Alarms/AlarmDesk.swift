@@ -154,7 +154,8 @@ package final class AlarmDesk: @unchecked Sendable {
                 kept.outbox.removeFirst(kept.outbox.count - Self.outboxLimit)
             }
             let isStale = kept.alive.map { now - $0 >= 60 || $0 > now } ?? true
-            if isStale || !notices.isEmpty || kept.book.open.map(\.alarm) != before {
+            // What could not be stored is tried again at once: the alarm of that ends when it can.
+            if isStale || problem != nil || !notices.isEmpty || kept.book.open.map(\.alarm) != before {
                 kept.alive = now
                 store()
             }
