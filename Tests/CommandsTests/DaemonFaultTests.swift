@@ -131,7 +131,7 @@ struct DaemonFaultTests {
                 let bench = try FaultBench()
                 try bench.start()
                 try bench.move("vault", "gone")
-                try bench.run(10)
+                try bench.run(1)
                 try bench.raised("noVault")
                 try bench.move("gone", "vault")
                 try bench.run(0)
@@ -221,12 +221,12 @@ struct DaemonFaultTests {
 
     // MARK: Time
 
-    private static func text(_ date: Date, _ format: String, hours: Int = 0) -> String {
+    private static func day(in seconds: Double) -> String {
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.timeZone = TimeZone(secondsFromGMT: hours * 3600)
-        formatter.dateFormat = format
-        return formatter.string(from: date)
+        formatter.timeZone = TimeZone(secondsFromGMT: 0)
+        formatter.dateFormat = "yyyy-MM-dd"
+        return formatter.string(from: Date(timeIntervalSinceNow: seconds))
     }
 
     private static var faultsOfTime: [Fault] {
@@ -243,21 +243,11 @@ struct DaemonFaultTests {
                 try bench.cleared("overdue")
                 try bench.nothingElse()
             },
-            Fault(name: "a schedule has ended") {
-                let bench = try FaultBench()
-                // It names one instant, by the clock of Baku.
-                let soon = text(Date(timeIntervalSinceNow: 12), "yyyy-MM-dd HH:mm:ss", hours: 4)
-                bench.schedule = soon
-                try bench.policy()
-                try bench.start()
-                try bench.raised("scheduleEnded", within: 12 + 15)
-                try bench.nothingElse()
-            },
             Fault(name: "the term of the responsible person ends") {
                 let bench = try FaultBench()
-                let day = text(Date(timeIntervalSinceNow: 5 * 86_400), "yyyy-MM-dd")
+                let last = day(in: 5 * 86_400)
                 let people = try Data(contentsOf: bench.desk.world.url("policies/people.yaml"))
-                try bench.change("policies/people.yaml", "# until: 2030-12-31", "until: \(day)")
+                try bench.change("policies/people.yaml", "# until: 2030-12-31", "until: \(last)")
                 try bench.start()
                 try bench.raised("termEnds")
                 try bench.desk.world.write("policies/people.yaml", people)

@@ -13,7 +13,7 @@ final class FaultBench {
 
     let desk: DaemonWorld
     private var daemon: RunningProcess?
-    var schedule: String?
+    private let schedule: String?
     /// Alarms that were waited for; whatever else is told is an error.
     private var wanted: Set<String> = []
 

@@ -6,7 +6,7 @@ package struct Alarm: Sendable, Hashable, Codable {
         case overdue, damaged, denied, noVault, failed, partial, stuck, paused, nobodyInOffice, termEnds, scheduleEnded
         // Of the host.
         case policiesNotInForce, stateNotKept, lowSpace, undelivered, stateDamaged, notVerified, alarmsNotInForce, notServed
-        case volumeDue
+        case volumeDue, timeNotTrusted
         // What happened, and is not over by itself.
         case clockStepped, outage, missedRuns
     }
@@ -42,7 +42,7 @@ extension Alarm.Kind {
         switch self {
         case .overdue, .damaged, .stateNotKept: .critical
         case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
-            .stateDamaged, .notVerified, .alarmsNotInForce, .volumeDue, .clockStepped:
+            .stateDamaged, .notVerified, .alarmsNotInForce, .volumeDue, .timeNotTrusted, .clockStepped:
             .warning
         case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns: .notice
         }
@@ -101,6 +101,8 @@ extension Alarm.Kind {
         case (.notServed, .azerbaijani): "göstəricilər (metrics) təqdim edilə bilmir"
         case (.volumeDue, .english): "the verification of an offline volume is due"
         case (.volumeDue, .azerbaijani): "oflayn daşıyıcının yoxlanma vaxtı çatıb"
+        case (.timeNotTrusted, .english): "vault time is not trusted, so nothing expires"
+        case (.timeNotTrusted, .azerbaijani): "anbar vaxtına etibar edilmir, heç nəyin müddəti bitmiş sayılmır"
         case (.clockStepped, .english): "the clock was set"
         case (.clockStepped, .azerbaijani): "sistem saatı dəyişdirilib"
         case (.outage, .english): "the daemon was down"

@@ -87,6 +87,7 @@ package struct AlarmWatch: Sendable {
     package var unserved: [String: String] = [:]
     /// Volumes that are to be verified, by their ids.
     package var volumesDue: [String: String] = [:]
+    package var isTimeTrusted = true
     package var events: [Event] = []
 
     package init() {}
@@ -108,6 +109,7 @@ package struct AlarmWatch: Sendable {
         if let alarmProblem { found[Alarm(.alarmsNotInForce, "alarms")] = alarmProblem }
         for (name, reason) in unserved { found[Alarm(.notServed, name)] = reason }
         for (volume, detail) in volumesDue { found[Alarm(.volumeDue, volume)] = detail }
+        if !isTimeTrusted { found[Alarm(.timeNotTrusted, "clock")] = "" }
         for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }
         // Of several at one instant none hides the others.
         for event in events { found[event.alarm] = found[event.alarm].map { "\($0)\n\(event.detail)" } ?? event.detail }

@@ -106,6 +106,7 @@ extension Daemon {
         lookForVolumes(at: now)
         watch.volumesDue = alarmView.volumesDue
         watch.stateDamage = alarmView.stateDamage
+        watch.isTimeTrusted = isTimeTrusted
         let told = alarmDesk.update(watch, responsible: { [policies] in Self.responsible($0, policies) }, at: seconds)
         for notice in told {
             let severity: DaemonEvent.Severity =

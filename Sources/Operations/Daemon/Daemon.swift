@@ -150,14 +150,8 @@ package actor Daemon {
     package func serve() async {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
         while !isStopping || going != nil {
-            if !isStopping { handle(.tick) }
-            tellAudit()
-            beat()
-            notifier.send("WATCHDOG=1", statusLine)
-            lookForAlarms()
-            advanceVaultTime()
-            verifyWhatIsDue()
-            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
+            let rest = turn()
+            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, rest)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
@@ -167,6 +161,18 @@ package actor Daemon {
         endRegisters()
         endAudit()
         tell(.notice, "stopped")
+    }
+
+    /// One turn of the work loop, which waits for nothing; returns in how many seconds something is due.
+    func turn() -> Double {
+        if !isStopping { handle(.tick) }
+        tellAudit()
+        beat()
+        notifier.send("WATCHDOG=1", statusLine)
+        lookForAlarms()
+        advanceVaultTime()
+        verifyWhatIsDue()
+        return untilWake
     }
 
     package func stop() {
