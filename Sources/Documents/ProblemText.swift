@@ -23,7 +23,7 @@ extension DocumentProblem.Reason {
         case .unknownKey(let key, let place, let suggestion):
             "unknown key `\(key)` in \(place.english)"
                 + (suggestion.map { "; did you mean `\($0)`?" }
-                    ?? (place == .source ? "; sources are of the kind `files` or `logs`" : ""))
+                    ?? (place == .source ? "; sources are of the kind `files`, `logs` or `journal`" : ""))
         case .duplicateKey(let key): "the key `\(key)` stands more than once in this mapping"
         case .missingKey(let key, let place): "the key `\(key)` is missing in \(place.english)"
         case .notAMapping(let key): "`\(key)` must be a mapping of keys to values"

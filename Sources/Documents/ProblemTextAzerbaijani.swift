@@ -14,7 +14,7 @@ extension DocumentProblem.Reason {
         case .unknownKey(let key, let place, let suggestion):
             "\(place.azerbaijani) naməlum açar söz: `\(key)`"
                 + (suggestion.map { "; bəlkə `\($0)`?" }
-                    ?? (place == .source ? "; mənbənin növü `files` və ya `logs` olur" : ""))
+                    ?? (place == .source ? "; mənbənin növü `files`, `logs` və ya `journal` olur" : ""))
         case .duplicateKey(let key): "`\(key)` açar sözü burada bir dəfədən çox yazılıb"
         case .missingKey(let key, let place): "\(place.azerbaijani) `\(key)` açar sözü çatışmır"
         case .notAMapping(let key): "`\(key)` açar söz və dəyərlərdən ibarət olmalıdır"

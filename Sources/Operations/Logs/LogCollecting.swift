@@ -19,17 +19,17 @@ struct LogCollecting {
     let interrupt: InterruptFlag
     let clock: LogClock
     var segmentBytes = LogCollecting.usualSegmentBytes
-    private(set) var problems: [PathProblem] = []
+    var problems: [PathProblem] = []
     private(set) var sealed: [LogSegmentHeader] = []
 
-    private let payload: LogSpoolFile
+    let payload: LogSpoolFile
     private var parts: [LogSegmentHeader.Part] = []
-    private var findings: [LogFinding] = []
-    private var next = LogCursors()
-    private var records = 0
-    private var isFull = false
+    var findings: [LogFinding] = []
+    var next = LogCursors()
+    var records = 0
+    var isFull = false
     /// The source could not be read, so nothing is known of it that was not known before.
-    private var isAway = false
+    var isAway = false
 
     init(_ source: LogSource, into spool: LogSpool, clock: LogClock, interrupt: InterruptFlag) throws {
         self.source = source
@@ -50,7 +50,7 @@ struct LogCollecting {
             before = []
             (parts, records, isFull) = ([], 0, false)
             try payload.cut(to: 0)
-            try readSource()
+            if source.journalUnits == nil { try readSource() } else { try readJournal() }
             try finish()
         } while isFull
         // Its room is the archive's now.
@@ -110,7 +110,7 @@ struct LogCollecting {
         }
     }
 
-    private mutating func note(_ path: String, _ error: CollectorError) {
+    mutating func note(_ path: String, _ error: some Failure) {
         let problem = PathProblem(path: path, reason: error.message)
         if problems.count < 1000, !problems.contains(problem) { problems.append(problem) }
     }

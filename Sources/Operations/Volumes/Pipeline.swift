@@ -136,8 +136,9 @@ final class Pipeline {
         return (ends[0], ends[1])
     }
 
-    /// Where the program is: only in the system's own folders, whatever PATH says.
+    /// Where the program is: only in the system's own folders, whatever PATH says; a whole path is taken as it is.
     private static func place(of program: String) throws -> String {
+        if program.hasPrefix("/") { return program }
         for folder in ["/usr/bin", "/bin", "/usr/local/bin"] where access("\(folder)/\(program)", X_OK) == 0 {
             return "\(folder)/\(program)"
         }
