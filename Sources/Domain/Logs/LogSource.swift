@@ -101,6 +101,11 @@ package enum LogName {
         [".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z"].contains { name.count > $0.utf8.count && ends(name, with: $0) }
     }
 
+    /// Whether it is of a kind that can be read all the same.
+    package static func isExpandable(_ name: [UInt8]) -> Bool {
+        [".gz", ".xz", ".zst"].contains { name.count > $0.utf8.count && ends(name, with: $0) }
+    }
+
     private static func ends(_ name: [UInt8], with suffix: String) -> Bool {
         name.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
     }

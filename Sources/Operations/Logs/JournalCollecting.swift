@@ -9,9 +9,9 @@ import Vault
 ///    its name leaves the cursor where it was, one behind it finds the cursor in the segment.
 /// 2. What is no export, or does not end well, is a problem of the run; nothing of it is sealed, and the cursor waits.
 extension LogCollecting {
-    private static let journalPieceBytes = 1 << 16
+    static let pipePieceBytes = 1 << 16
     /// Seconds without a byte after which the program is ended.
-    static let journalPatience = 120.0
+    static let pipePatience = 120.0
     /// Of what tells where to go on no more is handed to a program.
     private static let longestCursor = 400
 
@@ -47,9 +47,9 @@ extension LogCollecting {
         program.closeInput()
         var scanner = LogScanner(
             .journalExport, path: source.path, places: next.journal, isWhole: source.journalUnits?.isEmpty ?? true)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.journalPieceBytes, alignment: 16)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pipePieceBytes, alignment: 16)
         defer { buffer.deallocate() }
-        while let count = try Self.read(program.output, into: buffer, interrupt) {
+        while let count = try Self.piece(of: program.output, into: buffer, interrupt) {
             let piece = UnsafeRawBufferPointer(rebasing: buffer[..<count])
             try payload.append(piece)
             scanner.take(piece)
@@ -73,14 +73,14 @@ extension LogCollecting {
     }
 
     /// How many bytes came; nil at the end.
-    private static func read(
-        _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, _ interrupt: InterruptFlag
+    static func piece(
+        of descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, _ interrupt: InterruptFlag
     ) throws -> Int? {
-        let end = MonotonicTime.now() + journalPatience
+        let end = MonotonicTime.now() + pipePatience
         while true {
             if interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
             guard MonotonicTime.now() < end else {
-                throw OperationError(.failed, "printed nothing for \(Int(journalPatience)) seconds and was ended")
+                throw OperationError(.failed, "printed nothing for \(Int(pipePatience)) seconds and was ended")
             }
             var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             guard poll(&wait, 1, 200) > 0 else { continue }

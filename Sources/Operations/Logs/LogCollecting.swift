@@ -23,7 +23,7 @@ struct LogCollecting {
     private(set) var sealed: [LogSegmentHeader] = []
 
     let payload: LogSpoolFile
-    private var parts: [LogSegmentHeader.Part] = []
+    var parts: [LogSegmentHeader.Part] = []
     var findings: [LogFinding] = []
     var next = LogCursors()
     var records = 0
@@ -139,11 +139,15 @@ struct LogCollecting {
         func isClosed(_ cursor: LogCursor) -> Bool {
             closed.contains(FileIdentity(device: cursor.device, inode: cursor.inode))
         }
-        let open = readable
+        let (open, interrupt) = (readable, interrupt)
         let plan = try LogFollowing.plan(old.map { $0.files.filter { !isClosed($0) } }, open.map(\.file)) {
             (index: Int, mark: LogMark, end: UInt64) throws(CollectorError) -> Bool in
-            try Self.mark(try folder.open(open[index]), mark.length, before: end) == mark
+            if open[index].file.isCompressed {
+                return try Self.markExpanded(open[index], folder, mark.length, before: end, interrupt) == mark
+            }
+            return try Self.mark(try folder.open(open[index]), mark.length, before: end) == mark
         }
+        if interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
         guard isSure || plan.findings.isEmpty else {
             throw CollectorError(.changed, "\(source.path) changes while it is read", hint: "The next run follows it.")
         }
@@ -206,6 +210,12 @@ struct LogCollecting {
             return
         }
         if found.file.isCompressed {
+            if !reading.isSkipped, isFull {
+                // It is found anew when the next segment is made.
+                if let cursor = reading.cursor { next.files.append(cursor) }
+                return
+            }
+            if !reading.isSkipped { try readCompressed(reading, found, folder, &made) }
             next.files.append(newCursor(reading, found, offset: found.file.size, size: found.file.size))
             return
         }
