@@ -165,10 +165,11 @@ struct DaemonClockTests {
             #expect((0...2).contains(started - due / 1_000_000), "\(run.policy) began \(started), due \(due)")
         }
         #expect(try bench.archives() == 35)
-        #expect(await daemon.verifications.entries.values.allSatisfy { $0.passed != nil && $0.failure == nil })
-        #expect(await !daemon.verifications.entries.isEmpty)
+        let verified = await daemon.verifications.entries.values
+        #expect(!verified.isEmpty && verified.allSatisfy { $0.passed != nil && $0.failure == nil })
         #expect(bench.told.alarms.isEmpty, "\(bench.told.alarms)")
-        #expect(await daemon.alarms().allSatisfy { $0.kind == "lowSpace" })
+        let open = await daemon.alarms()
+        #expect(open.allSatisfy { $0.kind == "lowSpace" })
         await bench.end(daemon)
 
         let entries = try bench.availability()
@@ -200,7 +201,8 @@ struct DaemonClockTests {
         #expect(bench.told.raised("timeNotTrusted") == 1)
         // Ten years of due runs are one notice, and one run that makes up for all.
         #expect(bench.told.raised("missedRuns") <= 1)
-        #expect(await daemon.alarms().map(\.kind).filter { $0 != "lowSpace" && $0 != "missedRuns" } == ["timeNotTrusted"])
+        let open = await daemon.alarms().map(\.kind).filter { $0 != "lowSpace" && $0 != "missedRuns" }
+        #expect(open == ["timeNotTrusted"])
         let runs = await daemon.runs(of: nil, limit: 1000).filter { !known.contains($0.id) }
         #expect(runs.allSatisfy { $0.state == .done })
         #expect(Set(runs.compactMap { run in run.due.map { "\(run.policy) \($0)" } }).count == runs.count)
@@ -214,7 +216,7 @@ struct DaemonClockTests {
         #expect(try bench.availability().count { $0.kind == "outage" } == 1)
     }
 
-    @Test("A clock that is set ten years on while the daemon lives is told once, doubles no run, and moves vault time by nothing")
+    @Test("A clock that is set ten years on and back is told each time, doubles no run, and does not move vault time")
     func jump() async throws {
         let bench = try ClockBench()
         let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
@@ -231,7 +233,8 @@ struct DaemonClockTests {
         #expect(runs.allSatisfy { $0.state == .done })
         #expect(Set(runs.compactMap { run in run.due.map { "\(run.policy) \($0)" } }).count == runs.count)
         // Of the day behind it each due run was made, as of any other.
-        #expect(runs.count { $0.policy == "six" && ($0.due ?? 0) > begun && ($0.due ?? 0) < begun + 2 * ClockBench.day } >= 4)
+        let usual = begun..<begun + 2 * ClockBench.day
+        #expect(runs.count { $0.policy == "six" && usual.contains($0.due ?? 0) } >= 4)
         let time = try bench.vaultTime(clock)
         #expect(time.isTrusted)
         let passed = time.seconds - begun / 1_000_000
