@@ -55,7 +55,8 @@ private final class ClockBench {
     }
 
     init() throws {
-        scratch = try Scratch()
+        // Two thousand turns of the work loop store their state.
+        scratch = try Scratch(inMemory: true)
         for folder in ["tree", "policies"] { try #require(mkdir(scratch.place(folder), 0o755) == 0) }
         try scratch.write("tree/a", "a\n")
         let shipped = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -154,6 +155,14 @@ struct DaemonClockTests {
         return found
     }
 
+    /// A daemon that lives for a day and is gone, with its lock, when this returns the ids of its runs.
+    private static func firstDay(_ bench: ClockBench, _ clock: SimulatedClock) async throws -> Set<String> {
+        let daemon = try await bench.start(clock)
+        try await bench.live(ClockBench.day, daemon, clock)
+        await bench.end(daemon)
+        return Set(await daemon.runs(of: nil, limit: 1000).map(\.id))
+    }
+
     @Test("In a clean week every due run is made once and on time, no alarm is raised, and the register has no hole")
     func week() async throws {
         let bench = try ClockBench()
@@ -197,16 +206,13 @@ struct DaemonClockTests {
     func restart() async throws {
         let bench = try ClockBench()
         let first = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
-        var daemon = try await bench.start(first)
-        try await bench.live(ClockBench.day, daemon, first)
-        await bench.end(daemon)
+        let known = try await Self.firstDay(bench, first)
         #expect(bench.told.alarms.isEmpty, "\(bench.told.alarms)")
         let before = try bench.archives()
-        let known = Set(await daemon.runs(of: nil, limit: 1000).map(\.id))
 
         let wall = first.reading.wall + 10 * ClockBench.year
         let second = SimulatedClock(wall: wall, boot: 30_000_000, bootID: "second")
-        daemon = try await bench.start(second)
+        let daemon = try await bench.start(second)
         try await bench.live(ClockBench.day, daemon, second)
         #expect(bench.told.raised("timeNotTrusted") == 1)
         // Ten years of due runs are one notice, and one run that makes up for all.
