@@ -4,7 +4,7 @@ import Testing
 
 /// Faults of the real process, each with the alarm that it must raise within the time that docs/alarms.md states, and
 /// how that is over again.
-@Suite("Faults of the real daemon", .serialized, .enabled(if: qalaBinary != nil))
+@Suite("Faults of the real daemon", .enabled(if: qalaBinary != nil))
 struct DaemonFaultTests {
     private static func expectNone(_ faults: [Fault]) async {
         let mayMount = Fault.mayMount

@@ -208,7 +208,9 @@ package actor Daemon {
         let isQuiet = actions.allSatisfy { if case .wake = $0 { true } else { false } }
         var isTick = false
         if case .tick = event { isTick = true }
-        if !isTick || !isQuiet || storedAt.map({ now.boot - $0 >= Self.longestUnstored }) ?? true { store(at: now) }
+        let isOld = storedAt.map { now.boot - $0 >= Self.longestUnstored } ?? true
+        // What could not be stored is tried with every turn: that ends its alarm soon after it can.
+        if !isTick || !isQuiet || isOld || isUnstorable { store(at: now) }
         for action in actions {
             switch action {
             case .start(let run): enqueue(run.policy, .schedule, due: run.due, attempt: run.attempt)
