@@ -61,6 +61,10 @@ package struct LogFollowing {
         package var findings: [LogFinding] = []
     }
 
+    /// Compressed files that are looked into for one log, the newest first: whoever may write into a directory of logs could
+    /// put thousands there.
+    private static let expandedCandidates = 64
+
     private let files: [File]
     private let isFirst: Bool
     private var plan = Plan()
@@ -186,9 +190,10 @@ package struct LogFollowing {
             if try Self.holds(cursor, index, file, matches) { return index }
         }
         // Compressed since: its bytes are the same ones.
-        for (index, file) in files.enumerated() where isUnreadRotation(index, of: cursor) && cursor.head.length > 0 {
-            if file.isExpandable, try Self.hasMarks(cursor, index, matches) { return index }
-        }
+        guard cursor.head.length > 0 else { return nil }
+        let candidates = files.indices.filter { isUnreadRotation($0, of: cursor) }
+            .sorted { files[$0].modified > files[$1].modified }.prefix(Self.expandedCandidates)
+        for index in candidates where try Self.hasMarks(cursor, index, matches) { return index }
         return nil
     }
 

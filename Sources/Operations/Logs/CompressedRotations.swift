@@ -10,7 +10,7 @@ import Glibc
 ///    a file, and no more than ``longestRest`` of it is sealed.
 /// 3. What cannot be expanded to its end is a gap, and nothing of it is sealed.
 extension LogCollecting {
-    /// Bytes of one compressed file that are sealed at most.
+    /// Bytes that are sealed of compressed files in one run of a source at most.
     static let longestRest: UInt64 = 4 << 30
 
     private static func program(for name: String) -> Pipeline.Stage? {
@@ -29,7 +29,10 @@ extension LogCollecting {
         guard let stage = program(for: found.file.name), let source = file.duplicate() else {
             return "it cannot be expanded here"
         }
-        let program = try Pipeline([stage], reading: source)
+        let program: Pipeline
+        do { program = try Pipeline([stage], reading: source) } catch {
+            return (error as? any Failure)?.message ?? "\(error)"
+        }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: pipePieceBytes, alignment: 16)
         defer { buffer.deallocate() }
         while let count = try piece(of: program.output, into: buffer, interrupt) {
@@ -65,41 +68,43 @@ extension LogCollecting {
         return bytes.count == length ? LogMark(length: length, digest: LogHash.of(bytes)) : nil
     }
 
-    /// Appends what lies behind `reading.from` to the payload.
+    /// Appends what lies behind `reading.from` to the payload. False where the next run is to do it: this one has expanded
+    /// as much as it may.
     mutating func readCompressed(
         _ reading: LogFollowing.Reading, _ found: LogFolder.Found, _ folder: LogFolder, _ made: inout [LogFinding]
-    ) throws {
-        let (start, payload) = (payload.length, payload)
+    ) throws -> Bool {
+        let (start, payload, before) = (payload.length, payload, expandedBytes)
         var scanner = LogScanner(source.format, path: found.file.path, places: next.journal)
         var at: UInt64 = 0
         var isLong = false
-        var failure: String?
-        do {
-            failure = try Self.expand(found, folder, interrupt) { piece in
-                let from = at
-                at += UInt64(piece.count)
-                guard at > reading.from else { return true }
-                let rest = UnsafeRawBufferPointer(rebasing: piece[(from < reading.from ? Int(reading.from - from) : 0)...])
-                isLong = scanner.count + UInt64(rest.count) > Self.longestRest
-                if isLong { return false }
-                try payload.append(rest)
-                scanner.take(rest)
-                return true
-            }
-        } catch let error as OperationError {
-            if error.kind == .interrupted { throw error }
-            failure = error.message
+        // What is thrown, such as by a full disk, is no fault of the file: the run fails, and the next one reads it.
+        var failure = try Self.expand(found, folder, interrupt) { piece in
+            let from = at
+            at += UInt64(piece.count)
+            guard at > reading.from else { return true }
+            let known = from < reading.from ? Int(reading.from - from) : 0
+            let rest = UnsafeRawBufferPointer(rebasing: piece[known...])
+            isLong = before + scanner.count + UInt64(rest.count) > Self.longestRest
+            if isLong { return false }
+            try payload.append(rest)
+            scanner.take(rest)
+            return true
         }
-        if failure == nil, isLong { failure = "it holds more than \(Self.longestRest) bytes that were not sealed" }
+        if isLong, before > 0 {
+            try payload.cut(to: start)
+            return false
+        }
+        if failure == nil, isLong { failure = "more than \(Self.longestRest) bytes would come out of compressed files" }
         if failure == nil, at < reading.from { failure = "it ends before byte \(reading.from)" }
+        expandedBytes += scanner.count
         if let failure {
             try payload.cut(to: start)
             made.append(
                 LogFinding(.gap, path: found.file.path, "holds the rest of a log that was not sealed: \(failure)"))
-            return
+            return true
         }
         let taken = payload.length - start
-        guard taken > 0 else { return }
+        guard taken > 0 else { return true }
         if scanner.count > scanner.complete {
             made.append(
                 LogFinding(.truncatedLine, path: found.file.path, "was rotated in the middle of its last line"))
@@ -112,5 +117,6 @@ extension LogCollecting {
         next.journal = scanner.places
         made += scanner.findings
         if payload.length >= segmentBytes { isFull = true }
+        return true
     }
 }

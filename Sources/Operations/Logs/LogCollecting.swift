@@ -28,6 +28,8 @@ struct LogCollecting {
     var next = LogCursors()
     var records = 0
     var isFull = false
+    /// Bytes that came out of compressed files in this run.
+    var expandedBytes: UInt64 = 0
     /// The source could not be read, so nothing is known of it that was not known before.
     var isAway = false
 
@@ -210,12 +212,12 @@ struct LogCollecting {
             return
         }
         if found.file.isCompressed {
-            if !reading.isSkipped, isFull {
-                // It is found anew when the next segment is made.
+            let isDone = try reading.isSkipped || !isFull && readCompressed(reading, found, folder, &made)
+            guard isDone else {
+                // It is found anew for the next segment, or by the next run.
                 if let cursor = reading.cursor { next.files.append(cursor) }
                 return
             }
-            if !reading.isSkipped { try readCompressed(reading, found, folder, &made) }
             next.files.append(newCursor(reading, found, offset: found.file.size, size: found.file.size))
             return
         }
