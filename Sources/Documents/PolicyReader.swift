@@ -13,9 +13,11 @@ struct PolicyReader {
     /// What each kind of source understands. An item of `sources` has one key that is a kind.
     static let fileKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
     static let logKeys = ["logs", "format"]
+    static let journalKeys = ["journal"]
+    static let journalPartKeys = ["units", "program"]
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
-    static let sourceKeys = fileKeys + logKeys + commandKeys
+    static let sourceKeys = fileKeys + logKeys + journalKeys + commandKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64
@@ -158,10 +160,11 @@ struct PolicyReader {
             }
             if Self.isOfLogs(item) {
                 for (source, at) in readLogs(item) {
-                    if let line = lines["logs " + source.path] {
-                        nodes.note(at, .duplicatePath(source.path, firstLine: line))
+                    let name = source.journalUnits == nil ? source.path : source.id
+                    if let line = lines["logs " + name] {
+                        nodes.note(at, .duplicatePath(name, firstLine: line))
                     } else {
-                        lines["logs " + source.path] = at.mark?.line ?? 1
+                        lines["logs " + name] = at.mark?.line ?? 1
                         sources.logs.append(source)
                     }
                 }

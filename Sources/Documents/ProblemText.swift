@@ -10,7 +10,7 @@ extension DocumentProblem {
 }
 
 extension DocumentProblem.Reason {
-    static let kindsOfSources = (["files", "logs"] + DataSource.Kind.allCases.map(\.rawValue)).map { "`\($0)`" }
+    static let kindsOfSources = (["files", "logs", "journal"] + DataSource.Kind.allCases.map(\.rawValue)).map { "`\($0)`" }
         .joined(separator: ", ")
 
     fileprivate var english: String {

@@ -101,7 +101,11 @@ package struct PolicyFacts {
     }
 
     private func line(_ source: LogSource) -> String {
-        "\(word("logs", "loqlar")): \(source.path); \(source.format.name(in: language))"
+        if let units = source.journalUnits {
+            let which = units.isEmpty ? word("all units", "bütün xidmətlər") : units.joined(separator: " ")
+            return "\(word("journal", "journald jurnalı")): \(which); \(source.path)"
+        }
+        return "\(word("logs", "loqlar")): \(source.path); \(source.format.name(in: language))"
     }
 
     private var scheduleLines: [String] {

@@ -35,6 +35,7 @@ enum HealthRoutes {
 package struct MetricsServer: Service {
     private static let idleSeconds: Int64 = 30
     private static let connections = 20
+    private static let retrySeconds = 10
     private let daemon: Daemon
     private let address: MetricsAddress
     private let logger: Logger
@@ -46,19 +47,30 @@ package struct MetricsServer: Service {
     }
 
     package func run() async throws {
+        let place = "\(address.host), port \(address.port)"
+        while !Task.isShuttingDownGracefully {
+            do {
+                try await application().run()
+                return
+            } catch {
+                // An address that is taken is no reason not to archive: it is an alarm, and tried again.
+                await daemon.note(serving: "metrics", failure: "metrics cannot be served at \(place): \(error)")
+                try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.retrySeconds)) }
+            }
+            try Task.checkCancellation()
+        }
+    }
+
+    private func application() -> some ApplicationProtocol {
         let router = Router(context: BasicRequestContext.self)
         HealthRoutes.add(to: router, of: daemon)
         var configuration = ApplicationConfiguration(address: .hostname(address.host, port: address.port))
         configuration.availableConnectionsDelegate = MaximumAvailableConnections(Self.connections)
-        let application = Application(
+        return Application(
             router: router,
             server: .http1(configuration: .init(idleTimeout: .seconds(Self.idleSeconds))),
-            configuration: configuration, logger: logger)
-        do { try await application.run() } catch {
-            // An address that is taken is no reason not to archive: what watches from outside hears nothing and says so.
-            logger.error("metrics cannot be served at \(address.host), port \(address.port): \(error)")
-            try await gracefulShutdown()
-        }
+            configuration: configuration,
+            onServerRunning: { [daemon] _ in await daemon.note(serving: "metrics", failure: nil) }, logger: logger)
     }
 }
 

@@ -95,10 +95,12 @@ struct DaemonWorld {
         chmod(world.path("policies/\(name).yaml"), 0o644)
     }
 
-    func start(_ more: [String] = []) throws -> RunningProcess {
-        try ProcessRunner.start(
-            try #require(daemonBinary),
-            [
+    /// `through` is a program that becomes the daemon, with the arguments before those of the daemon.
+    func start(_ more: [String] = [], through: [String] = []) throws -> RunningProcess {
+        let words = through + [try #require(daemonBinary)]
+        return try ProcessRunner.start(
+            words[0],
+            Array(words.dropFirst()) + [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
                 "--socket", world.path("socket"),
             ] + more,

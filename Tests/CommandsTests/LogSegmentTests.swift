@@ -48,6 +48,50 @@ struct LogSegmentTests {
         return (files.keys.sorted(), whole)
     }
 
+    @Test("Killed at any moment, runs that read the journal lose no entry and seal none twice")
+    func journalKilled() throws {
+        let world = try world()
+        defer { world.remove() }
+        // As journalctl: what lies behind the cursor.
+        try world.write(
+            "journalctl",
+            """
+            #!/bin/sh
+            after=0
+            for word in "$@"; do case $word in --after-cursor=*) after=${word##*i=} ;; esac; done
+            exec awk -v after="$after" '/^__CURSOR=/ { split($0, part, "i="); on = part[2] > after + 0 } on' \
+            \(world.path("journal"))
+
+            """)
+        chmod(world.path("journalctl"), 0o755)
+        let policy = try String(contentsOf: world.url("log.yaml"), encoding: .utf8)
+        let source = "journal: {program: \(world.path("journalctl"))}"
+        try world.write(
+            "log.yaml", policy.replacingOccurrences(of: "logs: \(world.path("logs"))/*.log", with: source))
+        var (journal, count) = ("", 0)
+        for _ in 0..<8 {
+            for _ in 0..<200 {
+                count += 1
+                journal += "__CURSOR=s=ab;i=\(count)\n__REALTIME_TIMESTAMP=\(count)000000\n__SEQNUM=\(count)\n"
+                journal += "__SEQNUM_ID=ab\nMESSAGE=entry \(count)\n\n"
+            }
+            try world.write("journal", journal)
+            let running = try world.start(["run", world.path("log.yaml")])
+            usleep(UInt32.random(in: 5_000...400_000))
+            running.send(SIGKILL)
+            _ = try running.wait()
+        }
+        let last = try run(world)
+        #expect(last.status == 0, "\(last.errorText) \(last.outputText)")
+        let listed = try World.object(try world.qala("log-segments", "list", "--json"))
+        let rows = try #require(listed["segments"] as? [[String: Any]])
+        #expect(rows.reduce(0) { $0 + ($1["records"] as? Int ?? 0) } == count)
+        #expect(rows.reduce(0) { $0 + ($1["bytes"] as? Int ?? 0) } == journal.utf8.count)
+        #expect(rows.allSatisfy { ($0["findings"] as? [Any])?.isEmpty == true && $0["source"] as? String == "journal" })
+        let verified = try world.qala(["log-segments", "verify"] + World.byKit)
+        #expect(verified.status == 0, "\(verified.errorText)")
+    }
+
     @Test("Every line that was written is in one segment of the archives, through rotations and runs")
     func endToEnd() throws {
         let world = try world()

@@ -51,6 +51,25 @@ struct PolicyDocumentTests {
             ])
     }
 
+    @Test("A journal is a source of its own, with units and a program, and stands beside no files")
+    func journal() throws {
+        func text(_ item: String) -> String {
+            "policy: log\ncomponent: log\nresponsible: {name: A}\nsources:\n  - \(item)\n"
+        }
+        #expect(try parse(text("journal: {}")).logs == [LogSource(journalOf: [])])
+        let some = try parse(text("journal: {units: [sshd.service, \"app@*\"], program: /opt/journalctl}")).logs
+        #expect(some == [LogSource(journalOf: ["app@*", "sshd.service"], program: "/opt/journalctl")])
+        #expect(some.first?.id == "journal app@* sshd.service")
+        for (item, wanted) in [
+            ("journal: {units: [--root=/]}", "cannot be the name of a unit"), ("journal: {units: []}", "units"),
+            ("journal: {program: journalctl}", "program"), ("journal: {unit: a}", "units"),
+            ("{journal: {}, logs: /var/log/a}", "journal"), ("{journal: {}, exclude: a}", "journal"),
+        ] {
+            let found = problems(text(item))
+            #expect(found != "no problem" && found.contains(wanted), "\(item): \(found)")
+        }
+    }
+
     @Test("Every problem comes out at once, each at its place")
     func everything() {
         let text = """

@@ -51,6 +51,24 @@ struct AlarmDeskTests {
         desk.update(watch, responsible: { _ in [] }, at: time)
     }
 
+    @Test("What happens again within ten minutes joins what was told, and is told anew after that")
+    func joined() throws {
+        let place = try Place()
+        let desk = place.desk()
+        func told(at seconds: Int64) -> [AlarmNotice] {
+            let time = Self.start + seconds
+            desk.note(.init(Alarm(.missedRuns, "\(time)"), "at \(seconds)", at: time))
+            return desk.update(AlarmWatch(), responsible: { _ in [] }, at: time)
+        }
+        #expect(told(at: 0).map(\.detail) == ["at 0"])
+        #expect(told(at: 1).isEmpty)
+        #expect(told(at: 599).isEmpty)
+        #expect(desk.open.map(\.detail) == ["at 0\nat 1\nat 599"])
+        #expect(told(at: 600).map(\.detail) == ["at 600"])
+        desk.stop()
+        withExtendedLifetime(place) {}
+    }
+
     @Test("What waits for a channel is sent again although the clock was set back by years")
     func clockSetBack() throws {
         let place = try Place()

@@ -57,8 +57,10 @@ enum IndependentReader {
 final class Scratch {
     let path: String
 
-    init() throws {
-        let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+    /// With `inMemory` on a file system without a disk, where there is one.
+    init(inMemory: Bool = false) throws {
+        let usual = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        let base = inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : usual
         var template = Array("\(base)/qala-operations-XXXXXX".utf8CString)
         try #require(mkdtemp(&template) != nil)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -51,6 +51,28 @@ private final class LogBench {
         try #require(truncate(log.path, 0) == 0)
     }
 
+    static let suffixes = ["gzip": "gz", "zstd": "zst", "xz": "xz"]
+
+    /// Rotates and compresses at once, as `logrotate` does without `delaycompress`.
+    func rotateCompressed(_ tool: String, copies: Bool = false) throws {
+        let suffix = try #require(Self.suffixes[tool])
+        for number in stride(from: 40, through: 1, by: -1) {
+            let name = scratch.place("logs/app.log.")
+            _ = rename("\(name)\(number).\(suffix)", "\(name)\(number + 1).\(suffix)")
+        }
+        if copies { try copyAndTruncate() } else { try rotate() }
+        try compress("app.log.1", tool)
+    }
+
+    func compress(_ name: String, _ tool: String) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/\(tool)")
+        process.arguments = (tool == "zstd" ? ["--rm", "-q"] : []) + ["-f", scratch.place("logs/\(name)")]
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+    }
+
     var clock: LogClock {
         let passed = Int64(day) * 86_400
         return LogClock(wall: 1_700_000_000 + passed + wallError, boot: passed, bootID: "b")
@@ -222,6 +244,90 @@ struct LogCollectingTests {
         #expect(second.sealed.map(\.records) == [2])
         #expect(second.sealed.flatMap(\.findings).map(\.kind) == [.gap])
         #expect(try bench.sealed() == bench.written)
+    }
+
+    @Test(
+        "A rotation that is compressed at once is read from where its log was left", arguments: ["gzip", "zstd", "xz"],
+        [false, true])
+    func compressed(tool: String, copies: Bool) throws {
+        let bench = try LogBench()
+        for day in 0..<6 {
+            bench.day = day
+            for line in 0..<200 { try bench.write("day \(day) line \(line)\n") }
+            let logs = try bench.collect()
+            #expect(logs.warnings.isEmpty && logs.problems.isEmpty, "\(logs.warnings) \(logs.problems)")
+            if day != 2 { try bench.write("late on day \(day)\n") }
+            try bench.rotateCompressed(tool, copies: copies)
+        }
+        let last = try bench.collect()
+        #expect(last.warnings.isEmpty, "\(last.warnings)")
+        #expect(try bench.sealed() == bench.written)
+        #expect(try bench.collect().sealed.isEmpty)
+        #expect(try LogSegments.verify(policy: nil, at: bench.workplace).isSound)
+    }
+
+    @Test("Rotations that came and were compressed between two runs are read as a whole, older ones first")
+    func compressedUnseen() throws {
+        let bench = try LogBench()
+        try bench.write("one\n")
+        try bench.collect()
+        try bench.write("two\n")
+        for round in 0..<3 {
+            try bench.rotateCompressed("gzip")
+            try bench.write("after rotation \(round)\n")
+        }
+        let logs = try bench.collect()
+        #expect(logs.warnings.isEmpty, "\(logs.warnings)")
+        #expect(try bench.sealed() == bench.written)
+    }
+
+    @Test("A crash after any step loses nothing of compressed rotations and brings nothing twice")
+    func compressedCrashes() throws {
+        let steps = ["payload", "segment written", "segment named", "ledger", "cursors"]
+        let bench = try LogBench()
+        try bench.collect()
+        for round in 0..<10 {
+            try bench.write("round \(round), first\nround \(round), ")
+            #expect(throws: Crash.self) {
+                try bench.collect(onStep: { if $0 == steps[round % steps.count] { throw Crash() } })
+            }
+            try bench.write("second\n")
+            try bench.rotateCompressed("gzip")
+            if round % 2 == 0 { try bench.collect() }
+        }
+        try bench.collect()
+        #expect(try bench.sealed() == bench.written)
+        #expect(try LogSegments.verify(policy: nil, at: bench.workplace).isSound)
+    }
+
+    @Test("A compressed rotation of something else, or one that is damaged, is a gap")
+    func compressedOther() throws {
+        let other = try LogBench()
+        try other.write("one\ntwo\n")
+        try other.collect()
+        try #require(unlink(other.scratch.place("logs/app.log")) == 0)
+        try other.write("something else\n", to: "app.log.1")
+        try other.compress("app.log.1", "gzip")
+        try other.write("three\n")
+        let found = try other.collect()
+        #expect(found.sealed.flatMap(\.findings).map(\.kind) == [.gap], "\(found)")
+        #expect(try other.sealed() == other.written, "nothing of it was sealed")
+
+        let cut = try LogBench()
+        try cut.write("one\n")
+        try cut.collect()
+        // What does not compress, so that the beginning can be expanded before the end is missed.
+        var generator = SystemRandomNumberGenerator()
+        let noise = (0..<20_000).map { _ in String(UInt64.random(in: 0...UInt64.max, using: &generator), radix: 36) }
+        try cut.write(noise.joined() + "\n")
+        try cut.rotateCompressed("gzip")
+        let file = cut.scratch.place("logs/app.log.1.gz")
+        let size = try Data(contentsOf: URL(filePath: file)).count
+        try #require(truncate(file, off_t(size / 2)) == 0)
+        let broken = try cut.collect()
+        #expect(broken.sealed.flatMap(\.findings).map(\.kind) == [.gap], "\(broken.warnings)")
+        #expect(try cut.collect().sealed.isEmpty, "it is told once")
+        #expect(try cut.sealed() == Array("one\n".utf8))
     }
 
     @Test("A thread that writes while logs are rotated and read finds every line once")

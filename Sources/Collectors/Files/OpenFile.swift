@@ -25,6 +25,13 @@ package struct OpenFile: ~Copyable, Sendable {
         self.content = content
     }
 
+    /// A descriptor of the same file for a program's input, from the beginning on; the caller closes it. Nil where there
+    /// are too many.
+    package func duplicate() -> Int32? {
+        let copy = fcntl(descriptor.number, F_DUPFD_CLOEXEC, 0)
+        return copy >= 0 ? copy : nil
+    }
+
     /// Reads to the end, whatever the size is said to be; front to back, because not all of these files know positions.
     static func everything(in descriptor: Int32, _ path: [UInt8]) throws(CollectorError) -> [UInt8] {
         var content: [UInt8] = []

@@ -68,7 +68,8 @@ package final class LogFolder: Sendable {
                         name: String(decoding: name, as: UTF8.self), device: status.identity.device,
                         inode: status.identity.inode, size: status.size,
                         modified: seconds * 1_000_000_000 + Int64(status.modified.nanoseconds),
-                        isNamed: isNamed && !isCompressed, isCompressed: isCompressed))
+                        isNamed: isNamed && !isCompressed, isCompressed: isCompressed,
+                        isExpandable: LogName.isExpandable(name)))
                 if let place {
                     found[place] = one
                 } else {

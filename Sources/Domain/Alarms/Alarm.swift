@@ -5,7 +5,8 @@ package struct Alarm: Sendable, Hashable, Codable {
         // Of a policy.
         case overdue, damaged, denied, noVault, failed, partial, stuck, paused, nobodyInOffice, termEnds, scheduleEnded
         // Of the host.
-        case policiesNotInForce, stateNotKept, lowSpace, undelivered
+        case policiesNotInForce, stateNotKept, lowSpace, undelivered, stateDamaged, notVerified, alarmsNotInForce, notServed
+        case volumeDue, timeNotTrusted
         // What happened, and is not over by itself.
         case clockStepped, outage, missedRuns
     }
@@ -41,9 +42,9 @@ extension Alarm.Kind {
         switch self {
         case .overdue, .damaged, .stateNotKept: .critical
         case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
-            .clockStepped:
+            .stateDamaged, .notVerified, .alarmsNotInForce, .volumeDue, .timeNotTrusted, .clockStepped:
             .warning
-        case .partial, .paused, .termEnds, .scheduleEnded, .outage, .missedRuns: .notice
+        case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns: .notice
         }
     }
 
@@ -90,6 +91,18 @@ extension Alarm.Kind {
         case (.lowSpace, .azerbaijani): "boş yer azdır"
         case (.undelivered, .english): "alarms cannot be delivered"
         case (.undelivered, .azerbaijani): "xəbərdarlıqlar çatdırıla bilmir"
+        case (.stateDamaged, .english): "a part of the host's state is damaged"
+        case (.stateDamaged, .azerbaijani): "hostun vəziyyət fayllarının bir hissəsi zədələnib"
+        case (.notVerified, .english): "the verification of a vault could not be done"
+        case (.notVerified, .azerbaijani): "arxiv anbarının yoxlanması mümkün olmayıb"
+        case (.alarmsNotInForce, .english): "the document of alarms is not in force"
+        case (.alarmsNotInForce, .azerbaijani): "xəbərdarlıqlar sənədi qüvvəyə minməyib"
+        case (.notServed, .english): "the metrics cannot be served"
+        case (.notServed, .azerbaijani): "göstəricilər (metrics) təqdim edilə bilmir"
+        case (.volumeDue, .english): "the verification of an offline volume is due"
+        case (.volumeDue, .azerbaijani): "oflayn daşıyıcının yoxlanma vaxtı çatıb"
+        case (.timeNotTrusted, .english): "vault time is not trusted, so nothing expires"
+        case (.timeNotTrusted, .azerbaijani): "anbar vaxtına etibar edilmir, heç nəyin müddəti bitmiş sayılmır"
         case (.clockStepped, .english): "the clock was set"
         case (.clockStepped, .azerbaijani): "sistem saatı dəyişdirilib"
         case (.outage, .english): "the daemon was down"

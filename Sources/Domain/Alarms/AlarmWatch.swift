@@ -77,6 +77,17 @@ package struct AlarmWatch: Sendable {
     package var undelivered: [String: String] = [:]
     /// What the last verification of a vault found damaged, by its place.
     package var damage: [String: String] = [:]
+    /// Verifications of a vault that could not be done, by its place.
+    package var unverified: [String: String] = [:]
+    /// What of the host's state was found damaged, by its name.
+    package var stateDamage: [String: String] = [:]
+    /// Why the document of alarms is not in force; nil when it is.
+    package var alarmProblem: String?
+    /// What cannot be served, and why.
+    package var unserved: [String: String] = [:]
+    /// Volumes that are to be verified, by their ids.
+    package var volumesDue: [String: String] = [:]
+    package var isTimeTrusted = true
     package var events: [Event] = []
 
     package init() {}
@@ -93,6 +104,12 @@ package struct AlarmWatch: Sendable {
                 "\(Readable.size(Int(clamping: space.free))) / \(Readable.size(Int(clamping: space.total)))"
         }
         for (place, reason) in damage { found[Alarm(.damaged, place)] = reason }
+        for (place, reason) in unverified { found[Alarm(.notVerified, place)] = reason }
+        for (name, reason) in stateDamage { found[Alarm(.stateDamaged, name)] = reason }
+        if let alarmProblem { found[Alarm(.alarmsNotInForce, "alarms")] = alarmProblem }
+        for (name, reason) in unserved { found[Alarm(.notServed, name)] = reason }
+        for (volume, detail) in volumesDue { found[Alarm(.volumeDue, volume)] = detail }
+        if !isTimeTrusted { found[Alarm(.timeNotTrusted, "clock")] = "" }
         for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }
         // Of several at one instant none hides the others.
         for event in events { found[event.alarm] = found[event.alarm].map { "\($0)\n\(event.detail)" } ?? event.detail }

@@ -78,10 +78,13 @@ package struct LogCursors: Sendable, Equatable, Codable {
     /// In the order in which they came, older ones first.
     package var files: [LogCursor]
     package var journal: [JournalPlace]
+    /// Of a journal that a program exports: the cursor of the last entry that is sealed.
+    package var after: String?
 
-    package init(files: [LogCursor] = [], journal: [JournalPlace] = []) {
+    package init(files: [LogCursor] = [], journal: [JournalPlace] = [], after: String? = nil) {
         self.files = files
         self.journal = journal
+        self.after = after
     }
 }
 

@@ -6,7 +6,8 @@
 /// 2. A byte that cannot be read any more, or may not, is a finding. Where it is not certain whether bytes were read,
 ///    they are read again rather than left out.
 /// 3. Rests of rotated files come before the files that took their names.
-/// 4. Nothing here reads a file: `matches` tells whether bytes that end at an offset have a mark.
+/// 4. Nothing here reads a file: `matches` tells whether bytes that end at an offset have a mark; of a compressed file the
+///    offsets are those of what it holds, which nobody knows the length of.
 package struct LogFollowing {
     /// A file of a source's directory.
     package struct File: Sendable {
@@ -20,11 +21,14 @@ package struct LogFollowing {
         /// Whether the source names it; else it can only be a rotation of one that it names.
         package var isNamed: Bool
         package var isCompressed: Bool
+        /// It is compressed in a way that can be read.
+        package var isExpandable: Bool
 
         package init(
             path: String, name: String, device: UInt64, inode: UInt64, size: UInt64, modified: Int64, isNamed: Bool,
-            isCompressed: Bool
+            isCompressed: Bool, isExpandable: Bool = false
         ) {
+            self.isExpandable = isExpandable && isCompressed
             self.path = path
             self.name = name
             self.device = device
@@ -41,7 +45,8 @@ package struct LogFollowing {
         /// The index of the file in what was given.
         package var file: Int
         package var from: UInt64
-        /// Its cursor so far, moved to its present name; nil where the marks are still to be made.
+        /// Its cursor so far, moved to its present name; nil where the marks are still to be made. Of a compressed file
+        /// that of the log whose rest it holds.
         package var cursor: LogCursor?
         package var stem: String
         /// Nobody completes its last line any more.
@@ -55,6 +60,10 @@ package struct LogFollowing {
         package var readings: [Reading] = []
         package var findings: [LogFinding] = []
     }
+
+    /// Compressed files that are looked into for one log, the newest first: whoever may write into a directory of logs could
+    /// put thousands there.
+    private static let expandedCandidates = 64
 
     private let files: [File]
     private let isFirst: Bool
@@ -140,6 +149,12 @@ package struct LogFollowing {
         _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
     ) throws(Problem) -> Bool {
         guard file.size >= cursor.offset else { return false }
+        return try hasMarks(cursor, index, matches)
+    }
+
+    private static func hasMarks<Problem: Error>(
+        _ cursor: LogCursor, _ index: Int, _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
+    ) throws(Problem) -> Bool {
         if cursor.tail.length > 0 {
             guard try matches(index, cursor.tail, cursor.offset) else { return false }
         }
@@ -174,20 +189,31 @@ package struct LogFollowing {
             guard !used.contains(index) || isKnownCopy, file.name.hasPrefix(cursor.stem) else { continue }
             if try Self.holds(cursor, index, file, matches) { return index }
         }
+        // Compressed since: its bytes are the same ones.
+        guard cursor.head.length > 0 else { return nil }
+        let candidates = files.indices.filter { isUnreadRotation($0, of: cursor) }
+            .sorted { files[$0].modified > files[$1].modified }.prefix(Self.expandedCandidates)
+        for index in candidates where try Self.hasMarks(cursor, index, matches) { return index }
         return nil
+    }
+
+    /// Whether a compressed file that can be read has a name of the cursor's rotations, and nobody knows it yet.
+    private func isUnreadRotation(_ index: Int, of cursor: LogCursor) -> Bool {
+        files[index].isExpandable && !used.contains(index) && files[index].name.hasPrefix(cursor.stem)
     }
 
     /// Files that were emptied, as `copytruncate` does, replaced in place, or changed.
     private mutating func findEmptied<Problem: Error>(
         _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
     ) throws(Problem) {
-        for (cursor, index) in emptied {
+        // What can be known by its marks first, so that only what nobody knows is left for the others.
+        for (cursor, index) in emptied.sorted(by: { $0.cursor.offset > 0 && $1.cursor.offset == 0 }) {
             let file = files[index]
             if cursor.offset == 0 {
                 restarted.append(index)
                 let isElsewhere = files.indices.contains {
                     !used.contains($0) && files[$0].name.hasPrefix(cursor.stem) && files[$0].size >= cursor.size
-                        && !files[$0].isCompressed
+                        && !files[$0].isCompressed || isUnreadRotation($0, of: cursor)
                 }
                 if !isElsewhere { findGap(cursor) }
                 continue
@@ -234,8 +260,8 @@ package struct LogFollowing {
         used.insert(copy)
         plan.readings.append(
             Reading(
-                file: copy, from: cursor.offset, cursor: nil, stem: cursor.stem, isRotated: true, isSkipped: false,
-                isCopy: false))
+                file: copy, from: cursor.offset, cursor: files[copy].isCompressed ? cursor : nil, stem: cursor.stem,
+                isRotated: true, isSkipped: false, isCopy: false))
     }
 
     private mutating func addUnmarked(_ index: Int, from: UInt64, _ cursor: LogCursor) {
@@ -259,10 +285,14 @@ package struct LogFollowing {
     private mutating func findVanished<Problem: Error>(
         _ matches: (Int, LogMark, UInt64) throws(Problem) -> Bool
     ) throws(Problem) {
-        for cursor in vanished {
+        for cursor in vanished.sorted(by: { $0.offset > 0 && $1.offset == 0 }) {
             if LogName.isCompressed(Array(cursor.path.utf8)) { continue }
             if cursor.isCopy {
-                compressedExpected += 1
+                if let place = try successor(of: cursor, matches), files[place].isCompressed {
+                    addNew(place, stem: cursor.stem, isRotated: true, isSkipped: true)
+                } else {
+                    compressedExpected += 1
+                }
                 continue
             }
             let unread = cursor.size - cursor.offset
@@ -272,6 +302,8 @@ package struct LogFollowing {
                 if files[place].path == cursor.path { plan.readings[plan.readings.count - 1].isRotated = false }
                 continue
             }
+            // Nothing of it was read: it is read as a whole, where it is compressed by now.
+            if cursor.offset == 0, files.indices.contains(where: { isUnreadRotation($0, of: cursor) }) { continue }
             compressedExpected += 1
             if cursor.isRotated {
                 if unread == 0 { continue }
@@ -302,15 +334,19 @@ package struct LogFollowing {
             let stem = stems.filter { file.name.hasPrefix($0) && file.name != $0 }.max { $0.utf8.count < $1.utf8.count }
             if file.isCompressed {
                 guard let stem else { continue }
+                var isRead = false
                 if !isFirst {
                     if compressedExpected > 0 {
                         compressedExpected -= 1
+                    } else if file.isExpandable {
+                        // It came and was compressed between two runs.
+                        isRead = true
                     } else {
                         plan.findings.append(
                             LogFinding(.gap, path: file.path, "is the compressed rest of a log that nobody had read"))
                     }
                 }
-                addNew(index, stem: stem, isRotated: true, isSkipped: true)
+                addNew(index, stem: stem, isRotated: true, isSkipped: !isRead)
                 continue
             }
             guard file.isNamed || stem != nil else { continue }

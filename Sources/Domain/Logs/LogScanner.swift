@@ -11,7 +11,8 @@ package struct LogScanner: Sendable {
     package static let maximumSequences = 64
     /// How far entries may go back in time before it is told: journald writes some a little late.
     package static let tolerance: UInt64 = 2_000_000
-    private static let keptOfLine = 160
+    /// More than the longest field that is looked at: a cursor.
+    private static let keptOfLine = 512
 
     private enum State: Sendable {
         case line
@@ -31,6 +32,8 @@ package struct LogScanner: Sendable {
     private var number: UInt64?
     private var time: UInt64?
     private var sequence: String?
+    private var cursor: String?
+    private let isWhole: Bool
 
     /// Bytes taken, and of them those of whole records.
     package private(set) var count: UInt64 = 0
@@ -38,10 +41,14 @@ package struct LogScanner: Sendable {
     package private(set) var records = 0
     package private(set) var places: [JournalPlace]
     package private(set) var findings: [LogFinding] = []
+    /// What journald calls the place of the last whole entry; nil where it does not say.
+    package private(set) var lastCursor: String?
     private let path: String
 
-    package init(_ format: LogSource.Format, path: String, places: [JournalPlace] = []) {
+    /// `isWhole`: every entry of the journal is in the export, so that a number that is missing is a gap.
+    package init(_ format: LogSource.Format, path: String, places: [JournalPlace] = [], isWhole: Bool = true) {
         self.format = format
+        self.isWhole = isWhole
         self.path = path
         self.places = Array(places.suffix(Self.maximumSequences))
     }
@@ -138,6 +145,7 @@ package struct LogScanner: Sendable {
         }
         let value = String(decoding: line[(equals + 1)...], as: UTF8.self)
         switch String(decoding: line[..<equals], as: UTF8.self) {
+        case "__CURSOR": cursor = lineCount > Self.keptOfLine ? nil : value
         case "__SEQNUM": number = UInt64(value)
         case "__SEQNUM_ID": sequence = String(value.prefix(64))
         case "__REALTIME_TIMESTAMP": time = UInt64(value)
@@ -154,8 +162,9 @@ package struct LogScanner: Sendable {
 
     private mutating func endEntry() {
         complete = count
-        defer { (number, time, sequence, fields) = (nil, nil, nil, 0) }
+        defer { (number, time, sequence, cursor, fields) = (nil, nil, nil, nil, 0) }
         guard fields > 0 else { return }
+        lastCursor = cursor
         records += 1
         guard let time else { return }
         // Exports of older systems have no numbers: their times are all there is to follow.
@@ -171,7 +180,7 @@ package struct LogScanner: Sendable {
             note(LogFinding(.repeated, path: path, "has entry \(place.number) after entry \(before.number)"))
             return
         }
-        if number != nil, place.number - before.number > 1 {
+        if number != nil, isWhole, place.number - before.number > 1 {
             let missing = place.number - before.number - 1
             note(
                 LogFinding(

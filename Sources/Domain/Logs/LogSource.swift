@@ -21,14 +21,41 @@ package struct LogSource: Sendable, Equatable {
     /// file, or of a directory whose files are all followed.
     package var path: String
     package var format: Format
+    /// The journal itself, read through the program at `path`: entries of these units, or all where none is named.
+    package var journalUnits: [String]?
 
     package init(path: String, format: Format = .lines) {
         self.path = path
         self.format = format
     }
 
-    /// What the source is called in segments and in the ledger.
-    package var id: String { format == .lines ? path : "\(format.rawValue) \(path)" }
+    package static let journalProgram = "/usr/bin/journalctl"
+    package static let maximumUnits = 64
+
+    /// The journal of this machine, as `program` (`journalctl`) exports it.
+    package init(journalOf units: [String], program: String = LogSource.journalProgram) {
+        self.init(path: program, format: .journalExport)
+        journalUnits = units.sorted()
+    }
+
+    /// Whether `name` can be the name of a unit, or a pattern of some: it becomes an argument of a program.
+    package static func isWellFormed(unit name: String) -> Bool {
+        (1...256).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+                // : _ . \ @ - * ?
+                case 0x3A, 0x5F, 0x2E, 0x5C, 0x40, 0x2D, 0x2A, 0x3F: true
+                default: false
+                }
+            } && name.utf8.first != 0x2D
+    }
+
+    /// What the source is called in segments and in the ledger. That of a journal does not depend on the program.
+    package var id: String {
+        if let journalUnits { return (["journal"] + journalUnits).joined(separator: " ") }
+        return format == .lines ? path : "\(format.rawValue) \(path)"
+    }
 
     /// The directory and the last name; of `/` alone the name is empty.
     package var parts: (folder: String, name: String) {
@@ -72,6 +99,11 @@ package enum LogName {
     /// Whether a rotation compressed the file: its bytes are no log lines any more.
     package static func isCompressed(_ name: [UInt8]) -> Bool {
         [".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z"].contains { name.count > $0.utf8.count && ends(name, with: $0) }
+    }
+
+    /// Whether it is of a kind that can be read all the same.
+    package static func isExpandable(_ name: [UInt8]) -> Bool {
+        [".gz", ".xz", ".zst"].contains { name.count > $0.utf8.count && ends(name, with: $0) }
     }
 
     private static func ends(_ name: [UInt8], with suffix: String) -> Bool {

@@ -21,6 +21,8 @@ package final class AlarmDesk: @unchecked Sendable {
     private static let troubledAfter = 3
     private static let fileLimit = 64 << 20
     private static let eventSeconds: Int64 = 86_400
+    /// Of what happens again and again, the first are told.
+    private static let eventLines = 20
     /// Seconds between two attempts at most.
     private static let longestWait: Int64 = 3600
 
@@ -92,9 +94,17 @@ package final class AlarmDesk: @unchecked Sendable {
     /// When the daemon was last known to live, before this start; nil when it never was, or stopped in good order.
     package func lastAlive() -> Int64? { monitor.locked { kept.alive } }
 
-    /// Takes note of what happened; it is told with the next ``update(_:responsible:at:)``.
+    /// Takes note of what happened; it is told with the next ``update(_:responsible:at:)``. What happens again within
+    /// ``AlarmBook/restSeconds`` joins what was told: a policy that misses every run sends no letter for each.
     package func note(_ event: AlarmWatch.Event) {
         monitor.locked {
+            if let at = kept.events.lastIndex(where: { $0.alarm.kind == event.alarm.kind }),
+                (0..<AlarmBook.restSeconds).contains(event.time - kept.events[at].time)
+            {
+                let lines = kept.events[at].detail.split(separator: "\n")
+                if lines.count < Self.eventLines { kept.events[at].detail += "\n" + event.detail }
+                return
+            }
             kept.events.append(event)
             if kept.events.count > 100 { kept.events.removeFirst(kept.events.count - 100) }
         }
@@ -144,7 +154,8 @@ package final class AlarmDesk: @unchecked Sendable {
                 kept.outbox.removeFirst(kept.outbox.count - Self.outboxLimit)
             }
             let isStale = kept.alive.map { now - $0 >= 60 || $0 > now } ?? true
-            if isStale || !notices.isEmpty || kept.book.open.map(\.alarm) != before {
+            // What could not be stored is tried again at once: the alarm of that ends when it can.
+            if isStale || problem != nil || !notices.isEmpty || kept.book.open.map(\.alarm) != before {
                 kept.alive = now
                 store()
             }

@@ -13,6 +13,19 @@ struct AlarmView {
     /// What the run that is going had done when it last did something, and when that was (boot clock).
     var progress: (run: String, done: Int, at: Int64)?
     var knownSince: [String: Int64] = [:]
+    /// Why lines of the registers wait.
+    var registerProblem: String?
+    /// Why what was applied is not in force, or not valid any more.
+    var policyFailure: [String] = []
+    /// What of the state was found damaged, by its name: at the start, and by what reads it since.
+    var stateDamage: [String: String] = [:]
+    /// Why the newest document of alarms is not in force.
+    var alarmProblem: String?
+    /// What cannot be served, and why.
+    var unserved: [String: String] = [:]
+    /// Volumes that are to be verified, and when that was looked up last (boot clock).
+    var volumesDue: [String: String] = [:]
+    var volumesLooked: Int64?
 }
 
 /// An alarm for programs.
@@ -39,12 +52,17 @@ extension Daemon {
     private static let lookInterval: Int64 = 10_000_000
     /// An end without a word is an outage when it took longer, seconds.
     private static let outageSeconds: Int64 = 180
+    /// Microseconds between two looks at the register of volumes, whose records are long.
+    private static let volumeInterval: Int64 = 600_000_000
 
     /// Where the document is not valid the one before stays.
     func readAlarms(atStart: Bool) throws {
         do {
             alarmDesk.use(try AlarmsDocument.read(path: settings.alarmsPath, waits: false) ?? .none)
+            alarmView.alarmProblem = nil
         } catch {
+            // Told by what is still in force; where nothing is, `qala alarms` shows it.
+            alarmView.alarmProblem = Self.words(error)
             tell(.error, "the alarms of \(settings.alarmsPath) are not in force: \(Self.words(error))")
             if !atStart { throw error }
         }
@@ -79,16 +97,42 @@ extension Daemon {
         let seconds = now.wall / 1_000_000
         var watch = AlarmWatch()
         watch.policies = policies.policies.map { facts(of: $0, at: now) }
-        watch.policyProblems = policyProblems
-        watch.stateProblem = alarmView.stateProblem ?? alarmDesk.storeProblem
+        watch.policyProblems = alarmView.policyFailure + policyProblems
+        watch.stateProblem = alarmView.stateProblem ?? alarmView.registerProblem ?? alarmDesk.storeProblem
         watch.spaces = spaces
-        watch.damage = verificationDamage
+        (watch.damage, watch.unverified) = verificationTroubles
+        watch.alarmProblem = alarmView.alarmProblem
+        watch.unserved = alarmView.unserved
+        lookForVolumes(at: now)
+        watch.volumesDue = alarmView.volumesDue
+        watch.stateDamage = alarmView.stateDamage
+        watch.isTimeTrusted = isTimeTrusted
         let told = alarmDesk.update(watch, responsible: { [policies] in Self.responsible($0, policies) }, at: seconds)
         for notice in told {
             let severity: DaemonEvent.Severity =
                 notice.event == .cleared ? .notice : notice.alarm.kind.level == .critical ? .error : .warning
             tell(severity, "alarm \(notice.event.rawValue): \(notice.alarm.kind.rawValue) \(notice.alarm.subject)")
         }
+    }
+
+    /// Volumes of this host whose date of verification has come.
+    private func lookForVolumes(at now: ClockReading) {
+        if let looked = alarmView.volumesLooked, now.boot - looked < Self.volumeInterval { return }
+        alarmView.volumesLooked = now.boot
+        let register = VolumeRegister(Workplace(vaultPath: settings.vaultPath, statePath: settings.statePath))
+        do {
+            let seconds = now.wall / 1_000_000
+            let due = try register.all().filter { TimeText.parse($0.verifyBy).map { $0 <= seconds } ?? true }
+            alarmView.volumesDue = Dictionary(due.map { ($0.id, "\($0.title), \($0.verifyBy)") }) { first, _ in first }
+            alarmView.stateDamage["volumes"] = nil
+        } catch { alarmView.stateDamage["volumes"] = Self.words(error) }
+    }
+
+    /// What is served beside the socket tells whether it can be; `failure` is nil when it is.
+    package func note(serving name: String, failure: String?) {
+        if let failure, alarmView.unserved[name] == nil { tell(.error, failure) }
+        if failure == nil, alarmView.unserved[name] != nil { tell(.notice, "served again: \(name)") }
+        alarmView.unserved[name] = failure
     }
 
     private static func responsible(_ subject: String, _ policies: PolicySet) -> [String] {

@@ -21,8 +21,11 @@ extension Daemon {
             if inForce?.number != version.number || inForce?.digest != version.digest { try recordPolicies(version) }
             policies = version.document.set
             inForce = (version.number, version.digest)
+            alarmView.policyFailure = outdated
             notePolicies(refused: outdated + checkFolder())
         } catch {
+            // The set before stays; that the newest one is not in force lasts until it can be read.
+            alarmView.policyFailure = Self.lines(error)
             tell(.error, "the policies are not put into force: \(Self.words(error))")
             notePolicies(refused: Self.lines(error))
             throw error

@@ -32,6 +32,7 @@ extension Daemon {
         let opened: DaemonRegisters
         do { opened = try DaemonRegisters(state: settings.statePath) } catch {
             tell(.error, "the registers cannot be kept: \(Self.words(error))")
+            alarmView.stateDamage["registers"] = Self.words(error)
             return
         }
         registers = opened
@@ -41,6 +42,7 @@ extension Daemon {
         if let first = found.first {
             let others = found.count > 1 ? " (and \(found.count - 1) more)" : ""
             opened.note(ProblemLedger.Event.damaged(message: first + others), at: now)
+            alarmView.stateDamage["registers"] = first + others
         } else {
             opened.note(ProblemLedger.Event.sound, at: now)
         }
@@ -162,7 +164,9 @@ extension Daemon {
             try registers.flush()
             if registers.isTold { tell(.notice, "the registers are written again") }
             registers.isTold = false
+            alarmView.registerProblem = nil
         } catch {
+            alarmView.registerProblem = Self.words(error)
             if !registers.isTold { tell(.error, "the registers cannot be written: \(Self.words(error))") }
             registers.isTold = true
         }

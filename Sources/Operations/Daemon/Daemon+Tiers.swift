@@ -14,6 +14,12 @@ extension Daemon {
             let time = try VaultTimeFile.now(state: settings.statePath, newest: newest, clock: clock)
             if !time.isTrusted, isTimeTrusted { tell(.warning, "vault time is not trusted: nothing expires") }
             isTimeTrusted = time.isTrusted
-        } catch { tell(.error, "vault time cannot be kept: \(Self.words(error))") }
+            alarmView.stateDamage["clock.json"] = nil
+        } catch {
+            // In the alarm as long as it lasts, in the journal once.
+            let words = Self.words(error)
+            if alarmView.stateDamage["clock.json"] != words { tell(.error, "vault time cannot be kept: \(words)") }
+            alarmView.stateDamage["clock.json"] = words
+        }
     }
 }

@@ -157,13 +157,20 @@ extension Daemon {
         verifying = nil
     }
 
-    /// For the alarms: what the last verification of each vault found.
-    var verificationDamage: [String: String] {
-        var found: [String: String] = [:]
+    /// For the alarms: what the last verification of each vault found damaged, and why one could not be done that is
+    /// still wanted.
+    var verificationTroubles: (damage: [String: String], undone: [String: String]) {
+        let wanted = Set(wantedVerifications.map { "\($0.depth.rawValue) \($0.vault)" })
+        var (damage, undone): ([String: String], [String: String]) = ([:], [:])
         for (key, entry) in verifications.entries {
-            guard let failure = entry.failure, entry.isDamage else { continue }
-            found[String(key.split(separator: " ", maxSplits: 1).last ?? "")] = failure
+            guard let failure = entry.failure else { continue }
+            let vault = String(key.split(separator: " ", maxSplits: 1).last ?? "")
+            if entry.isDamage {
+                damage[vault] = failure
+            } else if wanted.contains(key) {
+                undone[vault] = failure
+            }
         }
-        return found
+        return (damage, undone)
     }
 }

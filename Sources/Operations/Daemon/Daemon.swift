@@ -123,7 +123,7 @@ package actor Daemon {
         openRegisters(damaged: found.problems)
         do {
             if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
-        } catch { tell(.error, Self.words(error)) }
+        } catch { noteDamage("scheduler.json", error) }
         do { try readPolicies(atStart: true) } catch {
             endRegisters()
             throw error
@@ -131,11 +131,17 @@ package actor Daemon {
         try readAlarms(atStart: true)
         noteOutage()
         do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch {
-            tell(.error, Self.words(error))
+            noteDamage("verifications.json", error)
         }
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
+    }
+
+    /// A file that is begun anew: the alarm lasts until the next start finds it sound.
+    private func noteDamage(_ file: String, _ error: any Error) {
+        tell(.error, Self.words(error))
+        alarmView.stateDamage[file] = Self.words(error)
     }
 
     // MARK: The work loop
@@ -144,14 +150,8 @@ package actor Daemon {
     package func serve() async {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
         while !isStopping || going != nil {
-            if !isStopping { handle(.tick) }
-            tellAudit()
-            beat()
-            notifier.send("WATCHDOG=1", statusLine)
-            lookForAlarms()
-            advanceVaultTime()
-            verifyWhatIsDue()
-            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
+            let rest = turn()
+            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, rest)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
@@ -161,6 +161,18 @@ package actor Daemon {
         endRegisters()
         endAudit()
         tell(.notice, "stopped")
+    }
+
+    /// One turn of the work loop, which waits for nothing; returns in how many seconds something is due.
+    func turn() -> Double {
+        if !isStopping { handle(.tick) }
+        tellAudit()
+        beat()
+        notifier.send("WATCHDOG=1", statusLine)
+        lookForAlarms()
+        advanceVaultTime()
+        verifyWhatIsDue()
+        return untilWake
     }
 
     package func stop() {
@@ -196,7 +208,9 @@ package actor Daemon {
         let isQuiet = actions.allSatisfy { if case .wake = $0 { true } else { false } }
         var isTick = false
         if case .tick = event { isTick = true }
-        if !isTick || !isQuiet || storedAt.map({ now.boot - $0 >= Self.longestUnstored }) ?? true { store(at: now) }
+        let isOld = storedAt.map { now.boot - $0 >= Self.longestUnstored } ?? true
+        // What could not be stored is tried with every turn: that ends its alarm soon after it can.
+        if !isTick || !isQuiet || isOld || isUnstorable { store(at: now) }
         for action in actions {
             switch action {
             case .start(let run): enqueue(run.policy, .schedule, due: run.due, attempt: run.attempt)

@@ -19,17 +19,19 @@ struct LogCollecting {
     let interrupt: InterruptFlag
     let clock: LogClock
     var segmentBytes = LogCollecting.usualSegmentBytes
-    private(set) var problems: [PathProblem] = []
+    var problems: [PathProblem] = []
     private(set) var sealed: [LogSegmentHeader] = []
 
-    private let payload: LogSpoolFile
-    private var parts: [LogSegmentHeader.Part] = []
-    private var findings: [LogFinding] = []
-    private var next = LogCursors()
-    private var records = 0
-    private var isFull = false
+    let payload: LogSpoolFile
+    var parts: [LogSegmentHeader.Part] = []
+    var findings: [LogFinding] = []
+    var next = LogCursors()
+    var records = 0
+    var isFull = false
+    /// Bytes that came out of compressed files in this run.
+    var expandedBytes: UInt64 = 0
     /// The source could not be read, so nothing is known of it that was not known before.
-    private var isAway = false
+    var isAway = false
 
     init(_ source: LogSource, into spool: LogSpool, clock: LogClock, interrupt: InterruptFlag) throws {
         self.source = source
@@ -50,7 +52,7 @@ struct LogCollecting {
             before = []
             (parts, records, isFull) = ([], 0, false)
             try payload.cut(to: 0)
-            try readSource()
+            if source.journalUnits == nil { try readSource() } else { try readJournal() }
             try finish()
         } while isFull
         // Its room is the archive's now.
@@ -110,7 +112,7 @@ struct LogCollecting {
         }
     }
 
-    private mutating func note(_ path: String, _ error: CollectorError) {
+    mutating func note(_ path: String, _ error: some Failure) {
         let problem = PathProblem(path: path, reason: error.message)
         if problems.count < 1000, !problems.contains(problem) { problems.append(problem) }
     }
@@ -139,11 +141,15 @@ struct LogCollecting {
         func isClosed(_ cursor: LogCursor) -> Bool {
             closed.contains(FileIdentity(device: cursor.device, inode: cursor.inode))
         }
-        let open = readable
+        let (open, interrupt) = (readable, interrupt)
         let plan = try LogFollowing.plan(old.map { $0.files.filter { !isClosed($0) } }, open.map(\.file)) {
             (index: Int, mark: LogMark, end: UInt64) throws(CollectorError) -> Bool in
-            try Self.mark(try folder.open(open[index]), mark.length, before: end) == mark
+            if open[index].file.isCompressed {
+                return try Self.markExpanded(open[index], folder, mark.length, before: end, interrupt) == mark
+            }
+            return try Self.mark(try folder.open(open[index]), mark.length, before: end) == mark
         }
+        if interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
         guard isSure || plan.findings.isEmpty else {
             throw CollectorError(.changed, "\(source.path) changes while it is read", hint: "The next run follows it.")
         }
@@ -206,6 +212,12 @@ struct LogCollecting {
             return
         }
         if found.file.isCompressed {
+            let isDone = try reading.isSkipped || !isFull && readCompressed(reading, found, folder, &made)
+            guard isDone else {
+                // It is found anew for the next segment, or by the next run.
+                if let cursor = reading.cursor { next.files.append(cursor) }
+                return
+            }
             next.files.append(newCursor(reading, found, offset: found.file.size, size: found.file.size))
             return
         }

@@ -24,8 +24,9 @@ final class Pipeline {
     private(set) var input: Int32 = -1
     private(set) var output: Int32 = -1
 
-    init(_ stages: [Stage]) throws {
-        do { try start(stages) } catch {
+    /// With `source` the first program reads from that descriptor, which is closed here, and there is no input.
+    init(_ stages: [Stage], reading source: Int32? = nil) throws {
+        do { try start(stages, source) } catch {
             end()
             throw error
         }
@@ -33,14 +34,23 @@ final class Pipeline {
 
     deinit { end() }
 
-    private func start(_ stages: [Stage]) throws {
-        let complaints = try Self.pipe()
+    private func start(_ stages: [Stage], _ source: Int32?) throws {
+        let complaints: (read: Int32, write: Int32)
+        do { complaints = try Self.pipe() } catch {
+            if let source { close(source) }
+            throw error
+        }
         errors = complaints.read
         _ = fcntl(errors, F_SETFL, O_NONBLOCK)
         defer { close(complaints.write) }
-        let first = try Self.pipe()
-        input = first.write
-        var last = first.read
+        var last: Int32
+        if let source {
+            last = source
+        } else {
+            let first = try Self.pipe()
+            input = first.write
+            last = first.read
+        }
         for stage in stages {
             let next: (read: Int32, write: Int32)
             do { next = try Self.pipe() } catch {
@@ -136,8 +146,9 @@ final class Pipeline {
         return (ends[0], ends[1])
     }
 
-    /// Where the program is: only in the system's own folders, whatever PATH says.
+    /// Where the program is: only in the system's own folders, whatever PATH says; a whole path is taken as it is.
     private static func place(of program: String) throws -> String {
+        if program.hasPrefix("/") { return program }
         for folder in ["/usr/bin", "/bin", "/usr/local/bin"] where access("\(folder)/\(program)", X_OK) == 0 {
             return "\(folder)/\(program)"
         }
