@@ -112,6 +112,7 @@ extension Daemon {
     }
 
     private func verified(_ vault: String, _ depth: VerificationDepth, _ result: Result<VerifyReport, any Error>) {
+        // It has nothing more to do than to end.
         verifying?.thread?.join()
         verifying = nil
         let now = clock.read().wall / 1_000_000
@@ -148,13 +149,6 @@ extension Daemon {
         recordVerification(vault, depth.rawValue, failure)
         let text = failure.map { "found: \($0)" } ?? "passed"
         tell(failure == nil ? .info : .error, "verification (\(depth.rawValue)) of \(vault) \(text)")
-    }
-
-    /// Ends the one that is going; it is begun anew after the next start.
-    func endVerification() {
-        verifying?.interrupt.set()
-        verifying?.thread?.join()
-        verifying = nil
     }
 
     /// For the alarms: what the last verification of each vault found.

@@ -9,7 +9,8 @@ import Vault
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
 /// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
 /// 4. A run needs the writing keys of this host alone. Only a verification opens archives, where the host was given a key.
-/// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
+/// 5. After ``stop()`` no run and no verification starts, those that are going end soon, and the work loop turns until they have;
+///    the next start resumes the run.
 package actor Daemon {
     package struct Settings: Sendable {
         /// The host state, in which the daemon has a folder of its own.
@@ -48,6 +49,7 @@ package actor Daemon {
     /// Microseconds after which the scheduler's state is stored although nothing happened.
     private static let longestUnstored: Int64 = 60_000_000
     private static let longestSleep = 1.0
+    private static let stoppingSleep = 0.1
     private static let keptEvents = 1000
 
     let settings: Settings
@@ -140,10 +142,10 @@ package actor Daemon {
 
     // MARK: The work loop
 
-    /// Works until ``stop()``, and then until the run that is going has ended.
+    /// Works until ``stop()``, and then until what is going has ended. Nothing in it waits for a thread that works.
     package func serve() async {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
-        while !isStopping || going != nil {
+        while !isStopping || going != nil || verifying != nil {
             if !isStopping { handle(.tick) }
             tellAudit()
             beat()
@@ -151,12 +153,12 @@ package actor Daemon {
             lookForAlarms()
             advanceVaultTime()
             verifyWhatIsDue()
-            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
+            let longest = isStopping ? Self.stoppingSleep : Self.longestSleep
+            let nanoseconds = UInt64(max(0.01, min(longest, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
-        endVerification()
         alarmDesk.stop()
         endRegisters()
         endAudit()
@@ -168,6 +170,8 @@ package actor Daemon {
         isStopping = true
         notifier.send("STOPPING=1")
         going?.interrupt.set()
+        // It is begun anew after the next start.
+        verifying?.interrupt.set()
     }
 
     private var untilWake: Double {
