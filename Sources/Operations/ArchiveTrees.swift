@@ -70,7 +70,8 @@ package enum ArchiveTrees {
             let failures = hooks.after("failed")
             guard let failure = error as? any Failure, !failures.isEmpty else { throw error }
             throw OperationError(
-                failure.kind, ([failure.message] + failures).joined(separator: "; "), hint: failure.hint)
+                failure.kind, ([failure.message] + failures).joined(separator: "; "), hint: failure.hint,
+                isOutOfSpace: failure.isOutOfSpace)
         }
     }
 

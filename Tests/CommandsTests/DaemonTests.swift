@@ -100,7 +100,7 @@ struct DaemonWorld {
             try #require(daemonBinary),
             [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
-                "--socket", world.path("socket"),
+                "--socket", world.path("socket"), "--reserve", "0",
             ] + more,
             environment: [
                 "PATH": "/usr/bin:/bin", "HOME": world.folder.path, "NOTIFY_SOCKET": world.path("notices"),

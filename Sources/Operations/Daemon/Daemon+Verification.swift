@@ -143,7 +143,7 @@ extension Daemon {
             note(seen)
             noteVerification(seen.rawValue, of: vault, by: "\(depth.rawValue)-\(now)", outcome, failure ?? "")
         }
-        do { try folder.save(verifications) } catch {
+        do { try writing { try folder.save(verifications) } } catch {
             tell(.error, "what was verified cannot be stored: \(Self.words(error))")
         }
         recordVerification(vault, depth.rawValue, failure)

@@ -23,10 +23,15 @@ package actor Daemon {
         package var alarmsPath: String
         /// A key file, where this host may read: then content is verified too.
         package var keyPath: String?
+        /// Size of the reserve for a full disk; 0 for none.
+        package var reserveBytes: Int
+
+        package static let usualReserveBytes = Reserve.usualBytes
 
         package init(
             statePath: String, policyFolder: String, vaultPath: String, version: String,
-            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil
+            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil,
+            reserveBytes: Int = Settings.usualReserveBytes
         ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
@@ -34,6 +39,7 @@ package actor Daemon {
             self.version = version
             self.alarmsPath = alarmsPath
             self.keyPath = keyPath
+            self.reserveBytes = reserveBytes
         }
     }
 
@@ -86,15 +92,17 @@ package actor Daemon {
     /// Nil until they are opened, and where they cannot be.
     var registers: DaemonRegisters?
     var beats = Beats()
+    var reserveView = ReserveView()
+    let places: PlaceProbe
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
     /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
     /// is damaged.
     package static func start(
         _ settings: Settings, clock: DaemonClock = .ofMachine(), notifier: ServiceNotifier,
-        emit: @escaping @Sendable (DaemonEvent) -> Void
+        places: PlaceProbe = PlaceProbe(), emit: @escaping @Sendable (DaemonEvent) -> Void
     ) async throws -> Daemon {
-        let daemon = try Daemon(settings, clock, notifier, emit)
+        let daemon = try Daemon(settings, clock, notifier, places, emit)
         do { try await daemon.boot() } catch {
             await daemon.endAudit(failing: error)
             throw error
@@ -103,12 +111,13 @@ package actor Daemon {
     }
 
     private init(
-        _ settings: Settings, _ clock: DaemonClock, _ notifier: ServiceNotifier,
+        _ settings: Settings, _ clock: DaemonClock, _ notifier: ServiceNotifier, _ places: PlaceProbe,
         _ emit: @escaping @Sendable (DaemonEvent) -> Void
     ) throws {
         self.settings = settings
         self.clock = clock
         self.notifier = notifier
+        self.places = places
         self.emit = emit
         folder = try DaemonFolder(state: settings.statePath)
         audit = AuditKeeper(state: settings.statePath)
@@ -118,6 +127,7 @@ package actor Daemon {
     }
 
     private func boot() throws {
+        keepReserve()
         try beginAudit()
         let found = try folder.loadRuns()
         runs = found.runs
@@ -151,6 +161,7 @@ package actor Daemon {
             beat()
             notifier.send("WATCHDOG=1", statusLine)
             lookForAlarms()
+            keepReserve()
             advanceVaultTime()
             verifyWhatIsDue()
             let longest = isStopping ? Self.stoppingSleep : Self.longestSleep
@@ -216,7 +227,7 @@ package actor Daemon {
     /// A state that cannot be stored is no reason not to archive: at worst a run is repeated after a crash.
     private func store(at now: ClockReading) {
         do {
-            try folder.save(scheduler.state)
+            try writing { try folder.save(scheduler.state) }
             storedAt = now.boot
             isUnstorable = false
             alarmView.stateProblem = nil
@@ -271,9 +282,13 @@ package actor Daemon {
         let workplace = Workplace(
             vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
             interrupt: going.interrupt)
+        let reserveBytes = settings.reserveBytes
         do {
             going.thread = try WorkerThread {
-                let result = Result { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                let result = Result {
+                    try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
+                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                }
                 Task { await self.ended(id, result) }
             }
             self.going = going
@@ -307,6 +322,7 @@ package actor Daemon {
             }
             event = run.identity.map { .runFinished($0) }
         case .failure(let error):
+            noteEnd(of: error)
             let kind = (error as? any Failure)?.kind ?? .failed
             run.message = Self.words(error)
             if kind == .interrupted {
@@ -350,7 +366,7 @@ package actor Daemon {
     }
 
     private func keep(_ run: RunRecord) {
-        do { try folder.save(run) } catch { tell(.error, "the run cannot be recorded: \(Self.words(error))", run) }
+        do { try writing { try folder.save(run) } } catch { tell(.error, "the run cannot be recorded: \(Self.words(error))", run) }
     }
 
     var now: String { TimeText.seconds(clock.read().wall / 1_000_000) }
