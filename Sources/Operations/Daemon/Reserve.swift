@@ -8,13 +8,15 @@ import Vault
 /// Invariants:
 /// 1. The room is allocated, never a hole. Where a file system compresses or copies on write, it is worth less.
 /// 2. It is made only where several times as much is free: nothing else fails for its sake.
-/// 3. A reserve that was given back stays behind as an empty file. While it is empty and less than its size is free, no run
-///    begins, because the run would take what the sweep needs.
+/// 3. A reserve that was given back stays behind as an empty file. While it is empty and less than twice its size is free, no
+///    run begins, because the run would take what the sweep needs.
 /// 4. It holds nothing: whoever finds it may remove it, and no reader of a vault looks at it (`docs/format.md`).
 struct Reserve: Sendable {
     static let usualBytes = 64 << 20
     /// So many times its size must be free before it is made.
     static let plenty = 3
+    /// Where it was given back, so many times its size must be free before a run begins.
+    static let enough = 2
 
     enum Standing: Sendable, Equatable {
         /// Never made, or removed.
@@ -76,13 +78,13 @@ struct Reserve: Sendable {
 
     /// Throws where a run would take what the reserve was given back for.
     func checkRoom() throws {
-        guard standing == .given, let room = DiskRoom.of(folder), room.available < Int64(bytes) else { return }
+        guard standing == .given, let room = DiskRoom.of(folder), room.available / Int64(Self.enough) < Int64(bytes) else { return }
         throw OperationError(
             .failed,
-            "the file system of \(folder) is full: \(Readable.size(Int(room.available))) are free, and the reserve was "
+            "the file system of \(folder) is full: \(Readable.size(Int(clamping: room.available))) are free, and the reserve was "
                 + "given back",
             hint: "Free room there, or remove what is no longer kept: `qala dispose --expired`, then `qala sweep`. "
-                + "Runs begin again when \(Readable.size(bytes)) are free.", isOutOfSpace: true)
+                + "Runs begin again when \(Readable.size(bytes * Self.enough)) are free.", isOutOfSpace: true)
     }
 }
 
