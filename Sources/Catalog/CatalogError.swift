@@ -2,7 +2,7 @@ package import Domain
 
 /// Why the catalog could not do what it was asked. It is a cache: what it lacks is rebuilt from the vault.
 package struct CatalogError: Failure {
-    package enum Code: String, Sendable { case io, damaged, invalidInput }
+    package enum Code: String, Sendable { case io, noSpace, damaged, invalidInput }
 
     package var code: Code
     package var message: String
@@ -14,5 +14,6 @@ package struct CatalogError: Failure {
         self.hint = hint
     }
 
+    package var isOutOfSpace: Bool { code == .noSpace }
     package var kind: FailureKind { code == .invalidInput ? .usage : .failed }
 }

@@ -20,8 +20,10 @@ final class CatalogFile {
     }
 
     static func failure(_ what: String, _ path: String) -> CatalogError {
-        CatalogError(
-            .io, "\(what) \(path) failed: \(String(cString: strerror(errno)))",
+        let reason = errno
+        return CatalogError(
+            reason == ENOSPC || reason == EDQUOT ? .noSpace : .io,
+            "\(what) \(path) failed: \(String(cString: strerror(reason)))",
             hint: "Check the disk and the rights of the host state directory.")
     }
 

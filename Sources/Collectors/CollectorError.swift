@@ -38,6 +38,8 @@ package struct CollectorError: Failure {
         }
     }
 
+    package var isOutOfSpace: Bool { code == .noSpace }
+
     /// The failure of a system call; `number` is its `errno`, `action` what was tried ("cannot open").
     package static func system(_ number: Int32, _ action: String, _ path: [UInt8]) -> CollectorError {
         let code: Code =

@@ -130,7 +130,9 @@ final class ActRecording {
         self.trail = trail
         var subject = act.subject
         if subject.isEmpty { subject = details.first { $0.name == "vault" }?.value ?? "" }
-        try trail.record(RecordedAct(act.operation, subject: subject, outcome: outcome, details: details))
+        try trail.record(
+            RecordedAct(act.operation, subject: subject, outcome: outcome, details: details),
+            mayUseReserve: act.weight == .change)
     }
 
     static func outcome(_ status: ExitStatus) -> ActOutcome {

@@ -37,9 +37,12 @@ package protocol Failure: Error, Sendable, CustomStringConvertible {
     var hint: String { get }
     /// Whether the same call may succeed when repeated unchanged.
     var isRetryable: Bool { get }
+    /// Whether a file system or a quota had no room left.
+    var isOutOfSpace: Bool { get }
 }
 
 extension Failure {
     package var isRetryable: Bool { kind == .tryAgain }
+    package var isOutOfSpace: Bool { false }
     package var description: String { hint.isEmpty ? message : "\(message). \(hint)" }
 }

@@ -173,7 +173,7 @@ package struct PolicyFacts {
     private var limitLines: [String] {
         var lines: [String] = []
         if let rate = policy.limits.bytesPerSecond {
-            lines.append("\(word("network", "şəbəkə")): \(Amounts.text(bytesPerSecond: rate, in: language))")
+            lines.append("\(word("reading", "oxuma")): \(Amounts.text(bytesPerSecond: rate, in: language))")
         }
         if let percent = policy.limits.cpuPercent {
             lines.append("\(word("processors", "prosessorlar")): \(percent)%")

@@ -40,9 +40,9 @@ extension Policy {
 
     /// What a run may take from the machine.
     package struct Limits: Sendable, Equatable {
-        /// Of what leaves the host.
+        /// Of what a run reads from its sources, on average; at least 1024. What is known to be unchanged is not read.
         package var bytesPerSecond: Int64?
-        /// Of all processors together, 1 to 100.
+        /// Of the time of all processors together that the threads of a run may use, on average; 1 to 100.
         package var cpuPercent: Int?
 
         package init(bytesPerSecond: Int64? = nil, cpuPercent: Int? = nil) {

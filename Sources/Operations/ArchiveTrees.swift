@@ -70,7 +70,8 @@ package enum ArchiveTrees {
             let failures = hooks.after("failed")
             guard let failure = error as? any Failure, !failures.isEmpty else { throw error }
             throw OperationError(
-                failure.kind, ([failure.message] + failures).joined(separator: "; "), hint: failure.hint)
+                failure.kind, ([failure.message] + failures).joined(separator: "; "), hint: failure.hint,
+                isOutOfSpace: failure.isOutOfSpace)
         }
     }
 
@@ -158,8 +159,12 @@ struct ArchiveRun {
         var options = ArchiveSession.Options()
         if let level = request.policy?.compressionLevel { options.level = Int32(level) }
         if let seconds = request.checkpointSeconds { options.checkpointSeconds = seconds }
+        let pace = (request.policy?.limits).flatMap { RunPace($0, open.workplace.interrupt) }
+        if let pace { options.afterWork = { pace.breathe() } }
         let session = try ArchiveSession(vault: vault, source: sourceID, options: options)
         defer { session.stop() }
+        // Before the threads are waited for.
+        defer { pace?.end() }
         report.resumed = session.isResumed
         let names = try NameCatalog.Writer(directory: vault.host.catalogDirectory, id: session.id)
         let known = try open.catalog()
@@ -173,10 +178,14 @@ struct ArchiveRun {
             }
         }
         expect(session)
-        let collector = try Collecting(walk, session, open.workplace)
+        let collector = try Collecting(walk, session, open.workplace, pace)
         do {
-            while let batch = try collector.next() { try take(batch, from: collector, into: session) }
+            while let batch = try collector.next() {
+                try take(batch, from: collector, into: session)
+                pace?.breathe()
+            }
         } catch {
+            pace?.end()
             collector.cancel()
             walk.close()
             throw error

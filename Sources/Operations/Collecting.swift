@@ -15,6 +15,8 @@ final class Collecting: @unchecked Sendable {
     private let walk: SourceWalk
     private let session: BatchMaker
     private let workplace: Workplace
+    /// Nil where the policy sets no limits.
+    fileprivate let pace: RunPace?
     /// Bytes of large files that the progress showed while they were read, before their entries were counted.
     private let shown = Atomic(0)
     private let monitor = Monitor()
@@ -34,8 +36,9 @@ final class Collecting: @unchecked Sendable {
         let changes: ChangeDetector
     }
 
-    init(_ walk: SourceWalk, _ session: ArchiveSession, _ workplace: Workplace) throws {
+    init(_ walk: SourceWalk, _ session: ArchiveSession, _ workplace: Workplace, _ pace: RunPace? = nil) throws {
         self.walk = walk
+        self.pace = pace
         self.session = BatchMaker(make: session.makeBatch, changes: session.changes)
         self.workplace = workplace
         thread = try WorkerThread { [self] in collect() }
@@ -118,6 +121,7 @@ final class Collecting: @unchecked Sendable {
                 guard !isDue || waitUntilTaken() else { return }
                 continue
             }
+            pace?.breathe()
             guard hand(over: batch) else { return }
             batch = session.make()
             guard !isDue || waitUntilTaken() else { return }
@@ -195,9 +199,26 @@ private final class SourceFile: FileContent {
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
         if offset > 0 { try collector.checkInterrupt() }
+        if let pace = collector.pace { return try read(into: buffer, at: offset, pace) }
         let count = try file.read(into: buffer, at: offset)
         if count > 1 << 20 { collector.show(count) }
         return count
+    }
+
+    /// In pieces, so that a slow run goes on evenly and is seen to go on.
+    private func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, _ pace: RunPace) throws -> Int {
+        var done = 0
+        while done < buffer.count {
+            let end = min(buffer.count, done + (pace.piece ?? buffer.count))
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<end])
+            let count = try file.read(into: room, at: offset + UInt64(done))
+            done += count
+            if buffer.count > 1 << 20 { collector.show(count) }
+            pace.read(count)
+            pace.breathe()
+            if count < room.count { break }
+        }
+        return done
     }
 
     func nextData(from offset: UInt64) throws -> Range<UInt64>? {
@@ -226,6 +247,8 @@ private final class SourceData: FileContent {
         if offset > 0 { try collector.checkInterrupt() }
         let count = try content.read(into: buffer, at: offset)
         try collector.checkInterrupt()
+        collector.pace?.read(count)
+        collector.pace?.breathe()
         if count > 1 << 20 { collector.show(count) }
         return count
     }

@@ -111,8 +111,8 @@ struct Program {
         posix_spawn_file_actions_adddup2(&actions, output, 2)
         // Last: what stood at this number before was given its place by then.
         if let second = inputs[3] { posix_spawn_file_actions_adddup2(&actions, second, 3) }
-        // This process blocks the signals that it waits for; a program must not begin so.
-        let failure = qala_spawn_apart(&actions, &attributes)
+        // This process blocks the signals that it waits for, and may have been given descriptors with secrets (`fd:N`).
+        let failure = qala_spawn_apart(&actions, &attributes, inputs[3] == nil ? 3 : 4)
         guard failure == 0 else { return failure }
         let strings = (command + environment).map { strdup($0) }
         defer { for string in strings { free(string) } }

@@ -36,7 +36,15 @@ package enum SweepVault {
         }
     }
 
+    /// On a full disk it begins with what the reserves give back.
     package static func run(_ request: Request, at workplace: Workplace) throws -> SweptReport {
+        if request.dryRun { return try sweep(request, at: workplace) }
+        return try Reserves(state: workplace.statePath, vault: workplace.vaultPath).using {
+            try sweep(request, at: workplace)
+        }
+    }
+
+    private static func sweep(_ request: Request, at workplace: Workplace) throws -> SweptReport {
         let started = MonotonicTime.now()
         let open = try OpenVault(workplace)
         let sweeper = try Sweeper(open.vault, by: try open.unlock())

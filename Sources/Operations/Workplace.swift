@@ -56,10 +56,12 @@ package struct OperationError: Failure {
     package var kind: FailureKind
     package var message: String
     package var hint: String
+    package var isOutOfSpace: Bool
 
-    package init(_ kind: FailureKind, _ message: String, hint: String = "") {
+    package init(_ kind: FailureKind, _ message: String, hint: String = "", isOutOfSpace: Bool = false) {
         self.kind = kind
         self.message = message
         self.hint = hint
+        self.isOutOfSpace = isOutOfSpace
     }
 }

@@ -9,7 +9,12 @@ package final class Monitor: @unchecked Sendable {
 
     package init() {
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        // A clock that is set makes nobody wait longer.
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -27,10 +32,18 @@ package final class Monitor: @unchecked Sendable {
 
     /// Only inside `locked`.
     package func wait() { pthread_cond_wait(condition, mutex) }
+
+    /// Only inside `locked`; at the latest until `end`, in seconds of ``MonotonicTime``.
+    package func wait(until end: Double) {
+        let end = max(0, end)
+        var time = timespec(tv_sec: time_t(end), tv_nsec: Int((end - end.rounded(.down)) * 1e9))
+        pthread_cond_timedwait(condition, mutex, &time)
+    }
+
     package func wakeAll() { pthread_cond_broadcast(condition) }
 }
 
-/// A thread that must be joined before its owner goes away.
+/// A thread that must be joined, or detached, before its owner goes away.
 package final class WorkerThread {
     private var handle = pthread_t()
 
@@ -56,4 +69,7 @@ package final class WorkerThread {
     }
 
     package func join() { pthread_join(handle, nil) }
+
+    /// Nobody will wait for it: what it touches must outlive it.
+    package func detach() { pthread_detach(handle) }
 }

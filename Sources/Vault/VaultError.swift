@@ -38,6 +38,8 @@ package struct VaultError: Failure {
         }
     }
 
+    package var isOutOfSpace: Bool { code == .noSpace }
+
     /// An object is not there, or not as it was stored.
     var isLoss: Bool { code == .missingObject || code == .damaged || code == .limit }
 

@@ -39,6 +39,9 @@ struct Qalad: AsyncParsableCommand {
     @Option(help: "Control socket.")
     var socket = Places.socket(isRoot: geteuid() == 0, DaemonProcess.environment)
 
+    @Option(help: "Room kept for the day the disk is full, in MiB; 0 for none.")
+    var reserve = Daemon.Settings.usualReserveBytes >> 20
+
     @Option(help: "Loopback address for metrics and health too, such as 127.0.0.1:9469.")
     var metrics: String?
 
@@ -48,12 +51,16 @@ struct Qalad: AsyncParsableCommand {
             .flatMap { access($0, R_OK) == 0 ? $0 : nil }
     }
 
+    func validate() throws {
+        guard (0...1 << 20).contains(reserve) else { throw ValidationError("--reserve is a number of MiB, 0 to 1048576.") }
+    }
+
     func run() async throws {
         umask(0o077)
         let status = await DaemonProcess(
             settings: .init(
                 statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
-                alarmsPath: alarms, keyPath: keyFile ?? Self.credential),
+                alarmsPath: alarms, keyPath: keyFile ?? Self.credential, reserveBytes: reserve << 20),
             socket: socket, metrics: metrics
         ).run()
         if status != .done { throw ExitCode(status.rawValue) }

@@ -71,4 +71,35 @@ struct HookTests {
         #expect(late.status == 3 && late.outputText.contains("the database is locked"), "\(late.errorText)")
         #expect(try world.archives().count == 1)
     }
+
+    @Test("A hook has its three descriptors and no other, whatever Qala was given by who started it")
+    func descriptors() throws {
+        let world = try World()
+        defer { world.remove() }
+        try world.write("tree/a", "a\n")
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        let hook = try script(world, "hook", "ls /proc/self/fd > \(world.path("log"))")
+        let policy = """
+            policy: hooked
+            component: config
+            responsible: {name: A}
+            confidentiality: internal
+            sources:
+              - files: \(world.path("tree"))
+            hooks:
+              before:
+                - run: [\(hook)]
+            """
+        try world.write("hooked.yaml", policy)
+        let shell = "exec 7<passphrase 8<kit.txt; exec \(try #require(qalaBinary)) run hooked.yaml"
+        let finished = try ProcessRunner.run(
+            "/bin/sh", ["-c", shell],
+            environment: [
+                "HOME": world.folder.path, "PATH": "/usr/bin:/bin", "QALA_VAULT": world.path("vault"),
+                "QALA_STATE": world.path("state"), "QALA_PASSPHRASE_FILE": "fd:7",
+            ], in: world.folder)
+        #expect(finished.status == 0, "\(finished.errorText)")
+        // The last one is the folder that `ls` reads.
+        #expect(try String(contentsOf: world.url("log"), encoding: .utf8) == "0\n1\n2\n3\n")
+    }
 }

@@ -6,5 +6,7 @@
 /// A pipe that no other program inherits. Returns 0 or the negated errno.
 int qala_pipe(int ends[2]);
 
-/// The program begins in `/`, in a session of its own, with no signal blocked or ignored. Returns 0 or an errno.
-int qala_spawn_apart(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes);
+/// The program begins in `/`, in a session of its own, with no signal blocked or ignored, and with no descriptor from
+/// `descriptors` on: also those that this process got from the one that started it. Call it behind all other actions.
+/// Returns 0 or an errno.
+int qala_spawn_apart(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int descriptors);

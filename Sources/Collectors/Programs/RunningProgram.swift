@@ -179,7 +179,7 @@ package final class RunningProgram {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, errors, 2)
-        let failure = qala_spawn_apart(&actions, &attributes)
+        let failure = qala_spawn_apart(&actions, &attributes, 3)
         guard failure == 0 else { return failure }
         let strings = (command + environment).map { strdup($0) }
         defer { for string in strings { free(string) } }

@@ -2,7 +2,7 @@ package import Domain
 import FoundationEssentials
 import Glibc
 import Synchronization
-import Vault
+package import Vault
 
 /// Keeps the book of alarms over restarts and sees to it that what is told arrives.
 ///
@@ -58,6 +58,7 @@ package final class AlarmDesk: @unchecked Sendable {
     }
 
     private let path: String
+    private let calls: any FileSystemCalls
     private let monitor = Monitor()
     private var kept = Kept()
     private var settings = AlarmSettings.none
@@ -71,8 +72,9 @@ package final class AlarmDesk: @unchecked Sendable {
     private var problem: String?
 
     /// What lies under `path` from before counts; where it cannot be read, the book is begun anew.
-    package init(path: String) {
+    package init(path: String, calls: any FileSystemCalls = LinuxCalls.shared) {
         self.path = path
+        self.calls = calls
         if let bytes = try? StateFile.read(path, limit: Self.fileLimit),
             let found = try? JSONDecoder().decode(Kept.self, from: Data(bytes)), found.isPlausible
         {
@@ -286,7 +288,7 @@ package final class AlarmDesk: @unchecked Sendable {
         do {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            try StateFile.write(path, Array(try encoder.encode(kept)))
+            try StateFile.write(path, Array(try encoder.encode(kept)), calls: calls)
             problem = nil
         } catch { problem = Daemon.words(error) }
     }

@@ -59,21 +59,31 @@ package final class AuditTrail: Sendable {
     private static let longestSpool = 300
 
     private let place: AuditPlace
-    private let spool: AuditSpool
+    private let state: String
+    private let spool: Mutex<AuditSpool>
     private let actor: AuditActor
     private let login: [ActDetail]
 
     package init(state: String) {
         place = AuditPlace(state: state)
-        spool = AuditSpool(directory: place.spoolPath)
+        self.state = state
+        spool = Mutex(AuditSpool(directory: place.spoolPath))
         let user = getuid()
         actor = .user(id: user, name: LocalUser.name(of: user))
         login = LocalUser.login.map { $0 == user ? [] : [ActDetail("login", "\($0)/\(LocalUser.name(of: $0))")] } ?? []
     }
 
-    package func record(_ act: RecordedAct) throws {
+    /// On a full disk an act that `mayUseReserve`, such as a sweep, has the room of the reserve.
+    package func record(_ act: RecordedAct, mayUseReserve: Bool = false) throws {
+        let entry = act.entry(of: actor, more: login)
         do throws(VaultError) {
-            try spool.append(act.entry(of: actor, more: login))
+            do throws(VaultError) { try spool.withLock { $0 }.append(entry) } catch {
+                guard error.isOutOfSpace, mayUseReserve, Reserve.ofState(state).give() else { throw error }
+                // One that failed takes nothing more.
+                let next = AuditSpool(directory: place.spoolPath)
+                spool.withLock { $0 = next }
+                try next.append(entry)
+            }
         } catch {
             throw OperationError(
                 error.kind, "the audit log cannot take this act: \(error.message)",

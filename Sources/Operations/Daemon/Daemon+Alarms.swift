@@ -1,6 +1,5 @@
 import Documents
 import Domain
-import Glibc
 import Synchronization
 import Vault
 
@@ -190,14 +189,8 @@ extension Daemon {
         let places = [settings.statePath] + Set(policies.policies.map { $0.vault ?? settings.vaultPath }).sorted()
         var seen: Set<UInt64> = []
         return places.compactMap { place in
-            var status = stat()
-            var info = statvfs()
-            guard stat(place, &status) == 0, seen.insert(UInt64(status.st_dev)).inserted, statvfs(place, &info) == 0
-            else { return nil }
-            let (unit, free, total) = (UInt64(info.f_frsize), UInt64(info.f_bavail), UInt64(info.f_blocks))
-            return AlarmWatch.Space(
-                place: place, free: Int64(clamping: free.multipliedReportingOverflow(by: unit).partialValue),
-                total: Int64(clamping: total.multipliedReportingOverflow(by: unit).partialValue))
+            guard let found = self.places.ask(place).place, seen.insert(found.device).inserted else { return nil }
+            return AlarmWatch.Space(place: place, free: found.room.available, total: found.room.size)
         }
     }
 

@@ -1,5 +1,4 @@
 import Domain
-import Glibc
 
 /// How the daemon fares, for programs that watch it.
 extension Daemon {
@@ -28,8 +27,10 @@ extension Daemon {
         if isStopping { return Health(isGood: false, text: "stopping") }
         if policies.policies.isEmpty { return Health(isGood: false, text: "no policy is in force") }
         for vault in Set(policies.policies.map { $0.vault ?? settings.vaultPath }).sorted() {
-            guard access(vault + "/vault.json", R_OK) == 0 else {
-                return Health(isGood: false, text: "the vault \(vault) cannot be reached")
+            switch places.ask(vault) {
+            case .known(let place) where place?.hasVault == true: continue
+            case .known: return Health(isGood: false, text: "the vault \(vault) cannot be reached")
+            case .unknown: return Health(isGood: false, text: "the file system of \(vault) does not answer")
             }
         }
         return Health(isGood: true, text: "ready")
@@ -54,7 +55,7 @@ extension Daemon {
         metrics.isPaused = scheduler.state.isPaused
         metrics.arePoliciesRefused = !policyProblems.isEmpty
         for (place, path) in [("state", settings.statePath), ("vault", settings.vaultPath)] {
-            if let room = DiskRoom.of(path) { metrics.rooms.append((place, room)) }
+            if let room = places.ask(path).place?.room { metrics.rooms.append((place, room)) }
         }
         return metrics
     }

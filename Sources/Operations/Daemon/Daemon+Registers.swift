@@ -98,15 +98,15 @@ extension Daemon {
     private func keepHeartbeat(isStopped: Bool) {
         let beat = Heartbeat(
             time: clock.read().wall / 1_000_000, bootID: clock.bootID, process: ProcessID.own, isStopped: isStopped)
-        do { try beat.write(state: settings.statePath) } catch {
+        do { try writing { try beat.write(state: settings.statePath) } } catch {
             tell(.error, "the sign of life cannot be stored: \(Self.words(error))")
         }
     }
 
     private func loadFields() -> [String: String] {
         var fields = HostLoad.read().fields
-        fields["stateAvailable"] = DiskRoom.of(settings.statePath).map { "\($0.available)" }
-        fields["vaultAvailable"] = DiskRoom.of(settings.vaultPath).map { "\($0.available)" }
+        fields["stateAvailable"] = places.ask(settings.statePath).place.map { "\($0.room.available)" }
+        fields["vaultAvailable"] = places.ask(settings.vaultPath).place.map { "\($0.room.available)" }
         return fields
     }
 
@@ -161,7 +161,7 @@ extension Daemon {
     private func storeRegisters() {
         guard let registers else { return }
         do {
-            try registers.flush()
+            try writing { try registers.flush() }
             if registers.isTold { tell(.notice, "the registers are written again") }
             registers.isTold = false
             alarmView.registerProblem = nil
@@ -187,7 +187,7 @@ extension Daemon {
         let change = try RemarkReport.change(problem, text, by: caller, in: registers.ledger)
         try recordAsked("problem.remark", "\(problem)", by: caller)
         registers.note(change, at: now)
-        do { try registers.flush() } catch {
+        do { try writing { try registers.flush() } } catch {
             throw OperationError(
                 .failed, "the remark is not on the disk yet: \(Self.words(error))",
                 hint: "The daemon goes on trying as long as it runs.")

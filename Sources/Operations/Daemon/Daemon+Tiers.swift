@@ -11,7 +11,9 @@ extension Daemon {
         advanced = reading.boot
         let newest = runs.last { $0.archive != nil }.flatMap { $0.ended }.flatMap(TimeText.parse) ?? 0
         do {
-            let time = try VaultTimeFile.now(state: settings.statePath, newest: newest, clock: clock)
+            let time = try writing {
+                try VaultTimeFile.now(state: settings.statePath, newest: newest, clock: clock)
+            }
             if !time.isTrusted, isTimeTrusted { tell(.warning, "vault time is not trusted: nothing expires") }
             isTimeTrusted = time.isTrusted
             alarmView.stateDamage["clock.json"] = nil

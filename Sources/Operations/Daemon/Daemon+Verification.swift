@@ -112,6 +112,7 @@ extension Daemon {
     }
 
     private func verified(_ vault: String, _ depth: VerificationDepth, _ result: Result<VerifyReport, any Error>) {
+        // It has nothing more to do than to end.
         verifying?.thread?.join()
         verifying = nil
         let now = clock.read().wall / 1_000_000
@@ -142,19 +143,12 @@ extension Daemon {
             note(seen)
             noteVerification(seen.rawValue, of: vault, by: "\(depth.rawValue)-\(now)", outcome, failure ?? "")
         }
-        do { try folder.save(verifications) } catch {
+        do { try writing { try folder.save(verifications) } } catch {
             tell(.error, "what was verified cannot be stored: \(Self.words(error))")
         }
         recordVerification(vault, depth.rawValue, failure)
         let text = failure.map { "found: \($0)" } ?? "passed"
         tell(failure == nil ? .info : .error, "verification (\(depth.rawValue)) of \(vault) \(text)")
-    }
-
-    /// Ends the one that is going; it is begun anew after the next start.
-    func endVerification() {
-        verifying?.interrupt.set()
-        verifying?.thread?.join()
-        verifying = nil
     }
 
     /// For the alarms: what the last verification of each vault found damaged, and why one could not be done that is

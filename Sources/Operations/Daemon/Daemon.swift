@@ -9,7 +9,8 @@ import Vault
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
 /// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
 /// 4. A run needs the writing keys of this host alone. Only a verification opens archives, where the host was given a key.
-/// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
+/// 5. After ``stop()`` no run and no verification starts, those that are going end soon, and the work loop turns until they have;
+///    the next start resumes the run.
 package actor Daemon {
     package struct Settings: Sendable {
         /// The host state, in which the daemon has a folder of its own.
@@ -22,10 +23,15 @@ package actor Daemon {
         package var alarmsPath: String
         /// A key file, where this host may read: then content is verified too.
         package var keyPath: String?
+        /// Size of the reserve for a full disk; 0 for none.
+        package var reserveBytes: Int
+
+        package static let usualReserveBytes = Reserve.usualBytes
 
         package init(
             statePath: String, policyFolder: String, vaultPath: String, version: String,
-            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil
+            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil,
+            reserveBytes: Int = Settings.usualReserveBytes
         ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
@@ -33,6 +39,7 @@ package actor Daemon {
             self.version = version
             self.alarmsPath = alarmsPath
             self.keyPath = keyPath
+            self.reserveBytes = reserveBytes
         }
     }
 
@@ -48,6 +55,7 @@ package actor Daemon {
     /// Microseconds after which the scheduler's state is stored although nothing happened.
     private static let longestUnstored: Int64 = 60_000_000
     private static let longestSleep = 1.0
+    private static let stoppingSleep = 0.1
     private static let keptEvents = 1000
 
     let settings: Settings
@@ -84,15 +92,17 @@ package actor Daemon {
     /// Nil until they are opened, and where they cannot be.
     var registers: DaemonRegisters?
     var beats = Beats()
+    var reserveView = ReserveView()
+    let places: PlaceProbe
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
     /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
     /// is damaged.
     package static func start(
         _ settings: Settings, clock: DaemonClock = .ofMachine(), notifier: ServiceNotifier,
-        emit: @escaping @Sendable (DaemonEvent) -> Void
+        places: PlaceProbe = PlaceProbe(), emit: @escaping @Sendable (DaemonEvent) -> Void
     ) async throws -> Daemon {
-        let daemon = try Daemon(settings, clock, notifier, emit)
+        let daemon = try Daemon(settings, clock, notifier, places, emit)
         do { try await daemon.boot() } catch {
             await daemon.endAudit(failing: error)
             throw error
@@ -101,12 +111,13 @@ package actor Daemon {
     }
 
     private init(
-        _ settings: Settings, _ clock: DaemonClock, _ notifier: ServiceNotifier,
+        _ settings: Settings, _ clock: DaemonClock, _ notifier: ServiceNotifier, _ places: PlaceProbe,
         _ emit: @escaping @Sendable (DaemonEvent) -> Void
     ) throws {
         self.settings = settings
         self.clock = clock
         self.notifier = notifier
+        self.places = places
         self.emit = emit
         folder = try DaemonFolder(state: settings.statePath)
         audit = AuditKeeper(state: settings.statePath)
@@ -116,6 +127,7 @@ package actor Daemon {
     }
 
     private func boot() throws {
+        keepReserve()
         try beginAudit()
         let found = try folder.loadRuns()
         runs = found.runs
@@ -146,17 +158,17 @@ package actor Daemon {
 
     // MARK: The work loop
 
-    /// Works until ``stop()``, and then until the run that is going has ended.
+    /// Works until ``stop()``, and then until what is going has ended. Nothing in it waits for a thread that works.
     package func serve() async {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
-        while !isStopping || going != nil {
+        while !isStopping || going != nil || verifying != nil {
             let rest = turn()
-            let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, rest)) * 1e9)
+            let longest = isStopping ? Self.stoppingSleep : Self.longestSleep
+            let nanoseconds = UInt64(max(0.01, min(longest, feeding, rest)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
-        endVerification()
         alarmDesk.stop()
         endRegisters()
         endAudit()
@@ -170,6 +182,7 @@ package actor Daemon {
         beat()
         notifier.send("WATCHDOG=1", statusLine)
         lookForAlarms()
+        keepReserve()
         advanceVaultTime()
         verifyWhatIsDue()
         return untilWake
@@ -180,6 +193,8 @@ package actor Daemon {
         isStopping = true
         notifier.send("STOPPING=1")
         going?.interrupt.set()
+        // It is begun anew after the next start.
+        verifying?.interrupt.set()
     }
 
     private var untilWake: Double {
@@ -226,7 +241,7 @@ package actor Daemon {
     /// A state that cannot be stored is no reason not to archive: at worst a run is repeated after a crash.
     private func store(at now: ClockReading) {
         do {
-            try folder.save(scheduler.state)
+            try writing { try folder.save(scheduler.state) }
             storedAt = now.boot
             isUnstorable = false
             alarmView.stateProblem = nil
@@ -281,9 +296,13 @@ package actor Daemon {
         let workplace = Workplace(
             vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
             interrupt: going.interrupt)
+        let reserveBytes = settings.reserveBytes
         do {
             going.thread = try WorkerThread {
-                let result = Result { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                let result = Result {
+                    try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
+                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                }
                 Task { await self.ended(id, result) }
             }
             self.going = going
@@ -317,6 +336,7 @@ package actor Daemon {
             }
             event = run.identity.map { .runFinished($0) }
         case .failure(let error):
+            noteEnd(of: error)
             let kind = (error as? any Failure)?.kind ?? .failed
             run.message = Self.words(error)
             if kind == .interrupted {
@@ -360,7 +380,7 @@ package actor Daemon {
     }
 
     private func keep(_ run: RunRecord) {
-        do { try folder.save(run) } catch { tell(.error, "the run cannot be recorded: \(Self.words(error))", run) }
+        do { try writing { try folder.save(run) } } catch { tell(.error, "the run cannot be recorded: \(Self.words(error))", run) }
     }
 
     var now: String { TimeText.seconds(clock.read().wall / 1_000_000) }

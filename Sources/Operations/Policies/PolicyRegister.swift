@@ -52,8 +52,12 @@ final class PolicyRegister {
     /// Microseconds between two attempts to get the lock.
     private static let lockPause: UInt32 = 20_000
     private let path: String
+    private let calls: any FileSystemCalls
 
-    init(statePath: String) { path = statePath + "/policies" }
+    init(statePath: String, calls: any FileSystemCalls = LinuxCalls.shared) {
+        path = statePath + "/policies"
+        self.calls = calls
+    }
 
     /// Nil while nothing was applied.
     func newest() throws -> AppliedVersion? {
@@ -116,7 +120,7 @@ final class PolicyRegister {
                 hint: "Name each document NAME.yaml, below 1 MiB and below 48 MiB all together.")
         }
         try withExtendedLifetime(lock) {
-            try StateFile.write("\(path)/\(Self.name(number))", bytes)
+            try StateFile.write("\(path)/\(Self.name(number))", bytes, calls: calls)
             do { try writeHead(Head(number: number, sha256: SHA256Digest.of(bytes).hex)) } catch {
                 throw OperationError(
                     .failed,
@@ -200,7 +204,7 @@ final class PolicyRegister {
     private func writeHead(_ head: Head) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        try StateFile.write("\(path)/\(Self.headName)", Array(try encoder.encode(head)))
+        try StateFile.write("\(path)/\(Self.headName)", Array(try encoder.encode(head)), calls: calls)
     }
 
     /// The documents of a version: each is well formed, and together they are what was asked for.

@@ -38,10 +38,10 @@ final class DaemonRegisters {
     /// Runs that ended since the daemon started.
     private(set) var ended: [RunTally: Int] = [:]
 
-    init(state: String) throws {
+    init(state: String, calls: any FileSystemCalls = LinuxCalls.shared) throws {
         self.state = state
         for name in Self.kept {
-            let writer = try RegisterWriter(RegisterFiles(state: state, name))
+            let writer = try RegisterWriter(RegisterFiles(state: state, name), calls: calls)
             writers[name] = writer
             if writer.cutBytes > 0 {
                 notices.append(

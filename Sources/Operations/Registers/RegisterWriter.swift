@@ -12,6 +12,7 @@ final class RegisterWriter {
 
     private let files: RegisterFiles
     private let fileBytes: Int
+    private let calls: any FileSystemCalls
     private var chain = RegisterFiles.Chain()
     private var file: String?
     private var length = 0
@@ -19,8 +20,12 @@ final class RegisterWriter {
     /// Bytes of torn lines that were cut off.
     private(set) var cutBytes = 0
 
-    init(_ files: RegisterFiles, fileBytes: Int = RegisterWriter.usualFileBytes) throws {
+    init(
+        _ files: RegisterFiles, fileBytes: Int = RegisterWriter.usualFileBytes,
+        calls: any FileSystemCalls = LinuxCalls.shared
+    ) throws {
         self.files = files
+        self.calls = calls
         self.fileBytes = fileBytes
         try StateFile.makeDirectory(files.folder)
         try settle()
@@ -35,12 +40,12 @@ final class RegisterWriter {
         length = reading.length
         if reading.tornBytes > 0, let file {
             let path = "\(files.folder)/\(file)"
-            let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
-            guard descriptor >= 0 else { throw Self.failure("opened", path) }
-            defer { close(descriptor) }
-            guard ftruncate(descriptor, off_t(length)) == 0, fsync(descriptor) == 0 else {
-                throw Self.failure("cut", path)
-            }
+            let descriptor = opened(path, O_WRONLY | O_NOFOLLOW)
+            guard descriptor >= 0 else { throw Self.failure("opened", path, -descriptor) }
+            defer { _ = calls.close(descriptor) }
+            var result = calls.truncate(descriptor, to: UInt64(length))
+            if result == 0 { result = calls.syncFile(descriptor) }
+            guard result == 0 else { throw Self.failure("cut", path, -result) }
             cutBytes += reading.tornBytes
         }
         isCertain = true
@@ -69,21 +74,28 @@ final class RegisterWriter {
         isCertain = true
     }
 
+    private func opened(_ path: String, _ flags: Int32) -> Int32 {
+        while true {
+            let descriptor = calls.open(path, in: AT_FDCWD, flags: flags, mode: 0o600)
+            if descriptor != -EINTR { return descriptor }
+        }
+    }
+
     private func write(_ bytes: [UInt8], to path: String, isNew: Bool) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let descriptor = opened(path, O_WRONLY | O_CREAT | O_NOFOLLOW)
         guard descriptor >= 0 else {
             // Nothing was touched.
             isCertain = true
-            throw Self.failure("opened", path)
+            throw Self.failure("opened", path, -descriptor)
         }
-        defer { close(descriptor) }
+        defer { _ = calls.close(descriptor) }
         do {
             try put(bytes, into: descriptor, path)
             if isNew { try syncFolder() }
         } catch {
             // A disk that is full keeps no half of a line, and a whole one that is not certain would stand there twice. Where
             // this fails too, the next call looks at the files.
-            isCertain = ftruncate(descriptor, off_t(length)) == 0
+            isCertain = calls.truncate(descriptor, to: UInt64(length)) == 0
             throw error
         }
     }
@@ -92,26 +104,28 @@ final class RegisterWriter {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes {
-                pwrite(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(length + done))
+                calls.write(descriptor, UnsafeRawBufferPointer(rebasing: $0[done...]), at: UInt64(length + done))
             }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.failure("written", path) }
+            if count == -Int(EINTR) { continue }
+            guard count > 0 else { throw Self.failure("written", path, count < 0 ? Int32(-count) : EIO) }
             done += count
         }
-        guard fdatasync(descriptor) == 0 else { throw Self.failure("synced", path) }
+        let result = calls.syncFile(descriptor)
+        guard result == 0 else { throw Self.failure("synced", path, -result) }
     }
 
     private func syncFolder() throws {
-        let descriptor = open(files.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure("opened", files.folder) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw Self.failure("synced", files.folder) }
+        let descriptor = opened(files.folder, O_RDONLY | O_DIRECTORY)
+        guard descriptor >= 0 else { throw Self.failure("opened", files.folder, -descriptor) }
+        defer { _ = calls.close(descriptor) }
+        let result = calls.syncDirectory(descriptor)
+        guard result == 0 else { throw Self.failure("synced", files.folder, -result) }
     }
 
-    private static func failure(_ what: String, _ path: String) -> OperationError {
-        let reason = errno
-        return OperationError(
+    private static func failure(_ what: String, _ path: String, _ reason: Int32) -> OperationError {
+        OperationError(
             .failed, "the register \(path) cannot be \(what): \(String(cString: strerror(reason)))",
-            hint: "Check the disk and the rights of the host state directory (--state or QALA_STATE).")
+            hint: "Check the disk and the rights of the host state directory (--state or QALA_STATE).",
+            isOutOfSpace: reason == ENOSPC || reason == EDQUOT)
     }
 }

@@ -7,7 +7,7 @@ import Vault
 ///
 /// Invariants:
 /// 1. A program gets its three standard descriptors and, where it wants one, the secret on descriptor 3; every other
-///    descriptor of this process is closed on exec. No secret is an argument or a variable.
+///    descriptor of this process is closed, also those that it inherited. No secret is an argument or a variable.
 /// 2. Every program that was started is waited for, also when something failed.
 /// 3. One thread feeds and another one drains, or the pipes fill up and nobody goes on.
 final class Pipeline {
@@ -175,7 +175,7 @@ final class Pipeline {
             secretEnd = try offer(secret)
             posix_spawn_file_actions_adddup2(&actions, secretEnd, 3)
         }
-        var failure = qala_spawn_apart(&actions, &attributes)
+        var failure = qala_spawn_apart(&actions, &attributes, stage.secret == nil ? 3 : 4)
         var child = pid_t()
         if failure == 0 {
             let command = [path] + stage.arguments

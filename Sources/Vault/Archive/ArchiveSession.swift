@@ -22,6 +22,8 @@ package final class ArchiveSession {
         package var checkpointSeconds = 15.0
         package var packBytes = 64 << 20
         package var chunker = ChunkerParameters.standard
+        /// Called by a sealing thread after each chunk, where a run is to be held up; it holds no lock then.
+        package var afterWork: (@Sendable () -> Void)?
         package init() {}
     }
 
@@ -229,7 +231,7 @@ package final class ArchiveSession {
             resumed = interrupted.map { ($0.session, $0.journal.checkpoint.partial) }
             pool = try SealingPool(
                 threads: options.sealingThreads, store: vault.store, settings: settings, identities: identities,
-                chunks: chunks)
+                chunks: chunks, afterWork: options.afterWork)
             do throws(VaultError) {
                 try recoverMembers()
                 try adopt(interrupted?.packs ?? [])

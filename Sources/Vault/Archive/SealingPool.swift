@@ -34,6 +34,7 @@ final class SealingPool: @unchecked Sendable {
     private let chunks: ChunkIndex
     private let identities: Identities
     private let writers: [PackWriter]
+    private let afterWork: (@Sendable () -> Void)?
     private var threads: [WorkerThread] = []
     private var queue: [Job] = []
     private var busy = 0
@@ -45,9 +46,10 @@ final class SealingPool: @unchecked Sendable {
 
     init(
         threads count: Int, store: any Store, settings: PackWriter.Settings, identities: Identities,
-        chunks: ChunkIndex
+        chunks: ChunkIndex, afterWork: (@Sendable () -> Void)? = nil
     ) throws(VaultError) {
         self.chunks = chunks
+        self.afterWork = afterWork
         self.identities = identities
         var writers: [PackWriter] = []
         for _ in 0..<count { writers.append(try PackWriter(store: store, settings: settings)) }
@@ -133,6 +135,7 @@ final class SealingPool: @unchecked Sendable {
                 busy -= 1
                 monitor.wakeAll()
             }
+            afterWork?()
         }
     }
 

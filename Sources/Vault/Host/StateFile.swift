@@ -4,8 +4,9 @@ import Glibc
 /// Files of a host's state, beside the vault. They hold nothing that cannot be rebuilt but the writer's own keys, and the
 /// one rule they share is: complete under their final name, or not there.
 package enum StateFile {
-    static func failure(_ what: String, _ path: String) -> VaultError {
-        let number = errno
+    static func failure(_ what: String, _ path: String) -> VaultError { failure(what, path, errno) }
+
+    static func failure(_ what: String, _ path: String, _ number: Int32) -> VaultError {
         let code: VaultError.Code =
             switch number {
             case ENOSPC, EDQUOT: .noSpace
@@ -56,20 +57,28 @@ package enum StateFile {
         return bytes
     }
 
-    /// Replaces a file atomically and durably.
-    package static func write(_ path: String, _ bytes: [UInt8]) throws(VaultError) {
-        let file = try AppendFile(temporaryFor: path)
+    /// Replaces a file atomically and durably. Where it fails, the file is as it was before, or, when only the sync of its
+    /// directory failed, as it is to be.
+    package static func write(
+        _ path: String, _ bytes: [UInt8], calls: any FileSystemCalls = LinuxCalls.shared
+    ) throws(VaultError) {
+        let file = try AppendFile(temporaryFor: path, calls: calls)
         try bytes.withBytes { (raw) throws(VaultError) in try file.append(raw) }
         try file.publish(as: path)
     }
 
-    static func syncDirectory(of path: String) throws(VaultError) {
+    static func syncDirectory(
+        of path: String, calls: any FileSystemCalls = LinuxCalls.shared
+    ) throws(VaultError) {
         let directory = path.split(separator: "/").dropLast().joined(separator: "/")
         let name = path.hasPrefix("/") ? "/" + directory : (directory.isEmpty ? "." : directory)
-        let descriptor = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("opening", name) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure("syncing", name) }
+        let descriptor = LocalStore.retrying {
+            calls.open(name, in: AT_FDCWD, flags: O_RDONLY | O_DIRECTORY, mode: 0)
+        }
+        guard descriptor >= 0 else { throw failure("opening", name, -descriptor) }
+        defer { _ = calls.close(descriptor) }
+        let result = calls.syncDirectory(descriptor)
+        guard result == 0 else { throw failure("syncing", name, -result) }
     }
 
     /// The names in a directory, sorted; empty when it does not exist.
@@ -96,34 +105,45 @@ package enum StateFile {
 
 /// A file that is written front to back through a buffer; one thread's own.
 final class AppendFile {
+    private let calls: any FileSystemCalls
     private let descriptor: Int32
     let path: String
     private var buffer: [UInt8] = []
     private(set) var length = 0
+    /// Bytes that were handed to the kernel.
+    private var written = 0
     /// Of what was flushed, for ``appendSum()``; nil where nobody asks.
     private var hasher: ObjectHasher?
     private var isPublished = false
     private let isTemporary: Bool
 
-    init(path: String) throws(VaultError) {
+    init(path: String, calls: any FileSystemCalls = LinuxCalls.shared) throws(VaultError) {
+        self.calls = calls
         self.path = path
         isTemporary = false
-        descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StateFile.failure("creating", path) }
+        descriptor = Self.open(path, O_WRONLY | O_CREAT | O_TRUNC, calls)
+        guard descriptor >= 0 else { throw StateFile.failure("creating", path, -descriptor) }
         buffer.reserveCapacity(1 << 18)
     }
 
-    init(temporaryFor path: String, summed: Bool = false) throws(VaultError) {
+    init(
+        temporaryFor path: String, summed: Bool = false, calls: any FileSystemCalls = LinuxCalls.shared
+    ) throws(VaultError) {
+        self.calls = calls
         if summed { hasher = ObjectHasher(suite: .blake3) }
         self.path = "\(path).\(getpid()).\(UInt64.random(in: 0 ... .max)).new"
         isTemporary = true
-        descriptor = Glibc.open(self.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StateFile.failure("creating", self.path) }
+        descriptor = Self.open(self.path, O_WRONLY | O_CREAT | O_EXCL, calls)
+        guard descriptor >= 0 else { throw StateFile.failure("creating", self.path, -descriptor) }
+    }
+
+    private static func open(_ path: String, _ flags: Int32, _ calls: any FileSystemCalls) -> Int32 {
+        LocalStore.retrying { calls.open(path, in: AT_FDCWD, flags: flags, mode: 0o600) }
     }
 
     deinit {
-        close(descriptor)
-        if isTemporary, !isPublished { unlink(path) }
+        if descriptor >= 0 { _ = calls.close(descriptor) }
+        if isTemporary, !isPublished { _ = calls.unlink(path, in: AT_FDCWD) }
     }
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(VaultError) {
@@ -148,26 +168,32 @@ final class AppendFile {
         var done = 0
         while done < buffer.count {
             let count = buffer.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+                calls.write(
+                    descriptor, UnsafeRawBufferPointer(rebasing: $0[done...]), at: UInt64(written + done))
             }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw StateFile.failure("writing", path) }
+            if count == -Int(EINTR) { continue }
+            guard count > 0 else { throw StateFile.failure("writing", path, count < 0 ? Int32(-count) : EIO) }
             done += count
         }
+        written += done
         buffer.removeAll(keepingCapacity: true)
     }
 
     func sync() throws(VaultError) {
         try flush()
-        guard fdatasync(descriptor) == 0 else { throw StateFile.failure("syncing", path) }
+        let result = calls.syncFile(descriptor)
+        guard result == 0 else { throw StateFile.failure("syncing", path, -result) }
     }
 
     /// Syncs, gives the file its final name and syncs the directory.
     func publish(as name: String) throws(VaultError) {
         try sync()
-        guard rename(path, name) == 0 else { throw StateFile.failure("renaming", path) }
+        let result = LocalStore.retrying {
+            calls.rename(path, in: AT_FDCWD, to: name, in: AT_FDCWD, exclusive: false)
+        }
+        guard result == 0 else { throw StateFile.failure("renaming", path, -result) }
         isPublished = true
-        try StateFile.syncDirectory(of: name)
+        try StateFile.syncDirectory(of: name, calls: calls)
     }
 }
 

@@ -1,0 +1,203 @@
+import Foundation
+import Glibc
+import Testing
+
+/// File systems of a few megabytes in memory, seen by the processes of one test only.
+private final class SmallDisks {
+    /// Mounting needs the right to; where it is missing, the tests that need it do not run.
+    static let canMount: Bool = {
+        guard getuid() == 0, access("/usr/bin/unshare", X_OK) == 0, access("/usr/bin/nsenter", X_OK) == 0 else {
+            return false
+        }
+        let trial = Process()
+        trial.executableURL = URL(filePath: "/usr/bin/unshare")
+        trial.arguments = ["-m", "/bin/sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"]
+        trial.standardError = FileHandle.nullDevice
+        guard (try? trial.run()) != nil else { return false }
+        trial.waitUntilExit()
+        return trial.terminationStatus == 0
+    }()
+
+    private let world: World
+    /// Of state and vault.
+    private let folders: (state: String, vault: String)
+    /// It holds the mounts as long as it lives.
+    private let holder: RunningProcess
+    private let process: String
+
+    init(_ world: World, _ sizes: [String: Int], state: String, vault: String) throws {
+        self.world = world
+        folders = (world.path(state), world.path(vault))
+        var script = ""
+        for (name, megabytes) in sizes {
+            let place = world.path(name)
+            script += "mkdir -p \(place) && mount -t tmpfs -o size=\(megabytes)m,mode=700 tmpfs \(place) && "
+        }
+        script += "echo $$ > \(world.path("holder")) && exec sleep 600"
+        holder = try ProcessRunner.start(
+            "/usr/bin/unshare", ["-m", "/bin/sh", "-c", script], environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"],
+            in: world.folder)
+        var found = ""
+        for _ in 0..<600 where found.isEmpty {
+            usleep(50_000)
+            let text = (try? String(contentsOf: world.url("holder"), encoding: .utf8)) ?? ""
+            if text.hasSuffix("\n") { found = String(text.dropLast()) }
+        }
+        try #require(!found.isEmpty, "nothing was mounted")
+        process = found
+    }
+
+    func end() { holder.send(SIGKILL) }
+
+    func start(_ program: String, _ arguments: [String]) throws -> RunningProcess {
+        try ProcessRunner.start(
+            "/usr/bin/nsenter", ["-t", process, "-m", "--", program] + arguments,
+            environment: [
+                "HOME": world.folder.path, "PATH": "/usr/bin:/bin", "QALA_VAULT": folders.vault,
+                "QALA_STATE": folders.state, "QALA_PASSPHRASE_FILE": world.path("passphrase"),
+                "QALA_SOCKET": world.path("socket"), "SWIFT_BACKTRACE": "enable=no",
+            ], in: world.folder)
+    }
+
+    func qala(_ arguments: String...) throws -> Finished { try start(try #require(qalaBinary), arguments).wait() }
+
+    func shell(_ line: String) throws -> Finished { try start("/bin/sh", ["-c", line]).wait() }
+
+    /// Bytes and blocks of 512 of a file; nil where there is none.
+    func size(_ name: String) throws -> [Int]? {
+        let told = try shell("stat -c '%s %b' \(world.path(name))")
+        return told.status == 0 ? told.outputText.split(whereSeparator: \.isWhitespace).compactMap { Int($0) } : nil
+    }
+
+    /// Takes every byte that is left.
+    func fill(_ name: String) throws {
+        let place = world.path(name)
+        let filled = try shell("cat /dev/zero > \(place)/filler 2> /dev/null; df --output=avail \(place)")
+        let left = filled.outputText.split(whereSeparator: \.isWhitespace).last
+        #expect(left == "0", "\(filled.outputText) \(filled.errorText)")
+    }
+}
+
+@Suite("A full disk", .serialized, .enabled(if: qalaBinary != nil && SmallDisks.canMount))
+struct FullDiskTests {
+    private static let reserve = 16 << 20
+
+    private struct Desk {
+        let daemonWorld: DaemonWorld
+        let disks: SmallDisks
+        var world: World { daemonWorld.world }
+
+        func wait(_ what: String, _ isSo: () throws -> Bool) throws { try daemonWorld.wait(what, isSo) }
+
+        func open() throws -> [[String: String]] {
+            let listed = try disks.qala("register", "problems", "list", "--open", "--json")
+            let rows = try #require(try World.object(listed)["rows"] as? [[String: Any]])
+            return rows.compactMap { $0["fields"] as? [String: String] }
+        }
+
+        /// Every line of every register is whole and follows the one before.
+        func checkRegisters() throws {
+            for name in ["availability", "problems", "runs"] {
+                let listed = try disks.qala("register", name, "list", "--json")
+                #expect(listed.status == 0, "\(name): \(listed.errorText)")
+                let report = try World.object(listed)
+                #expect((report["damage"] as? [Any])?.isEmpty == true, "\(name): \(listed.outputText)")
+                #expect(report["tornBytes"] as? Int ?? 0 == 0, "\(name)")
+            }
+        }
+    }
+
+    /// A daemon at work, 40 MB in the vault that a sweep may take, and a first archive of the policy.
+    private func begin(
+        _ sizes: [String: Int], state: String, vault: String
+    ) throws -> (desk: Desk, daemon: RunningProcess) {
+        let daemonWorld = try DaemonWorld(schedule: nil)
+        let world = daemonWorld.world
+        let disks = try SmallDisks(world, sizes, state: state, vault: vault)
+        let desk = Desk(daemonWorld: daemonWorld, disks: disks)
+        #expect(try disks.qala("init", "--kit", world.path("kit2.txt")).status == 0)
+        let junkFolder = world.path("junk")
+        let made = try disks.shell("mkdir \(junkFolder) && head -c 40000000 /dev/urandom > \(junkFolder)/f")
+        #expect(made.status == 0)
+        let archived = try disks.qala("archive", junkFolder)
+        #expect(archived.status == 0, "\(archived.errorText)")
+        let listed = try World.object(try disks.qala("archives", "--json"))["archives"] as? [[String: Any]]
+        let junk = try #require(listed?.first?["id"] as? String)
+        let request = world.path("request")
+        #expect(try disks.qala("dispose", junk, "--reason", "ended", "--request", request).status == 0)
+        let disposed = try disks.qala("dispose", "--approve", request, "--key-file", world.path("kit2.txt"))
+        #expect(disposed.status == 0, "\(disposed.errorText)")
+
+        let binary = URL(filePath: try #require(qalaBinary)).deletingLastPathComponent().appending(path: "qalad").path
+        let daemon = try disks.start(
+            binary,
+            [
+                "--policies", world.path("policies"), "--state", world.path(state), "--vault",
+                world.path(vault), "--socket", world.path("socket"), "--reserve", "\(Self.reserve >> 20)",
+            ])
+        try desk.wait("the daemon") { try disks.qala("status", "--quiet").status == 0 }
+        let first = try disks.qala("run", "often")
+        #expect(first.status == 0, "\(first.errorText)")
+        return (desk, daemon)
+    }
+
+    /// The run fails and is told of, the sweep works, and what comes after it is as before.
+    private func goThrough(_ desk: Desk, _ daemon: RunningProcess, full: String, reserve: String) throws {
+        let (disks, world) = (desk.disks, desk.world)
+        let held = try #require(try disks.size(reserve))
+        #expect(held[0] == Self.reserve && held[1] * 512 >= Self.reserve, "allocated, and no hole")
+        try disks.fill(full)
+        try world.write("tree/more", Data((0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }))
+        let failed = try disks.qala("run", "often")
+        #expect(failed.status == 1, "\(failed.outputText) \(failed.errorText)")
+        let said = (failed.outputText + failed.errorText).lowercased()
+        #expect(said.contains("no space left") || said.contains("is full"), "\(said)")
+        try desk.wait("the problem") { try desk.open().contains { $0["policy"] == "often" } }
+        #expect(try disks.size(reserve)?.first == 0, "the reserve was given back")
+        try desk.checkRegisters()
+
+        // As long as the room is not back no run takes what the sweep needs.
+        let refused = try disks.qala("run", "often")
+        #expect(refused.status == 1 && (refused.outputText + refused.errorText).contains("reserve was given back"))
+        let swept = try disks.qala("sweep", "--json")
+        #expect(swept.status == 0, "\(swept.errorText)")
+        #expect((try World.object(swept)["deletedBytes"] as? Int ?? 0) > 30_000_000)
+        if full == "two" {
+            // There a sweep of the vault frees nothing.
+            #expect(try disks.shell("rm \(world.path("two"))/filler").status == 0)
+        }
+        let passed = try disks.qala("run", "often")
+        #expect(passed.status == 0, "\(passed.errorText)")
+        try desk.wait("the end of the problem") { try desk.open().isEmpty }
+        #expect(try disks.size(reserve)?.first == Self.reserve, "the reserve is there again")
+        try desk.checkRegisters()
+        #expect(try disks.qala("verify", "--read-data").status == 0)
+        #expect(try disks.qala("audit", "verify").status == 0)
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().status == 0)
+    }
+
+    @Test("State and vault on one: a run fails and is told of, a sweep makes room, and the next run closes the problem")
+    func oneDisk() throws {
+        // One mount for both: the folders of state and vault lie in it.
+        let (desk, daemon) = try begin(["disk": 128], state: "disk/state", vault: "disk/vault")
+        defer {
+            daemon.send(SIGKILL)
+            desk.disks.end()
+            desk.daemonWorld.remove()
+        }
+        try goThrough(desk, daemon, full: "disk", reserve: "disk/state/daemon/reserve")
+    }
+
+    @Test("The vault on one of its own", arguments: ["one", "two"])
+    func twoDisks(full: String) throws {
+        let (desk, daemon) = try begin(["one": 128, "two": 96], state: "two/state", vault: "one/vault")
+        defer {
+            daemon.send(SIGKILL)
+            desk.disks.end()
+            desk.daemonWorld.remove()
+        }
+        let reserve = full == "one" ? "one/vault/reserve" : "two/state/daemon/reserve"
+        try goThrough(desk, daemon, full: full, reserve: reserve)
+    }
+}
