@@ -4,6 +4,8 @@ package struct Alarm: Sendable, Hashable, Codable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         // Of a policy.
         case overdue, damaged, denied, noVault, failed, partial, stuck, paused, nobodyInOffice, termEnds, scheduleEnded
+        // Of a policy whose archives belong on volumes, and of a volume.
+        case volumesDue, volumesOverdue, volumeUnverified
         // Of the host.
         case policiesNotInForce, stateNotKept, lowSpace, undelivered
         // What happened, and is not over by itself.
@@ -41,9 +43,9 @@ extension Alarm.Kind {
         switch self {
         case .overdue, .damaged, .stateNotKept: .critical
         case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
-            .clockStepped:
+            .clockStepped, .volumesOverdue, .volumeUnverified:
             .warning
-        case .partial, .paused, .termEnds, .scheduleEnded, .outage, .missedRuns: .notice
+        case .partial, .paused, .termEnds, .scheduleEnded, .outage, .missedRuns, .volumesDue: .notice
         }
     }
 
@@ -82,6 +84,12 @@ extension Alarm.Kind {
         case (.termEnds, .azerbaijani): "arxivləşdirməyə məsul şəxsin səlahiyyət müddəti bitmək üzrədir"
         case (.scheduleEnded, .english): "the schedule names no further time"
         case (.scheduleEnded, .azerbaijani): "cədvəldə gələcək vaxt qalmayıb"
+        case (.volumesDue, .english): "archives are to be written to volumes, and verified there"
+        case (.volumesDue, .azerbaijani): "arxivlər oflayn daşıyıcıya yazılmalı və orada yoxlanmalıdır"
+        case (.volumesOverdue, .english): "archives should be on volumes by now, and verified there"
+        case (.volumesOverdue, .azerbaijani): "arxivlərin oflayn daşıyıcıya yazılması və yoxlanması gecikir"
+        case (.volumeUnverified, .english): "the verification of a volume is overdue"
+        case (.volumeUnverified, .azerbaijani): "oflayn daşıyıcının təkrar yoxlanması gecikir"
         case (.policiesNotInForce, .english): "the policies of the folder are not in force"
         case (.policiesNotInForce, .azerbaijani): "qovluqdakı siyasətlər qüvvəyə minməyib"
         case (.stateNotKept, .english): "the daemon cannot keep its state"

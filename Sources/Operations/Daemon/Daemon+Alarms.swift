@@ -75,6 +75,7 @@ extension Daemon {
     func lookForAlarms() {
         let now = clock.read()
         if let looked = alarmView.looked, now.boot - looked < Self.lookInterval { return }
+        if isWaitingForVolumes { return }
         alarmView.looked = now.boot
         let seconds = now.wall / 1_000_000
         var watch = AlarmWatch()
@@ -83,6 +84,10 @@ extension Daemon {
         watch.stateProblem = alarmView.stateProblem ?? alarmDesk.storeProblem
         watch.spaces = spaces
         watch.damage = verificationDamage
+        if let found = volumeView.found {
+            (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
+            watch.damage.merge(found.damage) { first, _ in first }
+        }
         let told = alarmDesk.update(watch, responsible: { [policies] in Self.responsible($0, policies) }, at: seconds)
         for notice in told {
             let severity: DaemonEvent.Severity =

@@ -74,6 +74,7 @@ package actor Daemon {
     var isStopping = false
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
+    var volumeView = VolumeView()
     /// When vault time was advanced last, on the clock that only advances.
     var advanced: Int64?
     var isTimeTrusted = true
@@ -148,6 +149,7 @@ package actor Daemon {
             tellAudit()
             beat()
             notifier.send("WATCHDOG=1", statusLine)
+            lookAtVolumes()
             lookForAlarms()
             advanceVaultTime()
             verifyWhatIsDue()
@@ -157,6 +159,7 @@ package actor Daemon {
         }
         decide(.stopped)
         endVerification()
+        endVolumes()
         alarmDesk.stop()
         endRegisters()
         endAudit()
