@@ -159,6 +159,50 @@ struct OfflineTests {
         #expect(!FileManager.default.fileExists(atPath: world.path("none")))
     }
 
+    @Test("The daemon says how many archives are due on volumes, until one has them, and which volume is to be verified")
+    func dues() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        let policy = try String(contentsOf: desk.world.url("policies/often.yaml"), encoding: .utf8)
+        try #require(policy.contains("after: 90 days"))
+        try desk.world.write(
+            "policies/often.yaml", policy.replacingOccurrences(of: "after: 90 days", with: "on: commit"))
+        chmod(desk.world.path("policies/often.yaml"), 0o644)
+        let daemon = try desk.start()
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        func alarm(_ kind: String) throws -> [String: Any]? {
+            let open = try desk.json("alarms")["alarms"] as? [[String: Any]] ?? []
+            return open.first { $0["kind"] as? String == kind }
+        }
+        #expect(try alarm("volumesDue") == nil)
+        #expect(try desk.ask("run", "often").status == 0)
+        try desk.wait("the notice") { try alarm("volumesDue") != nil }
+        let due = try #require(try alarm("volumesDue"))
+        #expect(due["subject"] as? String == "often" && due["level"] as? String == "notice", "\(due)")
+        #expect((due["detail"] as? String)?.hasPrefix("1; ") == true, "\(due)")
+
+        let create = [
+            "volume", "create", "volume", "--shelf", "B-12", "--title", "2026", "--reverify", "1 second", "--secret",
+            "secret",
+        ]
+        #expect(try desk.world.qala(create + World.byKit).status == 0)
+        let write = ["volume", "write", "volume", "latest", "--secret", "secret"]
+        #expect(try desk.world.qala(write + World.byKit).status == 0)
+        #expect(try desk.world.qala("volume", "verify", "volume", "--secret", "secret").status == 0)
+        usleep(1_100_000)
+        // A look at once: the next one of this daemon is in ten minutes.
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().status == 0)
+        let second = try desk.start()
+        defer { second.send(SIGKILL) }
+        try desk.waitUntilUp()
+        try desk.wait("the alarm of the volume") { try alarm("volumeUnverified") != nil }
+        let late = try alarm("volumeUnverified")
+        #expect((late?["detail"] as? String)?.hasPrefix("2026, B-12; ") == true, "\(late ?? [:])")
+        #expect(try alarm("volumesDue") == nil, "the archive is on a volume, and verified there")
+    }
+
     @Test("A damaged file of the volume, a forged list and a stream that was exchanged end before anything is written")
     func damage() throws {
         let volume = try VolumeWorld { world in
