@@ -22,7 +22,8 @@ package struct NameQuery: Sendable {
         self.below = below
     }
 
-    func matches(_ path: [UInt8]) -> Bool {
+    /// `path` as a tree stores it.
+    package func matches(_ path: [UInt8]) -> Bool {
         guard PathOrder.isInside(path, below) else { return false }
         return path.withUnsafeBufferPointer { full in
             var start = 0

@@ -303,6 +303,17 @@ extension VolumePullList: AuditedCommand {
     }
 }
 
+extension VolumeRestore: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "volume.restore", directory,
+            [
+                ActDetail("archive", archive), ActDetail("to", to),
+                paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " ")), flag("dry-run", dryRun),
+            ])
+    }
+}
+
 extension VolumeSecret: AuditedCommand {
     var act: CommandAct? { CommandAct(.deed, "volume.secret", directory, [ActDetail("to", to)]) }
 }

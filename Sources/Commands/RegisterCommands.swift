@@ -16,6 +16,7 @@ struct RegisterGroup: ParsableCommand {
             """,
         subcommands: [
             ProblemsRegister.self, RunsRegister.self, AvailabilityRegister.self, HoldsRegister.self,
+            MediaRegister.self, PolicyChangesRegister.self,
         ])
 }
 
@@ -28,6 +29,8 @@ enum ProblemsPlace: RegisterPlace { static let name = RegisterName.problems }
 enum RunsPlace: RegisterPlace { static let name = RegisterName.runs }
 enum AvailabilityPlace: RegisterPlace { static let name = RegisterName.availability }
 enum HoldsPlace: RegisterPlace { static let name = RegisterName.holds }
+enum MediaPlace: RegisterPlace { static let name = RegisterName.media }
+enum PolicyChangesPlace: RegisterPlace { static let name = RegisterName.policyChanges }
 
 struct ProblemsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,9 +74,30 @@ struct HoldsRegister: ParsableCommand {
         ])
 }
 
+struct MediaRegister: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "media",
+        abstract: "The register of offline volumes: shelf, custody, verifications and when the next is due.",
+        discussion: "Oflayn daşıyıcılar reyestri: rəf yeri, kimdə olduğu, yoxlamalar və növbəti yoxlama.",
+        subcommands: [
+            RegisterList<MediaPlace>.self, RegisterShow<MediaPlace>.self, RegisterExporting<MediaPlace>.self,
+        ])
+}
+
+struct PolicyChangesRegister: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "policy-changes",
+        abstract: "The register of changes of the policies: when, by whom, approved by whom, why and what.",
+        discussion: "Siyasət dəyişiklikləri reyestri: nə vaxt, kim, kimin təsdiqi ilə, nə üçün və nəyi dəyişib.",
+        subcommands: [
+            RegisterList<PolicyChangesPlace>.self, RegisterShow<PolicyChangesPlace>.self,
+            RegisterExporting<PolicyChangesPlace>.self,
+        ])
+}
+
 /// Which rows are meant.
 struct RegisterFilterOptions: ParsableArguments {
-    @Flag(help: "Only problems that are not closed, or holds that are in force.")
+    @Flag(help: "Only problems that are not closed, holds in force, or volumes that are overdue.")
     var open = false
 
     @Option(help: ArgumentHelp("Only rows of this policy.", valueName: "name"))
@@ -86,11 +110,11 @@ struct RegisterFilterOptions: ParsableArguments {
     var since: String?
 
     func check(_ name: RegisterName) throws {
-        if open, name != .problems, name != .holds {
-            throw ValidationError("--open goes with the registers problems and holds.")
+        if open, !name.hasOpenRows {
+            throw ValidationError("--open goes with the registers problems, holds and media.")
         }
-        if policy != nil, name != .problems, name != .runs {
-            throw ValidationError("--policy goes with the registers problems and runs.")
+        if policy != nil, !name.namesPolicies {
+            throw ValidationError("--policy goes with the registers problems, runs, media and policy-changes.")
         }
         if let policy, !Policy.isWellFormed(name: policy) { throw ValidationError("--policy names a policy.") }
         if let since, RegisterFilter.instant(since) == nil {
@@ -111,7 +135,7 @@ struct RegisterFilterOptions: ParsableArguments {
 struct RegisterList<Place: RegisterPlace>: ParsableCommand {
     static var configuration: CommandConfiguration {
         let name = Place.name.rawValue
-        let narrowed = Place.name == .problems || Place.name == .holds ? "--open" : "--since 2026-11-01"
+        let narrowed = Place.name.hasOpenRows ? "--open" : "--since 2026-11-01"
         return CommandConfiguration(
             commandName: "list",
             abstract: "List the rows, newest first.",
@@ -153,9 +177,9 @@ struct RegisterShow<Place: RegisterPlace>: ParsableCommand {
         let name = Place.name.rawValue
         let id =
             switch Place.name {
-            case .problems, .availability: "7"
+            case .problems, .availability, .policyChanges: "7"
             case .runs: "20261122T2315"
-            case .holds: "3f9a1c22"
+            case .holds, .media: "3f9a1c22"
             }
         return CommandConfiguration(
             commandName: "show",

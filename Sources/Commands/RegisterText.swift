@@ -5,6 +5,7 @@ import Operations
 package enum RegisterText: CaseIterable, Sendable {
     case noRows, more, torn, damaged, damageAdvice, exported, remarked, remarkDry
     case openProblems, newestProblem, open, held
+    case overdue, onShelf, isOut, applied, firstStart
 
     package var both: (en: String, az: String) {
         switch self {
@@ -29,6 +30,11 @@ package enum RegisterText: CaseIterable, Sendable {
         case .newestProblem: ("Newest problem", "Sonuncu problem")
         case .open: ("open", "açıq")
         case .held: ("in force", "qüvvədədir")
+        case .overdue: ("overdue", "gecikir")
+        case .onShelf: ("on its shelf", "rəfdədir")
+        case .isOut: ("out", "rəfdə deyil")
+        case .applied: ("applied by a person", "şəxs tərəfindən qüvvəyə minib")
+        case .firstStart: ("first start of the daemon", "xidmətin ilk işə düşməsi")
         }
     }
 
@@ -73,6 +79,15 @@ package enum RegisterText: CaseIterable, Sendable {
         "asked": ("ASKED", "SİFARİŞ VAXTI"), "archive": ("ARCHIVE", "ARXİV"), "problems": ("PROBLEMS", "PROBLEMLƏR"),
         "failure": ("FAILURE", "UĞURSUZLUQ"), "process": ("PROCESS", "PROSES"), "boot": ("BOOT", "YÜKLƏNMƏ"),
         "load5": ("LOAD, 5 MIN", "YÜKLÜLÜK, 5 DƏQ"), "load15": ("LOAD, 15 MIN", "YÜKLÜLÜK, 15 DƏQ"),
-        "memoryTotal": ("MEMORY", "YADDAŞ"),
+        "memoryTotal": ("MEMORY", "YADDAŞ"), "volume": ("VOLUME", "DAŞIYICI"), "title": ("LABEL", "ETİKET"),
+        "shelf": ("SHELF", "RƏF YERİ"), "holder": ("HELD BY", "KİMDƏDİR"), "created": ("MADE", "HAZIRLANIB"),
+        "written": ("WRITTEN", "YAZILIB"), "verified": ("VERIFIED", "YOXLANILIB"),
+        "verifyBy": ("VERIFY BY", "NÖVBƏTİ YOXLAMA"), "overdue": ("OVERDUE", "GECİKMƏ"),
+        "capacity": ("CAPACITY", "TUTUM"),
+        "policies": ("POLICIES", "SİYASƏTLƏR"), "fingerprint": ("KEY FINGERPRINT", "AÇARIN İZİ"),
+        "custody": ("CUSTODY", "SAXLANMA"), "author": ("AUTHOR", "MÜƏLLİF"),
+        "approvers": ("APPROVED BY", "TƏSDİQ EDƏN"),
+        "changes": ("CHANGES", "DƏYİŞİKLİKLƏR"), "sameAs": ("SAME AS VERSION", "EYNİ VERSİYA"),
+        "digest": ("SHA-256", "SHA-256 İZİ"), "request": ("REQUEST", "SORĞU"),
     ]
 }

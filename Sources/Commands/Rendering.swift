@@ -147,15 +147,15 @@ package enum Rendering {
         var table = Table([
             (Text.columnModified(language), .left), (Text.columnSize(language), .right),
             (Text.columnArchives(language), .right), (Text.columnNewest(language), .left),
-            (Text.columnPolicy(language), .left), (Text.columnPath(language), .left),
+            (Text.columnPolicy(language), .left), (offlineTitle(language), .left), (Text.columnPath(language), .left),
         ])
         for row in rows {
             table.add([
                 Printable.localTime(row.modified), Readable.size(row.size, language), Readable.count(row.archives),
-                Printable.shortID(row.archive), row.policy ?? "", row.path,
+                Printable.shortID(row.archive), row.policy ?? "", offlinePlaces(row), row.path,
             ])
         }
-        return table.lines
+        return table.lines + offlineAdvice(rows, language)
     }
 
     package static func versions(_ rows: [FoundRow], path: String, _ language: Language) -> [String] {
@@ -164,16 +164,16 @@ package enum Rendering {
             (Text.columnModified(language), .left), (Text.columnSize(language), .right),
             (Text.columnArchives(language), .right), (Text.columnSince(language), .left),
             (Text.columnNewest(language), .left), (Text.columnTime(language), .left),
-            (Text.columnPolicy(language), .left),
+            (Text.columnPolicy(language), .left), (offlineTitle(language), .left),
         ])
         for row in rows {
             table.add([
                 Printable.localTime(row.modified), Readable.size(row.size, language), Readable.count(row.archives),
                 Printable.shortID(row.firstArchive), Printable.shortID(row.archive),
-                Printable.localTime(row.archiveTime), row.policy ?? "",
+                Printable.localTime(row.archiveTime), row.policy ?? "", offlinePlaces(row),
             ])
         }
-        return table.lines
+        return table.lines + offlineAdvice(rows, language)
     }
 
     package static func difference(_ row: DifferenceRow, _ language: Language) -> String {

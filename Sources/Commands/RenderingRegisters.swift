@@ -11,7 +11,9 @@ extension Rendering {
             let columns = shownColumns(report.register)
             var titles: [(title: String, alignment: Table.Alignment)] = []
             for column in columns {
-                let isNumber = ["times", "seconds", "files", "bytes"].contains(column)
+                let isNumber =
+                    ["times", "seconds", "files", "bytes"].contains(column)
+                    || column == "archives" && report.register == .media
                 titles.append(
                     (title: RegisterText.title(of: column, language), alignment: isNumber ? .right : .left))
             }
@@ -73,6 +75,8 @@ extension Rendering {
                 "stateAvailable", "vaultAvailable",
             ]
         case .holds: ["hold", "placed", "released", "archives", "reason", "basis"]
+        case .media: ["volume", "title", "shelf", "holder", "archives", "verified", "verifyBy", "overdue"]
+        case .policyChanges: ["number", "time", "author", "approvers", "policies", "reason"]
         case .problems: ["problem", "kind", "policy", "opened", "lastSeen", "times", "closed", "closedBy", "message"]
         case .runs: ["run", "policy", "state", "ended", "files", "bytes", "message"]
         }
@@ -87,14 +91,18 @@ extension Rendering {
         case ("closed", .problems) where value.isEmpty: RegisterText.open(language)
         case ("released", .holds) where value.isEmpty: RegisterText.held(language)
         case ("time", _), ("opened", _), ("lastSeen", _), ("closed", _), ("ended", _), ("placed", _), ("released", _),
-            ("from", _), ("until", _), ("started", _), ("asked", _), ("due", _):
+            ("from", _), ("until", _), ("started", _), ("asked", _), ("due", _), ("created", _), ("written", _),
+            ("verified", _), ("verifyBy", _):
             value.isEmpty ? "" : Printable.localTime(value)
         case ("seconds", _): Double(value).map { Readable.duration($0, language) } ?? value
         case ("bytes", _), ("bytesStored", _), ("memoryAvailable", _), ("memoryTotal", _), ("stateAvailable", _),
-            ("vaultAvailable", _):
+            ("vaultAvailable", _), ("capacity", _):
             Int(value).map { Readable.size($0, language) } ?? value
         case ("hold", _) where !isWhole: Printable.shortID(value)
-        case ("archives", _) where !isWhole: archives(value, language)
+        case ("archives", .holds) where !isWhole: archives(value, language)
+        case ("overdue", .media) where !value.isEmpty: RegisterText.overdue(language)
+        case ("state", .media): (value == "out" ? RegisterText.isOut : .onShelf)(language)
+        case ("kind", .policyChanges): (value == "firstStart" ? RegisterText.firstStart : .applied)(language)
         default: value
         }
     }

@@ -155,4 +155,28 @@ extension Rendering {
                 "\(id) daşıyıcısının sirri yazıldı: \(place).")
         ]
     }
+
+    // MARK: What is found on volumes only
+
+    static func offlineTitle(_ language: Language) -> String {
+        say(language, "ON VOLUME ONLY", "YALNIZ DAŞIYICIDA")
+    }
+
+    /// `3fa91c0277be4d10 (B-12)`
+    static func offlinePlaces(_ row: FoundRow) -> String {
+        (row.volumes ?? []).map { "\($0.volume) (\($0.shelf ?? $0.holder ?? ""))" }.joined(separator: ", ")
+    }
+
+    /// What follows for whoever wants the first of them.
+    static func offlineAdvice(_ rows: [FoundRow], _ language: Language) -> [String] {
+        guard let first = rows.first(where: { $0.volumes != nil }) else { return [] }
+        let id = Printable.shortID(first.archive)
+        return [
+            say(
+                language,
+                "What is on a volume only: fetch it (`qala volume pull-list \(id)`), mount it, and restore with",
+                "Yalnız daşıyıcıda olanlar: daşıyıcını gətirin (`qala volume pull-list \(id)`), qoşun və bərpa edin:"),
+            "  qala volume restore DIR \(id) PATH --to TARGET --secret FILE",
+        ]
+    }
 }

@@ -10,7 +10,8 @@ struct VolumeGroup: ParsableCommand {
         discussion: "Arxivləri qala olmadan da açılan oflayn daşıyıcılarda saxlayır.",
         subcommands: [
             VolumeCreate.self, VolumeWrite.self, VolumeVerify.self, VolumeInventory.self, VolumeLabel.self,
-            VolumeList.self, VolumeCheckout.self, VolumeCheckin.self, VolumePullList.self, VolumeSecret.self,
+            VolumeList.self, VolumeCheckout.self, VolumeCheckin.self, VolumePullList.self, VolumeRestore.self,
+            VolumeSecret.self,
         ])
 }
 

@@ -10,8 +10,10 @@ extension DocumentProblem {
 }
 
 extension DocumentProblem.Reason {
-    static let kindsOfSources = (["files", "logs", "journal"] + DataSource.Kind.allCases.map(\.rawValue)).map { "`\($0)`" }
-        .joined(separator: ", ")
+    static let kindsOfSources = (["files", "logs", "journal"] + DataSource.Kind.allCases.map(\.rawValue)).map {
+        "`\($0)`"
+    }
+    .joined(separator: ", ")
 
     fileprivate var english: String {
         switch self {

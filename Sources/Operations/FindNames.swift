@@ -2,7 +2,8 @@ import Catalog
 import Domain
 import Vault
 
-/// Searches names in every archive, through the catalog of this host.
+/// Searches names in every archive, through the catalog of this host; of archives that are on volumes only, in the slices of
+/// their register.
 package enum FindNames {
     package struct Request {
         package var text: String
@@ -25,12 +26,24 @@ package enum FindNames {
         let query = try NameQuery(text: request.text, below: try request.path.map(StoredPath.parse) ?? [])
         let limit = request.limit ?? .max
         var versions = catalog.find(query, limit: request.allVersions ? limit : .max)
+        var seen: Set<[UInt8]> = []
         if !request.allVersions {
             // Not lazily: a lazy filter is asked more than once, and this one remembers.
-            var seen: Set<[UInt8]> = []
             versions = Array(versions.filter { seen.insert($0.row.path).inserted }.prefix(limit))
         }
-        return NamesFound(rows: try FoundRow.rows(versions, open), notSearched: missing)
+        var rows = try FoundRow.rows(versions, open)
+        guard rows.count < limit else { return NamesFound(rows: rows, notSearched: missing) }
+        let known = request.allVersions ? Set(versions.map { OfflineNames.Version($0) }) : []
+        let offline = try OfflineNames(open).find(
+            request.text, matches: { query.matches($0) && !seen.contains($0) }, isKnown: { known.contains($0) })
+        rows += (request.allVersions ? offline : Self.newest(offline)).prefix(limit - rows.count)
+        return NamesFound(rows: rows, notSearched: missing)
+    }
+
+    /// The first row of each path.
+    private static func newest(_ rows: [FoundRow]) -> [FoundRow] {
+        var seen: Set<String> = []
+        return rows.filter { seen.insert($0.pathBytes ?? $0.path).inserted }
     }
 }
 
@@ -46,8 +59,12 @@ package enum PathHistory {
     package static func run(path: String, at workplace: Workplace) throws -> NamesFound {
         let open = try OpenVault(workplace)
         let (catalog, missing) = try open.searchableCatalog()
-        let versions = catalog.history(of: try StoredPath.parse(path))
-        guard !versions.isEmpty else {
+        let stored = try StoredPath.parse(path)
+        let versions = catalog.history(of: stored)
+        let known = Set(versions.map { OfflineNames.Version($0) })
+        let offline = try OfflineNames(open).find(path, matches: { $0 == stored }, isKnown: { known.contains($0) })
+        var rows = try FoundRow.rows(versions, open)
+        guard !rows.isEmpty || !offline.isEmpty else {
             throw OperationError(
                 .notFound,
                 missing == 0
@@ -55,7 +72,19 @@ package enum PathHistory {
                     : "no archive that could be searched holds \(path) (\(missing) need a key)",
                 hint: "`qala find` searches parts of names.")
         }
-        return NamesFound(rows: try FoundRow.rows(versions, open), notSearched: missing)
+        for row in offline {
+            // Behind everything that is newer.
+            rows.insert(row, at: rows.firstIndex { $0.archiveTime < row.archiveTime } ?? rows.count)
+        }
+        return NamesFound(rows: rows, notSearched: missing)
+    }
+}
+
+extension OfflineNames.Version {
+    fileprivate init(_ version: NameVersion) {
+        self.init(
+            path: version.row.path, kind: version.row.kind.name, size: Int(clamping: version.row.size),
+            modified: TimeText.exact(version.row.modified))
     }
 }
 

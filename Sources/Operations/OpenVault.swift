@@ -132,10 +132,31 @@ final class OpenVault {
 
     /// Finds an archive by what an operator types: an id's first digits (4 at least), `latest`, `latest:POLICY`, or a time
     /// (the newest archive made at or before it).
+    ///
+    /// Where the vault does not hold it and a volume does, the error says which, and what to do.
     func archive(_ text: String) throws -> ArchiveRecord {
-        let found = try named(text)
+        let found: ArchiveRecord
+        do { found = try named(text) } catch let error as any Failure where error.kind == .notFound {
+            // The register of volumes is asked to be helpful; damage of it is told where it matters.
+            guard let offline = try? offlineArchives(), let meant = Self.meant(text, in: offline) else { throw error }
+            throw meant.absence(text)
+        }
         workplace.witness.saw(archive: found.id.hex)
         return found
+    }
+
+    /// See ``archive(_:)``; of several that an id could mean none.
+    private static func meant(_ text: String, in archives: [OfflineArchive]) -> OfflineArchive? {
+        if text == "latest" { return archives.first }
+        if text.hasPrefix("latest:") {
+            let policy = text.dropFirst("latest:".count)
+            return archives.first { $0.holding.policy == String(policy) }
+        }
+        if let time = TimeText.parse(text) {
+            return archives.first { TimeText.parse($0.holding.time).map { $0 <= time } ?? false }
+        }
+        let found = archives.filter { text.utf8.count >= 4 && $0.holding.archive.hasPrefix(text.lowercased()) }
+        return found.count == 1 ? found.first : nil
     }
 
     private func named(_ text: String) throws -> ArchiveRecord {

@@ -115,7 +115,7 @@ extension RestoreReport {
         }
     }
 
-    fileprivate mutating func add(_ path: [UInt8], _ reason: String) {
+    mutating func add(_ path: [UInt8], _ reason: String) {
         problemCount += 1
         if problems.count < 1000 { problems.append(PathProblem(stored: path, reason: reason)) }
     }

@@ -107,6 +107,14 @@ package struct EntryRow: Codable, Sendable {
 
 /// One version of a path found by name.
 package struct FoundRow: Codable, Sendable {
+    /// A volume, and the shelf on which it lies or who has it.
+    package struct VolumePlace: Codable, Sendable {
+        package var volume: String
+        package var title: String
+        package var shelf: String?
+        package var holder: String?
+    }
+
     package var path: String
     /// See ``PathBytes``.
     package var pathBytes: String?
@@ -121,6 +129,8 @@ package struct FoundRow: Codable, Sendable {
     /// Number of archives that hold this version.
     package var archives: Int
     package var policy: String?
+    /// Where no archive of the vault holds this version: the volumes that hold the newest one that did.
+    package var volumes: [VolumePlace]?
 }
 
 /// One difference between two archives: `+` only in the second, `-` only in the first, `M` content, `A` attributes, `T` kind.
@@ -135,6 +145,8 @@ package struct DifferenceRow: Codable, Sendable {
 
 package struct RestoreReport: Codable, Sendable {
     package var archive = ""
+    /// Id of the volume that it came from; nil where that was the vault.
+    package var volume: String?
     package var target = ""
     package var files = 0
     package var directories = 0

@@ -52,7 +52,9 @@ struct Qalad: AsyncParsableCommand {
     }
 
     func validate() throws {
-        guard (0...1 << 20).contains(reserve) else { throw ValidationError("--reserve is a number of MiB, 0 to 1048576.") }
+        guard (0...1 << 20).contains(reserve) else {
+            throw ValidationError("--reserve is a number of MiB, 0 to 1048576.")
+        }
     }
 
     func run() async throws {

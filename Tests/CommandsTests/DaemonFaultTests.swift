@@ -209,11 +209,11 @@ struct DaemonFaultTests {
                 guard old != text else { throw FaultError(description: "the record names no date") }
                 try bench.desk.world.write(record, old)
                 try bench.start()
-                try bench.raised("volumeDue")
+                try bench.raised("volumeUnverified")
                 try bench.stop()
                 try bench.desk.world.write(record, whole)
                 try bench.start()
-                try bench.cleared("volumeDue")
+                try bench.cleared("volumeUnverified")
                 try bench.nothingElse()
             },
         ]

@@ -49,7 +49,8 @@ struct LimitTests {
         // What is unchanged is not read again, and costs nothing.
         let again = try seconds { try world.qala("run", world.path("limited.yaml")) }
         #expect(again < limited - 0.5, "took \(again) s")
-        let restored = try world.qala("restore", "latest", "--to", world.path("back"), "--key-file", world.path("kit.txt"))
+        let restored = try world.qala(
+            "restore", "latest", "--to", world.path("back"), "--key-file", world.path("kit.txt"))
         #expect(restored.status == 0, "\(restored.errorText)")
         let back = world.path("back") + world.path("tree")
         for name in ["large", "small/0", "small/47"] {

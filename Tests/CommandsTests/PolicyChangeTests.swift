@@ -172,6 +172,41 @@ struct PolicyChangeTests {
         #expect(try desk.carryOut("change.json", "approval.json").status == 77, "once")
     }
 
+    @Test("The register of policy changes tells when, who, who approved, why, and what changed from what to what")
+    func register() throws {
+        let desk = try PolicyWorld()
+        defer { desk.remove() }
+        let empty = try World.object(try desk.world.qala("register", "policy-changes", "list", "--json"))
+        #expect((empty["rows"] as? [Any])?.isEmpty == true)
+        #expect(try desk.apply("start").status == 0)
+        try desk.change(PolicyWorld.shorter.0, PolicyWorld.shorter.1)
+        #expect(try desk.apply("weaker, \"at last\"", request: "change.json").status == 0)
+        #expect(try desk.approve("change.json", "deputy-archivist", to: "approval.json").status == 0)
+        #expect(try desk.carryOut("change.json", "approval.json").status == 0)
+        let listed = try World.object(try desk.world.qala("register", "policy-changes", "list", "--json"))
+        let rows = (listed["rows"] as? [[String: Any]] ?? []).compactMap { $0["fields"] as? [String: String] }
+        #expect(rows.map { $0["number"] ?? "" } == ["2", "1"])
+        let row = try #require(rows.first)
+        #expect(row["author"] == "archivist" && row["approvers"] == "deputy-archivist" && row["policies"] == "config")
+        let changes = try #require(row["changes"])
+        #expect(changes.hasPrefix("policy config changed, ") && changes.contains("10 years"), "\(changes)")
+        #expect(changes.contains(" → ") && changes.contains("9 years"), "\(changes)")
+        #expect(rows.last?["changes"]?.contains("person archivist added") == true)
+        let csv = try desk.world.qala("register", "policy-changes", "export", "--format", "csv")
+        #expect(csv.outputText.contains("weaker, \"\"at last\"\""), "\(csv.outputText)")
+        let others = try World.object(
+            try desk.world.qala("register", "policy-changes", "list", "--policy", "log", "--json"))
+        #expect((others["rows"] as? [Any])?.isEmpty == true)
+        #expect(try desk.world.qala("register", "policy-changes", "show", "1").status == 0)
+        #expect(try desk.world.qala("register", "policy-changes", "show", "3").status == 14)
+        // A version whose author is another now shows nothing at all.
+        let first = desk.world.url("state/policies/00000001.json")
+        let text = try String(contentsOf: first, encoding: .utf8)
+        try text.replacingOccurrences(of: "\"start\"", with: "\"other\"").write(
+            to: first, atomically: true, encoding: .utf8)
+        #expect(try desk.world.qala("register", "policy-changes", "list").status == 13)
+    }
+
     @Test("No approval counts but that of another person in office with the own key")
     func approvers() throws {
         let desk = try PolicyWorld()

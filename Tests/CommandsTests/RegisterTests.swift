@@ -85,6 +85,7 @@ struct RegisterCommandTests {
         let kinds = (try World.object(exported)["rows"] as? [[String: String]] ?? []).compactMap { $0["kind"] }
         #expect(kinds.first == "started" && kinds.last == "stopped" && kinds.contains("load"), "\(kinds)")
         #expect(try desk.world.qala("register", "runs", "list", "--open").status == 64)
+        #expect(try desk.world.qala("register", "holds", "list", "--policy", "often").status == 64)
         #expect(try desk.world.qala("register", "problems", "show", "9").status == 14)
         #expect(try Self.rows(desk, "holds", "list", "--key-file", "kit.txt").isEmpty)
 

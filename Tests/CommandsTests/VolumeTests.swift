@@ -318,6 +318,39 @@ struct VolumeTests {
         #expect(try volume.world.qala("volume", "list").status == 13)
     }
 
+    @Test("The register of media tells label, shelf, custody, verifications and how many archives there are")
+    func media() throws {
+        let volume = try small()
+        defer { volume.world.remove() }
+        try volume.write()
+        try volume.create("short", "short-secret", "--reverify", "1 second")
+        func rows(_ more: String...) throws -> [[String: String]] {
+            let listed = try volume.world.qala(["register", "media", "list", "--json"] + more)
+            #expect(listed.status == 0, "\(listed.errorText)")
+            let rows = try #require(try World.object(listed)["rows"] as? [[String: Any]])
+            return rows.compactMap { $0["fields"] as? [String: String] }
+        }
+        let row = try #require(try rows().last { $0["archives"] == "1" })
+        #expect(row["title"] == "Sınaq" && row["shelf"] == "B-12" && row["state"] == "shelf" && row["holder"] == nil)
+        #expect(row["written"] != nil && row["verified"] == nil && row["verifyBy"] != nil && row["overdue"] == nil)
+        let id = try #require(row["volume"])
+        #expect(try volume.world.qala("volume", "checkout", id, "--to", "=Aysel").status == 0)
+        let out = try #require(try rows("--kind", "out").first)
+        #expect(out["volume"] == id && out["holder"] == "=Aysel" && out["shelf"] == nil)
+        let acts = try #require(out["custody"]).split(separator: "\n")
+        #expect(acts.count == 3 && acts[2].contains("checkedOut =Aysel"), "\(acts)")
+        let end = ContinuousClock.now + .seconds(60)
+        while try rows("--open").isEmpty, ContinuousClock.now < end { usleep(100_000) }
+        #expect(try rows("--open").compactMap { $0["archives"] } == ["0"], "only the overdue one")
+        let csv = try volume.world.qala("register", "media", "export", "--format", "csv")
+        #expect(csv.outputText.hasPrefix("volume,title,state,shelf,holder,created,"), "\(csv.outputText)")
+        #expect(csv.outputText.contains("\"'=Aysel\""), "\(csv.outputText)")
+        let shown = try volume.world.qala("register", "media", "show", String(id.prefix(6)), "--language", "az")
+        #expect(shown.status == 0 && shown.outputText.contains("rəfdə deyil"), "\(shown.outputText)")
+        let table = try volume.world.qala("register", "media", "list")
+        #expect(table.outputText.contains("overdue") && table.outputText.contains("Sınaq"), "\(table.outputText)")
+    }
+
     @Test("Only a verification with the secret moves the day of the next one")
     func due() throws {
         let volume = try small()

@@ -32,7 +32,7 @@ struct AlarmTests {
         watch { $0.policies = [policy { $0.last = .failed(kind) }] }
     }
 
-    /// Twenty faults, the alarm that each must raise, and after how many seconds it is told at the latest.
+    /// Faults, the alarm that each must raise, and after how many seconds it is told at the latest.
     private static var faults: [(fault: String, watch: AlarmWatch, kind: Alarm.Kind, within: Int64)] {
         let yesterday = CivilDay(secondsSince1970: start - day)
         let soon = CivilDay(secondsSince1970: start + 5 * day)
@@ -77,6 +77,19 @@ struct AlarmTests {
                 watch { $0.policies = [policy { $0.responsible = person(until: soon) }] }, .termEnds, 0
             ),
             ("a schedule has ended", watch { $0.policies = [policy { $0.hasNext = false }] }, .scheduleEnded, 0),
+            (
+                "archives are due on volumes in a week",
+                watch { $0.volumesDue = [.init(policy: "db", instants: [start + 7 * day])] }, .volumesDue, 0
+            ),
+            (
+                "archives should be on volumes for two days",
+                watch { $0.volumesDue = [.init(policy: "db", instants: [start - 2 * day, start + day])] },
+                .volumesOverdue, 0
+            ),
+            (
+                "a volume was not verified again",
+                watch { $0.volumes = [.init(id: "3fa9", place: "2026, B-12", verifyBy: start)] }, .volumeUnverified, 0
+            ),
             ("a policy is invalid", watch { $0.policyProblems = ["db.yaml:3:1: unknown key"] }, .policiesNotInForce, 0),
             ("the state is read-only", watch { $0.stateProblem = "read-only" }, .stateNotKept, 0),
             ("a disk fills", watch { $0.spaces[0].free = 1 << 30 }, .lowSpace, 0),
@@ -85,7 +98,6 @@ struct AlarmTests {
             ("a vault cannot be verified", watch { $0.unverified = ["/vault": "no key"] }, .notVerified, 0),
             ("alarms.yaml is invalid", watch { $0.alarmProblem = "alarms.yaml:1:1" }, .alarmsNotInForce, 0),
             ("the metrics' address is taken", watch { $0.unserved = ["metrics": "taken"] }, .notServed, 0),
-            ("a volume is due", watch { $0.volumesDue = ["62aa0c417a6be4d3": "2026"] }, .volumeDue, 0),
             ("ten years passed over a restart", watch { $0.isTimeTrusted = false }, .timeNotTrusted, 0),
             ("the clock jumps", event(.clockStepped), .clockStepped, 0),
             ("the machine crashed", event(.outage), .outage, 0),

@@ -106,6 +106,48 @@ struct VolumeFormatTests {
         #expect(found.map(\.size) == entries.map(\.size))
         #expect(found.map(\.modified) == entries.map(\.modified))
         #expect(found.map(\.linkTarget) == entries.map(\.linkTarget))
+        #expect(found.map(\.permissions) == entries.map(\.permissions))
+        #expect(found.map(\.userID) == entries.map(\.userID) && found.map(\.groupID) == entries.map(\.groupID))
+        #expect(found.map(\.attributes) == entries.map(\.attributes))
+        let restored = found.map { $0.entry(inode: 0) }
+        #expect(restored.allSatisfy { $0.linkCount == 1 } && found[0].entry(inode: 7).linkCount > 1)
+    }
+
+    @Test("Numbers of devices and names of owners come back as they were")
+    func devices() throws {
+        var stream: [UInt8] = []
+        let tar = PaxWriter { stream += $0 }
+        var entries: [Entry] = []
+        let numbers: [UInt64] = [0x0801, 0xFFFF_FFFF, 0x1_0000_0103]
+        for (at, number) in numbers.enumerated() {
+            var entry = Entry(
+                path: Array("dev\(at)".utf8), kind: .blockDevice, permissions: 0o660, userID: 0, groupID: 6, size: 0,
+                modified: Timestamp(seconds: 1), changed: Timestamp(seconds: 1), device: 0, inode: 0, linkCount: 1)
+            entry.deviceNumber = number
+            entry.userName = Array("root".utf8)
+            entry.groupName = [UInt8](repeating: 0x67, count: 40)
+            entries.append(entry)
+            try tar.begin(entry, size: 0, linkedTo: nil)
+        }
+        try tar.finish()
+        let found = try members(of: stream)
+        #expect(found.map(\.deviceNumber) == entries.map(\.deviceNumber))
+        #expect(found.map(\.userName) == entries.map(\.userName))
+        #expect(found.map(\.groupName) == entries.map(\.groupName))
+    }
+
+    @Test("What a search passes over undecoded could not match")
+    func candidates() {
+        #expect(OfflineNames.literal(of: "*.TXT?é/report") == Array("/report".utf8))
+        #expect(OfflineNames.literal(of: "??").isEmpty)
+        let line = Array(#"{"path":"/srv/Report 2.txt"}"#.utf8)
+        #expect(OfflineNames.mayMatch(line, Array("report".utf8)) && OfflineNames.mayMatch(line, []))
+        #expect(!OfflineNames.mayMatch(line, Array("reports".utf8)))
+        #expect(!OfflineNames.mayMatch([], Array("r".utf8)))
+        for text in ["=", "%", "a=b%25%3D", "%2", "%253D"] {
+            let bytes = Array(text.utf8)
+            #expect(PaxReader.unescaped(PaxWriter.escaped(bytes)[...]) == bytes)
+        }
     }
 
     @Test("A stream that was altered is read or refused, whatever its headers say, and traps nowhere")

@@ -4,9 +4,12 @@ package struct Alarm: Sendable, Hashable, Codable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         // Of a policy.
         case overdue, damaged, denied, noVault, failed, partial, stuck, paused, nobodyInOffice, termEnds, scheduleEnded
+        // Of a policy whose archives belong on volumes, and of a volume.
+        case volumesDue, volumesOverdue, volumeUnverified
         // Of the host.
-        case policiesNotInForce, stateNotKept, lowSpace, undelivered, stateDamaged, notVerified, alarmsNotInForce, notServed
-        case volumeDue, timeNotTrusted
+        case policiesNotInForce, stateNotKept, lowSpace, undelivered, stateDamaged, notVerified, alarmsNotInForce,
+            notServed
+        case timeNotTrusted
         // What happened, and is not over by itself.
         case clockStepped, outage, missedRuns
     }
@@ -42,9 +45,10 @@ extension Alarm.Kind {
         switch self {
         case .overdue, .damaged, .stateNotKept: .critical
         case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
-            .stateDamaged, .notVerified, .alarmsNotInForce, .volumeDue, .timeNotTrusted, .clockStepped:
+            .stateDamaged, .notVerified, .alarmsNotInForce, .timeNotTrusted, .clockStepped, .volumesOverdue,
+            .volumeUnverified:
             .warning
-        case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns: .notice
+        case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns, .volumesDue: .notice
         }
     }
 
@@ -83,6 +87,12 @@ extension Alarm.Kind {
         case (.termEnds, .azerbaijani): "arxivləşdirməyə məsul şəxsin səlahiyyət müddəti bitmək üzrədir"
         case (.scheduleEnded, .english): "the schedule names no further time"
         case (.scheduleEnded, .azerbaijani): "cədvəldə gələcək vaxt qalmayıb"
+        case (.volumesDue, .english): "archives are to be written to volumes, and verified there"
+        case (.volumesDue, .azerbaijani): "arxivlər oflayn daşıyıcıya yazılmalı və orada yoxlanmalıdır"
+        case (.volumesOverdue, .english): "archives should be on volumes by now, and verified there"
+        case (.volumesOverdue, .azerbaijani): "arxivlərin oflayn daşıyıcıya yazılması və yoxlanması gecikir"
+        case (.volumeUnverified, .english): "the verification of a volume is overdue"
+        case (.volumeUnverified, .azerbaijani): "oflayn daşıyıcının təkrar yoxlanması gecikir"
         case (.policiesNotInForce, .english): "the policies of the folder are not in force"
         case (.policiesNotInForce, .azerbaijani): "qovluqdakı siyasətlər qüvvəyə minməyib"
         case (.stateNotKept, .english): "the daemon cannot keep its state"
@@ -99,8 +109,6 @@ extension Alarm.Kind {
         case (.alarmsNotInForce, .azerbaijani): "xəbərdarlıqlar sənədi qüvvəyə minməyib"
         case (.notServed, .english): "the metrics cannot be served"
         case (.notServed, .azerbaijani): "göstəricilər (metrics) təqdim edilə bilmir"
-        case (.volumeDue, .english): "the verification of an offline volume is due"
-        case (.volumeDue, .azerbaijani): "oflayn daşıyıcının yoxlanma vaxtı çatıb"
         case (.timeNotTrusted, .english): "vault time is not trusted, so nothing expires"
         case (.timeNotTrusted, .azerbaijani): "anbar vaxtına etibar edilmir, heç nəyin müddəti bitmiş sayılmır"
         case (.clockStepped, .english): "the clock was set"

@@ -50,6 +50,31 @@ package struct AlarmWatch: Sendable {
         package var isLow: Bool { total > 0 && free < max(256 << 20, min(total / 20, 50 << 30)) }
     }
 
+    /// Archives of a policy that are to be on volumes, and are not yet, or were not verified there.
+    package struct VolumesDue: Sendable, Equatable {
+        package var policy: String
+        /// When each is due there, past or ahead.
+        package var instants: [Int64]
+
+        package init(policy: String, instants: [Int64]) {
+            self.policy = policy
+            self.instants = instants
+        }
+    }
+
+    package struct VolumeFacts: Sendable, Equatable {
+        package var id: String
+        /// Title, and shelf or holder: for whoever fetches it.
+        package var place: String
+        package var verifyBy: Int64
+
+        package init(id: String, place: String, verifyBy: Int64) {
+            self.id = id
+            self.place = place
+            self.verifyBy = verifyBy
+        }
+    }
+
     /// What happened lately; told once.
     package struct Event: Sendable, Equatable, Codable {
         package var alarm: Alarm
@@ -85,9 +110,9 @@ package struct AlarmWatch: Sendable {
     package var alarmProblem: String?
     /// What cannot be served, and why.
     package var unserved: [String: String] = [:]
-    /// Volumes that are to be verified, by their ids.
-    package var volumesDue: [String: String] = [:]
     package var isTimeTrusted = true
+    package var volumesDue: [VolumesDue] = []
+    package var volumes: [VolumeFacts] = []
     package var events: [Event] = []
 
     package init() {}
@@ -108,8 +133,11 @@ package struct AlarmWatch: Sendable {
         for (name, reason) in stateDamage { found[Alarm(.stateDamaged, name)] = reason }
         if let alarmProblem { found[Alarm(.alarmsNotInForce, "alarms")] = alarmProblem }
         for (name, reason) in unserved { found[Alarm(.notServed, name)] = reason }
-        for (volume, detail) in volumesDue { found[Alarm(.volumeDue, volume)] = detail }
         if !isTimeTrusted { found[Alarm(.timeNotTrusted, "clock")] = "" }
+        for due in volumesDue { if let (kind, text) = volumes(due, at: now) { found[Alarm(kind, due.policy)] = text } }
+        for volume in volumes where volume.verifyBy <= now {
+            found[Alarm(.volumeUnverified, volume.id)] = "\(volume.place); \(Self.text(volume.verifyBy))"
+        }
         for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }
         // Of several at one instant none hides the others.
         for event in events { found[event.alarm] = found[event.alarm].map { "\($0)\n\(event.detail)" } ?? event.detail }
@@ -142,6 +170,19 @@ package struct AlarmWatch: Sendable {
             raise(.termEnds, "\(policy.responsible.name), \(until)")
         }
         return found
+    }
+
+    /// Years beyond 9999 are shown as its end.
+    private static func text(_ seconds: Int64) -> String {
+        InstantText.utc(min(max(seconds, 0), 253_402_300_799) * 1_000_000)
+    }
+
+    /// How many archives, and by when the first: from two weeks before, and louder a day after.
+    private func volumes(_ due: VolumesDue, at now: Int64) -> (Alarm.Kind, String)? {
+        let soon = due.instants.filter { $0 <= now.addingClamped(Self.noticeDays * 86_400) }
+        guard let first = soon.min() else { return nil }
+        let kind: Alarm.Kind = now.subtractingClamped(first) > Self.patienceSeconds ? .volumesOverdue : .volumesDue
+        return (kind, "\(soon.count); \(Self.text(first))")
     }
 
     /// Why the policy is overdue; nil when it is not. A partial archive does not keep the promise.

@@ -122,6 +122,13 @@ extension TierState {
         return due <= now.seconds && (now.isTrusted || plan[tier].trigger == .onCommit)
     }
 
+    /// When the volumes that the plan demands are due; nil when all are there and verified, while it is not known, and where
+    /// the plan has none.
+    package func volumesDue(_ plan: TierPlan) -> Int64? {
+        guard plan.offline.isUsed, disposedAt == nil, !isFulfilled(.offline, plan) else { return nil }
+        return due(.offline, plan)
+    }
+
     /// Every tier that is used was reached and its period is over, and no original waits to be moved.
     private func hasServed(_ plan: TierPlan, at now: Int64) -> Bool {
         [Tier.online, .offline].allSatisfy { !plan[$0].isUsed || isOver($0, plan, at: now) } && !owesOriginal(plan)

@@ -22,9 +22,6 @@ struct AlarmView {
     var alarmProblem: String?
     /// What cannot be served, and why.
     var unserved: [String: String] = [:]
-    /// Volumes that are to be verified, and when that was looked up last (boot clock).
-    var volumesDue: [String: String] = [:]
-    var volumesLooked: Int64?
 }
 
 /// An alarm for programs.
@@ -51,8 +48,6 @@ extension Daemon {
     private static let lookInterval: Int64 = 10_000_000
     /// An end without a word is an outage when it took longer, seconds.
     private static let outageSeconds: Int64 = 180
-    /// Microseconds between two looks at the register of volumes, whose records are long.
-    private static let volumeInterval: Int64 = 600_000_000
 
     /// Where the document is not valid the one before stays.
     func readAlarms(atStart: Bool) throws {
@@ -92,6 +87,7 @@ extension Daemon {
     func lookForAlarms() {
         let now = clock.read()
         if let looked = alarmView.looked, now.boot - looked < Self.lookInterval { return }
+        if isWaitingForVolumes { return }
         alarmView.looked = now.boot
         let seconds = now.wall / 1_000_000
         var watch = AlarmWatch()
@@ -102,8 +98,11 @@ extension Daemon {
         (watch.damage, watch.unverified) = verificationTroubles
         watch.alarmProblem = alarmView.alarmProblem
         watch.unserved = alarmView.unserved
-        lookForVolumes(at: now)
-        watch.volumesDue = alarmView.volumesDue
+        if let found = volumeView.found {
+            (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
+            watch.damage.merge(found.damage) { first, _ in first }
+            alarmView.stateDamage["volumes"] = found.registerProblem
+        }
         watch.stateDamage = alarmView.stateDamage
         watch.isTimeTrusted = isTimeTrusted
         let told = alarmDesk.update(watch, responsible: { [policies] in Self.responsible($0, policies) }, at: seconds)
@@ -112,19 +111,6 @@ extension Daemon {
                 notice.event == .cleared ? .notice : notice.alarm.kind.level == .critical ? .error : .warning
             tell(severity, "alarm \(notice.event.rawValue): \(notice.alarm.kind.rawValue) \(notice.alarm.subject)")
         }
-    }
-
-    /// Volumes of this host whose date of verification has come.
-    private func lookForVolumes(at now: ClockReading) {
-        if let looked = alarmView.volumesLooked, now.boot - looked < Self.volumeInterval { return }
-        alarmView.volumesLooked = now.boot
-        let register = VolumeRegister(Workplace(vaultPath: settings.vaultPath, statePath: settings.statePath))
-        do {
-            let seconds = now.wall / 1_000_000
-            let due = try register.all().filter { TimeText.parse($0.verifyBy).map { $0 <= seconds } ?? true }
-            alarmView.volumesDue = Dictionary(due.map { ($0.id, "\($0.title), \($0.verifyBy)") }) { first, _ in first }
-            alarmView.stateDamage["volumes"] = nil
-        } catch { alarmView.stateDamage["volumes"] = Self.words(error) }
     }
 
     /// What is served beside the socket tells whether it can be; `failure` is nil when it is.

@@ -114,6 +114,7 @@ extension Daemon {
 
     /// Of every change of a run those that end it.
     func note(_ run: RunRecord) {
+        if run.state.isOver, run.archive != nil { volumeView.isStale = true }
         guard run.state.isOver, let registers else { return }
         registers.note(run, at: now)
         storeRegisters()

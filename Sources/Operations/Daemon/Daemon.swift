@@ -82,6 +82,7 @@ package actor Daemon {
     var isStopping = false
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
+    var volumeView = VolumeView()
     /// When vault time was advanced last, on the clock that only advances.
     var advanced: Int64?
     var isTimeTrusted = true
@@ -169,6 +170,7 @@ package actor Daemon {
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        endVolumes()
         alarmDesk.stop()
         endRegisters()
         endAudit()
@@ -181,6 +183,7 @@ package actor Daemon {
         tellAudit()
         beat()
         notifier.send("WATCHDOG=1", statusLine)
+        lookAtVolumes()
         lookForAlarms()
         keepReserve()
         advanceVaultTime()
@@ -380,7 +383,9 @@ package actor Daemon {
     }
 
     private func keep(_ run: RunRecord) {
-        do { try writing { try folder.save(run) } } catch { tell(.error, "the run cannot be recorded: \(Self.words(error))", run) }
+        do { try writing { try folder.save(run) } } catch {
+            tell(.error, "the run cannot be recorded: \(Self.words(error))", run)
+        }
     }
 
     var now: String { TimeText.seconds(clock.read().wall / 1_000_000) }

@@ -78,7 +78,8 @@ struct Reserve: Sendable {
 
     /// Throws where a run would take what the reserve was given back for.
     func checkRoom() throws {
-        guard standing == .given, let room = DiskRoom.of(folder), room.available / Int64(Self.enough) < Int64(bytes) else { return }
+        guard standing == .given, let room = DiskRoom.of(folder), room.available / Int64(Self.enough) < Int64(bytes)
+        else { return }
         throw OperationError(
             .failed,
             "the file system of \(folder) is full: \(Readable.size(Int(clamping: room.available))) are free, and the reserve was "

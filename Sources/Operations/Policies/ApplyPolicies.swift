@@ -132,25 +132,30 @@ package enum ApprovePolicies {
 /// Every version that was ever in force, newest first.
 package enum PolicyHistory {
     package static func run(state statePath: String) throws -> [PolicyVersionRow] {
+        try PolicyRegister(statePath: statePath).versionsWithChanges().map(\.row).reversed()
+    }
+}
+
+extension PolicyRegister {
+    /// Oldest first, each with what it changed in full.
+    func versionsWithChanges() throws -> [(row: PolicyVersionRow, changes: [PolicyChangeRow])] {
         var firstOfDigest: [String: Int] = [:]
-        var rows: [PolicyVersionRow] = []
-        for version in try PolicyRegister(statePath: statePath).versions() {
+        var found: [(row: PolicyVersionRow, changes: [PolicyChangeRow])] = []
+        for version in try versions() {
             let request = version.proposal.request
             let digest = version.digest.hex
-            rows.append(
-                PolicyVersionRow(
-                    number: version.number, time: TimeText.seconds(version.applied), author: request.author,
-                    approvers: version.approvals.map(\.person), reason: request.reason,
-                    firstStart: version.origin == .firstStart, digest: digest, request: version.proposal.digest.hex,
-                    sameAs: firstOfDigest[digest], changes: version.proposal.changes.map(mark)))
+            let changes = version.proposal.changes.map { PolicyChangeRow($0) }
+            let marks = changes.map {
+                PolicyVersionRow.ChangeMark(subject: $0.subject, name: $0.name, change: $0.change, field: $0.field)
+            }
+            let row = PolicyVersionRow(
+                number: version.number, time: TimeText.seconds(version.applied), author: request.author,
+                approvers: version.approvals.map(\.person), reason: request.reason,
+                firstStart: version.origin == .firstStart, digest: digest, request: version.proposal.digest.hex,
+                sameAs: firstOfDigest[digest], changes: marks)
+            found.append((row, changes))
             if firstOfDigest[digest] == nil { firstOfDigest[digest] = version.number }
         }
-        return rows.reversed()
-    }
-
-    private static func mark(_ change: PolicyChange) -> PolicyVersionRow.ChangeMark {
-        let row = PolicyChangeRow(change)
-        return PolicyVersionRow.ChangeMark(
-            subject: row.subject, name: row.name, change: row.change, field: row.field)
+        return found
     }
 }

@@ -7,6 +7,10 @@ package enum RegisterName: String, Sendable, CaseIterable, Codable {
     /// When the daemon worked and when it did not, and how loaded the machine was.
     case availability
     case holds
+    /// The offline volumes, from the register of volumes.
+    case media
+    /// The versions of the policies that were applied, from their register.
+    case policyChanges = "policy-changes"
     case problems
     case runs
 }

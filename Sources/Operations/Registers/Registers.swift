@@ -4,7 +4,7 @@ import Vault
 
 /// Which rows of a register are meant.
 package struct RegisterFilter: Sendable, Equatable {
-    /// Problems that are not closed, holds that are in force.
+    /// Problems that are not closed, holds that are in force, volumes whose verification is overdue.
     package var openOnly = false
     package var policy: String?
     package var kind: String?
@@ -85,6 +85,16 @@ extension RegisterName {
                 "load1", "load5", "load15", "memoryTotal", "memoryAvailable", "stateAvailable", "vaultAvailable",
             ]
         case .holds: ["hold", "placed", "released", "archives", "reason", "basis"]
+        case .media:
+            [
+                "volume", "title", "state", "shelf", "holder", "created", "written", "verified", "verifyBy", "overdue",
+                "archives", "bytesStored", "capacity", "policies", "fingerprint", "custody",
+            ]
+        case .policyChanges:
+            [
+                "number", "time", "kind", "author", "approvers", "reason", "policies", "changes", "sameAs", "digest",
+                "request",
+            ]
         case .problems:
             [
                 "problem", "kind", "policy", "opened", "lastSeen", "times", "message", "runs", "closed", "closedBy",
@@ -97,6 +107,12 @@ extension RegisterName {
             ]
         }
     }
+
+    /// Whether some of its rows await something: see ``RegisterFilter/openOnly``.
+    package var hasOpenRows: Bool { [.holds, .media, .problems].contains(self) }
+
+    /// Whether its rows name policies.
+    package var namesPolicies: Bool { [.media, .policyChanges, .problems, .runs].contains(self) }
 
     /// What a line is called that has the name of a column of its own.
     fileprivate var kindColumn: String { self == .runs ? "state" : "kind" }
@@ -138,7 +154,7 @@ package enum Registers {
         }
         if let exact { return exact }
         // Numbers are whole or not meant.
-        let isNumbered = name == .problems || name == .availability
+        let isNumbered = [.availability, .policyChanges, .problems].contains(name)
         guard !isNumbered, let row = similar.first else {
             throw OperationError(
                 .notFound, "the register \(name.rawValue) has no row \(id)",
@@ -185,6 +201,17 @@ package enum Registers {
                 let kind = hold.released == nil ? "held" : "released"
                 if filter.admits(row, kind: kind, since: hold.released ?? hold.placed) { try body(row) }
             }
+        case .media:
+            for volume in try Volumes.list(overdue: filter.openOnly, at: workplace).volumes {
+                let row = Self.row(volume)
+                let since = volume.custody.last?.time ?? volume.volume.created
+                if filter.admits(row, kind: row.fields["state"] ?? "", since: since) { try body(row) }
+            }
+        case .policyChanges:
+            for version in try PolicyRegister(statePath: workplace.statePath).versionsWithChanges() {
+                let row = Self.row(version.row, version.changes)
+                if filter.admits(row, kind: row.fields["kind"] ?? "", since: row.time) { try body(row) }
+            }
         }
     }
 
@@ -220,6 +247,50 @@ package enum Registers {
         return RegisterRow(id: hold.id, time: hold.placed, fields: fields)
     }
 
+    private static func row(_ volume: VolumeRow) -> RegisterRow {
+        let record = volume.volume
+        var fields = ["volume": record.id, "title": record.title, "created": record.created]
+        fields["state"] = record.shelf == nil ? "out" : "shelf"
+        fields["shelf"] = record.shelf
+        fields["holder"] = record.holder
+        fields["written"] = record.archives.map(\.written).max()
+        fields["verified"] = record.verified
+        fields["verifyBy"] = record.verifyBy
+        fields["overdue"] = volume.overdue ? "yes" : nil
+        fields["archives"] = "\(record.archives.count)"
+        fields["bytesStored"] = "\(record.archives.reduce(0) { $0.addingClamped(UInt64(clamping: $1.sealedBytes)) })"
+        fields["capacity"] = record.capacity.map { "\($0)" }
+        let policies = Set(record.archives.compactMap(\.policy)).sorted()
+        fields["policies"] = policies.isEmpty ? nil : policies.joined(separator: " ")
+        fields["fingerprint"] = record.fingerprint
+        let acts = volume.custody.map { "\($0.time) uid \($0.account): \($0.act) \($0.detail)" }
+        fields["custody"] = acts.isEmpty ? nil : acts.joined(separator: "\n")
+        return RegisterRow(id: record.id, time: record.created, fields: fields)
+    }
+
+    private static func row(_ version: PolicyVersionRow, _ changes: [PolicyChangeRow]) -> RegisterRow {
+        var fields = ["number": "\(version.number)", "time": version.time, "author": version.author]
+        fields["kind"] = version.firstStart ? "firstStart" : "applied"
+        fields["approvers"] = version.approvers.isEmpty ? nil : version.approvers.joined(separator: " ")
+        fields["reason"] = version.reason
+        let policies = Set(changes.filter { $0.subject == "policy" }.map(\.name)).sorted()
+        fields["policies"] = policies.isEmpty ? nil : policies.joined(separator: " ")
+        fields["changes"] = changes.isEmpty ? nil : changes.map(Self.line).joined(separator: "\n")
+        fields["sameAs"] = version.sameAs.map { "\($0)" }
+        fields["digest"] = version.digest
+        fields["request"] = version.request
+        return RegisterRow(id: "\(version.number)", time: version.time, fields: fields)
+    }
+
+    /// `policy web changed, retention: 1 year → 2 years`
+    private static func line(_ change: PolicyChangeRow) -> String {
+        let what = "\(change.subject) \(change.name) \(change.change)"
+        guard !change.field.isEmpty else { return what }
+        func value(_ text: BothTexts) -> String { text.en.isEmpty ? "-" : text.en.joined(separator: "; ") }
+        let text = "\(what), \(change.field): \(value(change.before)) → \(value(change.after))"
+        return String(text.map { $0.isNewline ? " " : $0 })
+    }
+
     /// Adds a remark where no daemon runs; one that does has the lock, and this throws ``FailureKind/inUse``.
     package static func remark(
         _ problem: Int, _ text: String, dryRun: Bool, at workplace: Workplace
@@ -253,7 +324,11 @@ extension RegisterReport {
 
 extension RegisterFilter {
     fileprivate func admits(_ row: RegisterRow, kind wanted: String, since time: String) -> Bool {
-        if let policy, row.fields["policy"] != policy { return false }
+        if let policy {
+            // A volume holds archives of several, and a version changes several.
+            let named = row.fields["policies"]?.split(separator: " ").map { String($0) } ?? []
+            guard row.fields["policy"] == policy || named.contains(policy) else { return false }
+        }
         if let kind, wanted != kind { return false }
         if let since, time < since { return false }
         return true

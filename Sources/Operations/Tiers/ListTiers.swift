@@ -65,6 +65,52 @@ extension DisposeArchives {
     }
 }
 
+/// What is due on volumes, as far as one look at the vaults and at the register of volumes tells.
+struct VolumeDues: Sendable {
+    var policies: [AlarmWatch.VolumesDue] = []
+    var volumes: [AlarmWatch.VolumeFacts] = []
+    /// Why a part of it is not known, by place; and which of that is damage.
+    var problems: [String: String] = [:]
+    var damage: [String: String] { problems.filter { damagedPlaces.contains($0.key) } }
+    private var damagedPlaces: Set<String> = []
+    /// Why the register of volumes cannot be read.
+    private(set) var registerProblem: String?
+
+    private mutating func note(_ error: any Error, at place: String) {
+        let failure = error as? any Failure
+        problems[place] = failure?.message ?? "\(error)"
+        if failure?.kind == .damaged { damagedPlaces.insert(place) }
+    }
+
+    /// Needs no key: archives that say nothing without one are not counted.
+    static func look(at vaults: [String], state: String) -> VolumeDues {
+        var found = VolumeDues()
+        var instants: [String: [Int64]] = [:]
+        for vault in vaults {
+            do {
+                let view = try TierView(Workplace(vaultPath: vault, statePath: state))
+                instants.merge(view.volumeDues()) { $0 + $1 }
+            } catch let error as any Failure where error.kind == .noVault || error.kind == .notFound {
+                // That there is no vault, the runs tell.
+            } catch {
+                found.note(error, at: vault)
+            }
+        }
+        found.policies = instants.sorted { $0.key < $1.key }.map {
+            AlarmWatch.VolumesDue(policy: $0.key, instants: $0.value)
+        }
+        let register = VolumeRegister(Workplace(vaultPath: "", statePath: state))
+        do {
+            found.volumes = try register.all().map { record in
+                let place = "\(record.title), \(record.shelf ?? record.holder ?? "")"
+                return AlarmWatch.VolumeFacts(
+                    id: record.id, place: place, verifyBy: TimeText.parse(record.verifyBy) ?? 0)
+            }
+        } catch { found.registerProblem = (error as? any Failure)?.message ?? "\(error)" }
+        return found
+    }
+}
+
 /// What is known of the archives of one vault at one moment.
 private struct TierView {
     let version: AppliedVersion
@@ -137,6 +183,18 @@ private struct TierView {
             RetentionPlan.decide(archives: facts, rules: rules, holds: holds, now: now).map { ($0.archive, $0) }
         ) { first, _ in first }
         return seen.sorted { ($0.time, $0.id) < ($1.time, $1.id) }.map { row($0, decisions[$0.id], plans[$0.policy]) }
+    }
+
+    /// Of each policy, when archives are due that are not on volumes as its plan demands.
+    func volumeDues() -> [String: [Int64]] {
+        let policies = Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
+        let plans = policies.compactMapValues { try? $0.tierPlan() }
+        var dues: [String: [Int64]] = [:]
+        for archive in seen {
+            guard let plan = plans[archive.policy], let due = states[archive.id]?.volumesDue(plan) else { continue }
+            dues[archive.policy, default: []].append(due)
+        }
+        return dues
     }
 
     private func row(_ archive: PolicyArchives.Seen, _ decision: RetentionDecision?, _ plan: TierPlan?) -> TierRow {

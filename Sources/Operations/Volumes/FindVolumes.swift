@@ -99,8 +99,12 @@ package enum Volumes {
         }
     }
 
-    /// The rows of one slice until `body` returns false.
-    private static func rows(_ path: String, _ body: (SliceRow, [UInt8]) throws -> Bool) throws {
+    /// The rows of one slice until `body` returns false, each with its path as a tree stores it. Lines that are no
+    /// candidates are not looked at.
+    static func rows(
+        _ path: String, where isCandidate: ([UInt8]) -> Bool = { _ in true },
+        _ body: (SliceRow, [UInt8]) throws -> Bool
+    ) throws {
         guard let descriptor = MediumRead.open(path) else {
             throw OperationError(.notFound, "\(path) cannot be read", hint: "Verify the volume.")
         }
@@ -108,6 +112,7 @@ package enum Volumes {
         let decoder = JSONDecoder()
         do {
             try SliceLines.forEach(descriptor) { line in
+                guard isCandidate(line) else { return }
                 guard let row = try? decoder.decode(SliceRow.self, from: Data(line)) else {
                     throw OperationError(.damaged, "\(path) is malformed", hint: "Verify the volume.")
                 }

@@ -194,10 +194,31 @@ struct PaxMember {
     var isHardLink = false
     var size: UInt64 = 0
     var modified = Timestamp(seconds: 0)
+    /// Of a hard link the path that it names, else that of a symbolic link.
     var linkTarget: [UInt8] = []
+    var permissions: UInt16 = 0
+    var userID: UInt32 = 0
+    var groupID: UInt32 = 0
+    var userName: [UInt8] = []
+    var groupName: [UInt8] = []
+    var deviceNumber: UInt64 = 0
+    var attributes: [ExtendedAttribute] = []
+
+    /// As an entry of a tree. Names that share an `inode`, which is not 0, are names of one file.
+    func entry(inode: UInt64) -> Entry {
+        var entry = Entry(
+            path: path, kind: kind, permissions: permissions, userID: userID, groupID: groupID, size: size,
+            modified: modified, changed: modified, device: 0, inode: inode, linkCount: inode == 0 ? 1 : .max)
+        entry.userName = userName
+        entry.groupName = groupName
+        entry.deviceNumber = deviceNumber
+        if kind == .symlink, !isHardLink { entry.linkTarget = linkTarget }
+        entry.attributes = attributes
+        return entry
+    }
 }
 
-/// Reads what ``PaxWriter`` writes, and nothing else: to prove that a stream holds what its slice lists.
+/// Reads what ``PaxWriter`` writes, and nothing else: to prove that a stream holds what its slice lists, and to restore it.
 struct PaxReader {
     struct Malformed: Error {
         var reason: String
@@ -269,7 +290,64 @@ struct PaxReader {
         if let time = records[Array("mtime".utf8)] {
             member.modified = try Self.time(String(decoding: time, as: UTF8.self))
         }
+        try addOwner(block, records, to: &member)
+        if member.kind == .characterDevice || member.kind == .blockDevice {
+            let (major, minor) = (try number(block, PaxHeader.major), try number(block, PaxHeader.minor))
+            member.deviceNumber = (major & 0xFFF) << 8 | (major & ~0xFFF) << 32 | minor & 0xFF | (minor & ~0xFF) << 12
+        }
+        member.attributes = try attributes(records)
         return member
+    }
+
+    private static func addOwner(
+        _ block: [UInt8], _ records: [[UInt8]: [UInt8]], to member: inout PaxMember
+    ) throws {
+        func account(_ field: Range<Int>, _ key: String) throws -> UInt32 {
+            var value = try number(block, field)
+            if let text = records[Array(key.utf8)] {
+                guard let told = UInt64(String(decoding: text, as: UTF8.self)) else {
+                    throw Malformed(reason: "an account is not a number")
+                }
+                value = told
+            }
+            guard let account = UInt32(exactly: value) else { throw Malformed(reason: "an account is too large") }
+            return account
+        }
+        member.permissions = UInt16(truncatingIfNeeded: try number(block, PaxHeader.mode) & 0o7777)
+        member.userID = try account(PaxHeader.user, "uid")
+        member.groupID = try account(PaxHeader.group, "gid")
+        member.userName = records[Array("uname".utf8)] ?? text(block, PaxHeader.userName)
+        member.groupName = records[Array("gname".utf8)] ?? text(block, PaxHeader.groupName)
+    }
+
+    private static func attributes(_ records: [[UInt8]: [UInt8]]) throws -> [ExtendedAttribute] {
+        let mark = Array("SCHILY.xattr.".utf8)
+        var found: [ExtendedAttribute] = []
+        for (key, value) in records where key.starts(with: mark) {
+            guard key.count > mark.count, value.count <= Entry.maximumAttributeBytes else {
+                throw Malformed(reason: "an attribute is malformed")
+            }
+            found.append(ExtendedAttribute(name: unescaped(key.dropFirst(mark.count)), value: value))
+        }
+        return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+
+    /// See ``PaxWriter/escaped(_:)``.
+    static func unescaped(_ name: ArraySlice<UInt8>) -> [UInt8] {
+        var plain: [UInt8] = []
+        var rest = name
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), rest.starts(with: Array("25".utf8)) {
+                plain.append(UInt8(ascii: "%"))
+                rest = rest.dropFirst(2)
+            } else if byte == UInt8(ascii: "%"), rest.starts(with: Array("3D".utf8)) {
+                plain.append(UInt8(ascii: "="))
+                rest = rest.dropFirst(2)
+            } else {
+                plain.append(byte)
+            }
+        }
+        return plain
     }
 
     private static func text(_ block: [UInt8], _ field: Range<Int>) -> [UInt8] {

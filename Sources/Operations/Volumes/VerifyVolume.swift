@@ -222,7 +222,7 @@ private struct VolumeChecking {
         do {
             let found = try members(of: archive, parts, secret)
             let sealed = ListDigest()
-            try opened([digests], secret) { reader in
+            try OpenedStream.read([tree.path(digests)], secret) { reader in
                 while try !reader.isAtEnd() {
                     try Self.checkInterrupt(workplace)
                     _ = try reader.some(limit: 1 << 16) { sealed.update($0) }
@@ -231,13 +231,9 @@ private struct VolumeChecking {
             if sealed.finish() != found.digests { find(digests, "it does not list what is in the stream") }
             if try sliceDigest(slice) != found.slice { find(slice, "it does not list what is in the stream") }
             report.archivesOpened = (report.archivesOpened ?? 0) + 1
-        } catch let error as Unopened {
+        } catch let error as OpenedStream.Unopened {
             find(stream, error.reason)
         }
-    }
-
-    private struct Unopened: Error {
-        var reason: String
     }
 
     /// Decrypts, decompresses and reads every member; digests of the lines that slice and sealed list must have.
@@ -247,7 +243,7 @@ private struct VolumeChecking {
         let text = SliceText(archive: archive)
         let slice = ListDigest()
         let digests = ListDigest()
-        try opened(parts, secret) { source in
+        try OpenedStream.read(parts.map { tree.path($0) }, secret) { source in
             let tar = PaxReader(source)
             while let member = try tar.next() {
                 try Self.checkInterrupt(workplace)
@@ -284,58 +280,6 @@ private struct VolumeChecking {
             if !SliceLines.contains(line, socket) { digest.update(line + [0x0A]) }
         }
         return digest.finish()
-    }
-
-    /// `body` reads what `openssl` and `zstd` make of the files, in order.
-    private func opened(_ names: [String], _ secret: [UInt8], _ body: (PipeReader) throws -> Void) throws {
-        let pipeline = try Pipeline([
-            Pipeline.Stage(program: "openssl", arguments: ["enc", "-d"] + SealedStream.derivation, secret: secret),
-            Pipeline.Stage(program: "zstd", arguments: ["-q", "-d", "-c"]),
-        ])
-        let paths = names.map { tree.path($0) }
-        let input = pipeline.takeInput()
-        let feeder = FileFeeder(paths, to: input)
-        let thread = try WorkerThread { feeder.run() }
-        var failure: (any Error)?
-        do { try body(PipeReader(pipeline.output)) } catch {
-            failure = error
-            pipeline.kill()
-        }
-        thread.join()
-        let ended = pipeline.finish()
-        switch failure {
-        case let error as PaxReader.Malformed: throw Unopened(reason: error.reason)
-        case is BrokenPipeline: throw Unopened(reason: "it does not decrypt and decompress to its end")
-        case let error?: throw error
-        case nil: break
-        }
-        if let ended { throw Unopened(reason: "it does not decrypt and decompress: \(ended)") }
-    }
-}
-
-/// Gives files to a pipeline, one after another, and then its end.
-///
-/// SAFETY: immutable; the descriptor is closed by ``run()`` alone.
-private final class FileFeeder: @unchecked Sendable {
-    private let paths: [String]
-    private let descriptor: Int32
-
-    init(_ paths: [String], to descriptor: Int32) {
-        self.paths = paths
-        self.descriptor = descriptor
-    }
-
-    /// Whatever cannot be read or written ends the input early, which the programs tell.
-    func run() {
-        let writer = PipeWriter(descriptor)
-        for path in paths {
-            guard let file = MediumRead.open(path) else { break }
-            defer { close(file) }
-            let isRead = (try? MediumRead.pieces(file) { try writer.append($0) }) ?? false
-            guard isRead else { break }
-        }
-        try? writer.flush()
-        close(descriptor)
     }
 }
 

@@ -43,7 +43,7 @@ package struct VolumeRecord: Codable, Sendable {
 package struct CustodyEvent: Codable, Sendable {
     /// RFC 3339, UTC.
     package var time: String
-    /// `created written verified verificationFailed checkedOut checkedIn`
+    /// `created written verified verificationFailed restored checkedOut checkedIn`
     package var act: String
     package var detail: String
     /// Number of the account that did it.

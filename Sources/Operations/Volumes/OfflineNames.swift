@@ -1,0 +1,146 @@
+import Catalog
+import Domain
+import Glibc
+import Vault
+
+/// An archive that is on volumes and in the vault no more.
+struct OfflineArchive {
+    var holding: VolumeRecord.Holding
+    /// Those that hold it, in the order of their ids.
+    var volumes: [VolumeRecord]
+
+    /// Why it cannot be had from the vault, and what to do.
+    func absence(_ wanted: String) -> OperationError {
+        let id = holding.archive.prefix(12)
+        let places = volumes.map { volume -> String in
+            let place = volume.shelf.map { "on shelf \($0)" } ?? "with \(volume.holder ?? "nobody")"
+            return "\(volume.id) \"\(volume.title)\" \(place)"
+        }
+        return OperationError(
+            .notFound,
+            "archive \(id) (\(wanted)) is not in the vault any more; it is on volume "
+                + places.joined(separator: ", and on volume "),
+            hint:
+                "Fetch one (`qala volume pull-list \(id)`, `qala volume checkout`), mount it, and restore with `qala volume "
+                + "restore DIR \(id) --to TARGET --secret FILE`; `qala volume checkin` registers where it goes then.")
+    }
+}
+
+extension OpenVault {
+    /// Newest first. The register of volumes alone says so: whether a volume is where it should be, and whole, only a
+    /// verification shows.
+    func offlineArchives() throws -> [OfflineArchive] {
+        let live = Set(vault.log.archives.map(\.id.hex))
+        let own = vault.vaultID.hex
+        var found: [String: OfflineArchive] = [:]
+        for record in try VolumeRegister(workplace).all().sorted(by: { $0.id < $1.id }) {
+            for holding in record.archives where holding.vault == own && !live.contains(holding.archive) {
+                found[holding.archive, default: OfflineArchive(holding: holding, volumes: [])].volumes.append(record)
+            }
+        }
+        return found.values.sorted { ($0.holding.time, $0.holding.archive) > ($1.holding.time, $1.holding.archive) }
+    }
+}
+
+/// Searches the slices of archives that are on volumes only.
+///
+/// Slices are lines of JSON and may be long: lines that cannot match are passed over undecoded.
+struct OfflineNames {
+    /// One version of a name, as far as a slice and the catalog both tell it. A further name of a file has no size in a
+    /// slice, so only that of a whole row counts.
+    struct Version: Hashable {
+        var path: [UInt8]
+        var modified: String
+        var size: Int?
+
+        init(path: [UInt8], kind: String, size: Int, modified: String) {
+            self.path = path
+            self.modified = modified
+            self.size = kind == EntryKind.file.name ? size : nil
+        }
+    }
+
+    private let archives: [OfflineArchive]
+    private let register: VolumeRegister
+    private let workplace: Workplace
+
+    init(_ open: OpenVault) throws {
+        archives = try open.offlineArchives()
+        register = VolumeRegister(open.workplace)
+        workplace = open.workplace
+    }
+
+    /// Rows of every version that matches, newest archive first. `text` is what was asked for; versions of which
+    /// `isKnown` says so are in the vault.
+    func find(
+        _ text: String, matches: ([UInt8]) -> Bool, isKnown: (Version) -> Bool
+    ) throws -> [FoundRow] {
+        let literal = Self.literal(of: text)
+        var rows: [FoundRow] = []
+        var at: [Version: Int] = [:]
+        for archive in archives {
+            try Volumes.rows(try slice(of: archive), where: { Self.mayMatch($0, literal) }) { row, stored in
+                if workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+                guard matches(stored) else { return true }
+                let size = Int(clamping: row.size)
+                let version = Version(path: stored, kind: row.kind, size: size, modified: row.modified)
+                if isKnown(version) { return true }
+                if let known = at[version] {
+                    if rows[known].firstArchive != archive.holding.archive { rows[known].archives += 1 }
+                    rows[known].firstArchive = archive.holding.archive
+                } else {
+                    at[version] = rows.count
+                    rows.append(Self.row(row, archive))
+                }
+                return true
+            }
+        }
+        return rows
+    }
+
+    private static func row(_ row: SliceRow, _ archive: OfflineArchive) -> FoundRow {
+        var found = FoundRow(
+            path: row.path, pathBytes: row.pathBytes, kind: row.kind, size: Int(clamping: row.size),
+            modified: row.modified, archive: archive.holding.archive, archiveTime: archive.holding.time,
+            firstArchive: archive.holding.archive, archives: 1, policy: archive.holding.policy)
+        found.volumes = archive.volumes.map {
+            FoundRow.VolumePlace(volume: $0.id, title: $0.title, shelf: $0.shelf, holder: $0.holder)
+        }
+        return found
+    }
+
+    /// Every volume has the same; one copy that is there is enough.
+    private func slice(of archive: OfflineArchive) throws -> String {
+        let paths = try archive.volumes.map { try register.slicePath($0.id, archive.holding.archive) }
+        if let path = paths.first(where: { access($0, R_OK) == 0 }) { return path }
+        throw OperationError(
+            .damaged,
+            "the register has no slice of archive \(archive.holding.archive.prefix(12)), which is on volumes only",
+            hint: "Copy catalog/\(archive.holding.archive).jsonl of the volume to \(paths.first ?? "the register").")
+    }
+
+    /// The longest run of bytes in `text` that a matching line must hold as they are, in small letters.
+    static func literal(of text: String) -> [UInt8] {
+        let runs = text.utf8.split { byte in
+            // Wildcards, what JSON escapes, and whatever a path that is not UTF-8 would change.
+            byte <= 0x20 || byte >= 0x7F || [0x22, 0x2A, 0x3F, 0x5C].contains(byte)
+        }
+        return runs.max { $0.count < $1.count }.map { $0.map(lower) } ?? []
+    }
+
+    static func mayMatch(_ line: [UInt8], _ literal: [UInt8]) -> Bool {
+        guard let first = literal.first else { return true }
+        guard line.count >= literal.count else { return false }
+        return line.withUnsafeBufferPointer { line in
+            for start in 0...(line.count - literal.count) where lower(line[start]) == first {
+                var at = 1
+                while at < literal.count, lower(line[start + at]) == literal[at] { at += 1 }
+                if at == literal.count { return true }
+            }
+            return false
+        }
+    }
+
+    @inline(__always)
+    private static func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
+}
