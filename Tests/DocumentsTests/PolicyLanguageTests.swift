@@ -174,8 +174,21 @@ struct PolicyLanguageTests {
         ),
         ("[One., Two.]", "One.", "35:10: `clauses` must be a list"),
         (
-            "files: /etc", "command: /bin/ls",
-            "6:12: unknown key `command` in the source; sources are of the kind `files` or `logs`"
+            "files: /etc", "tape: /dev/st0",
+            "6:12: unknown key `tape` in the source; sources are of the kind `files`, `logs`, `journal`, `command`"
+        ),
+        ("files: /etc", "command: dump", "6:11: the key `run` is missing in the source"),
+        (
+            "files: /etc", "command: the dump, run: [/bin/ls]",
+            "6:21: `command`: `the dump` is not one plain word"
+        ),
+        (
+            "files: /etc", "command: dump, run: [/bin/ls], minimum-size: 5 MiB/s",
+            "6:57: `minimum-size`: "
+        ),
+        (
+            "files: /etc", "command: dump, run: [/bin/ls], file: a/b",
+            "6:49: `a/b` is not a file name"
         ),
     ]
 

@@ -43,9 +43,12 @@ struct DescriptorTests {
             return String(decoding: bytes, as: UTF8.self)
         }
         try withInherited {
-            #expect(try printed("ls /proc/self/fd", nil) == "0\n1\n2\n3\n")
-            #expect(try printed("ls /proc/self/fd", Array("secret".utf8)) == "0\n1\n2\n3\n4\n")
-            #expect(try printed("cat <&3", Array("secret".utf8)) == "secret\n")
+            let open = try printed("ls /proc/self/fd", nil)
+            #expect(open == "0\n1\n2\n3\n")
+            let withSecret = try printed("ls /proc/self/fd", Array("secret".utf8))
+            #expect(withSecret == "0\n1\n2\n3\n4\n")
+            let secret = try printed("cat <&3", Array("secret".utf8))
+            #expect(secret == "secret\n")
         }
     }
 }

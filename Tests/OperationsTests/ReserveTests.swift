@@ -1,3 +1,4 @@
+import Domain
 import Foundation
 import Glibc
 import Testing
@@ -66,13 +67,15 @@ struct ReserveTests {
             #expect(throws: VaultError.self) { try reserves.using { try failing(.io, times: 1) } }
             #expect(tries == 1 && reserves.all[0].standing == .held)
             tries = 0
-            #expect(try reserves.using { try failing(.noSpace, times: 1) } == 2)
+            let used = try reserves.using { try failing(.noSpace, times: 1) }
+            #expect(used == 2)
             #expect(reserves.all[0].standing == .given)
 
             tries = 0
             #expect(throws: VaultError.self) { try reserves.guarding { try failing(.noSpace, times: 1) } }
             #expect(tries == 1 && reserves.all[0].standing == .given, "it was made for the run, and given back")
-            #expect(try reserves.guarding { 7 } == 7)
+            let guarded = try reserves.guarding { 7 }
+            #expect(guarded == 7)
             #expect(reserves.all[0].standing == .held)
         }
     }

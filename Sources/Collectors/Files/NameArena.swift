@@ -5,17 +5,15 @@ import Glibc
 ///
 /// Directories come and go like a stack: names are added at the end and released by falling back to a ``Mark``, so a
 /// walk allocates only while its deepest need still grows. A directory of a million names costs its names, one zero
-/// byte and 16 bytes each.
+/// byte and 8 bytes each, and while it is sorted 24 bytes more.
 final class NameArena {
     struct Mark {
         fileprivate var names: Int
         fileprivate var bytes: Int
     }
 
-    /// One name: where its bytes begin, how many there are and what `getdents64` said about its kind; and, for quick
-    /// comparison, the first eight bytes after what all names of the directory have in common.
+    /// One name: where its bytes begin, how many there are and what `getdents64` said about its kind.
     private struct Name {
-        var key: UInt64
         /// Offset in bits 24…63, length in bits 8…23, kind in bits 0…7.
         var place: UInt64
 
@@ -23,17 +21,31 @@ final class NameArena {
         var count: Int { Int(place >> 8 & 0xFFFF) }
     }
 
+    /// A name while it is sorted, with the first eight bytes after what all names of the directory have in common.
+    private struct KeyedName {
+        var key: UInt64
+        var name: Name
+    }
+    private static let keptKeys = 4096
+
     static let listBufferSize = 128 << 10
     private static let unknownKind: UInt8 = 0
 
-    private var bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+    private var bytes = UnsafeMutableRawBufferPointer(start: malloc(64 << 10), count: 64 << 10)
     private var byteCount = 0
     private var names: [Name] = []
+    private var keyed: [KeyedName] = []
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: listBufferSize, alignment: 16)
 
     deinit {
-        bytes.deallocate()
+        free(bytes.baseAddress)
         buffer.deallocate()
+    }
+
+    /// The system moves the pages of a large block instead of copying them, so that it is never there twice.
+    private func grow(to count: Int) {
+        guard let start = realloc(bytes.baseAddress, count) else { preconditionFailure("out of memory") }
+        bytes = UnsafeMutableRawBufferPointer(start: start, count: count)
     }
 
     var mark: Mark { Mark(names: names.count, bytes: byteCount) }
@@ -53,14 +65,11 @@ final class NameArena {
     func append(_ name: UnsafeRawBufferPointer, kind: UInt8) {
         let needed = byteCount + name.count + 1
         if needed > bytes.count {
-            let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: max(needed, bytes.count * 2), alignment: 16)
-            larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<byteCount]))
-            bytes.deallocate()
-            bytes = larger
+            grow(to: max(needed, bytes.count * 2))
         }
         UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyMemory(from: name)
         bytes[byteCount + name.count] = 0
-        names.append(Name(key: 0, place: UInt64(byteCount) << 24 | UInt64(name.count) << 8 | UInt64(kind)))
+        names.append(Name(place: UInt64(byteCount) << 24 | UInt64(name.count) << 8 | UInt64(kind)))
         byteCount = needed
     }
 
@@ -87,15 +96,15 @@ final class NameArena {
     func sort(from first: Int) {
         guard names.count - first > 1 else { return }
         let shared = sharedPrefix(from: first)
-        for index in first..<names.count { names[index].key = key(names[index], after: shared) }
+        keyed.reserveCapacity(names.count - first)
+        for name in names[first...] { keyed.append(KeyedName(key: key(name, after: shared), name: name)) }
         let base = UnsafeRawBufferPointer(bytes)
-        names.withUnsafeMutableBufferPointer { all in
-            var slice = UnsafeMutableBufferPointer(rebasing: all[first...])
-            slice.sort { a, b in
-                if a.key != b.key { return a.key < b.key }
-                return Self.compare(base, a, b, from: shared) < 0
-            }
+        keyed.sort { a, b in
+            if a.key != b.key { return a.key < b.key }
+            return Self.compare(base, a.name, b.name, from: shared) < 0
         }
+        for index in keyed.indices { names[first + index] = keyed[index].name }
+        keyed.removeAll(keepingCapacity: keyed.count <= Self.keptKeys)
     }
 
     private func sharedPrefix(from first: Int) -> Int {
