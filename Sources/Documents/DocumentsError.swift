@@ -67,7 +67,8 @@ package struct DocumentProblem: Sendable, Equatable {
     }
 
     package enum Amount: String, Sendable {
-        case bandwidth, cpu, size
+        case bandwidth, cpu
+        case size = "minimum-size"
     }
 
     /// The document, where an error is about several; nil for the one that the error names.

@@ -29,7 +29,8 @@ struct DataSourceTests {
         try world.qala(["cat", "latest:dump:\(path)"] + World.byKit)
     }
 
-    @Test("The output of a program is a file of the archive, of whatever length, and what did not change is stored once")
+    @Test(
+        "The output of a program is a file of the archive, of whatever length, and what did not change is stored once")
     func command() throws {
         let world = try world()
         defer { world.remove() }
@@ -63,7 +64,8 @@ struct DataSourceTests {
     }
 
     @Test(
-        "A program that fails, prints too little, hangs or is not there gives no archive; beside other sources a partial one")
+        "A program that fails, prints too little, hangs or is not there gives no archive; beside other sources a partial one"
+    )
     func failures() throws {
         let world = try world()
         defer { world.remove() }
