@@ -20,6 +20,8 @@ enum SourceStep {
         case .barrier: nil
         }
     }
+
+    var displayPath: String { CollectorError.displayPath(path ?? []) }
 }
 
 /// The entries of several sources as one ordered stream.
@@ -35,16 +37,15 @@ final class SourceWalk {
     let spool: FileTreeWalker?
     private var merge = LogMerge()
 
-    private enum Part {
-        case files(WalkOptions)
-        case data(DataSource)
-
-        var roots: [[UInt8]] {
-            switch self {
-            case .files(let options): options.roots
-            case .data(let source): [Array(source.root.utf8)]
-            }
+    private struct Part {
+        enum Source {
+            case files(WalkOptions)
+            case data(DataSource)
         }
+
+        var source: Source
+        /// Of the first root, where it leads to: what the order of entries goes by.
+        var place: [UInt8]
     }
 
     private let workplace: Workplace
@@ -87,11 +88,12 @@ final class SourceWalk {
         }
         self.spool = try spool.map(LogMerge.walker)
         for index in trees.indices { trees[index].onExcluded = { [unowned self] _, _ in excluded += 1 } }
-        rest = (trees.map(Part.files) + data.map(Part.data)).sorted {
-            PathOrder.compare($0.roots[0], $1.roots[0]) < 0
-        }
         // A root that does not exist is an error before anything else happens.
-        for options in trees { _ = try FileTreeWalker(options) }
+        for options in trees {
+            rest.append(Part(source: .files(options), place: try FileTreeWalker(options).roots.first ?? []))
+        }
+        rest += data.map { Part(source: .data($0), place: Array($0.root.utf8)) }
+        rest.sort { PathOrder.compare($0.place, $1.place) < 0 }
     }
 
     private static func check(_ trees: [WalkOptions], beside data: [DataSource]) throws {
@@ -123,25 +125,24 @@ final class SourceWalk {
         return FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
     }
 
-    /// Sources with different options are walked one after another; each root alone, in order, none inside another.
+    /// Sources with different options are walked one after another; each root alone, none inside another.
     private static func ordered(_ groups: [WalkOptions]) throws -> [WalkOptions] {
-        var single: [WalkOptions] = []
+        var single: [(options: WalkOptions, place: [UInt8])] = []
         for group in groups {
             for root in group.roots {
                 var options = group
                 options.roots = [root]
-                single.append(options)
+                single.append((options, try FileTreeWalker(options).roots.first ?? []))
             }
         }
-        single.sort { PathOrder.compare($0.roots[0], $1.roots[0]) < 0 }
-        for (one, next) in zip(single, single.dropFirst())
-        where PathOrder.isInside(next.roots[0], one.roots[0]) {
+        single.sort { PathOrder.compare($0.place, $1.place) < 0 }
+        for (one, next) in zip(single, single.dropFirst()) where PathOrder.isInside(next.place, one.place) {
             throw OperationError(
                 .usage,
-                "the source \(String(decoding: next.roots[0], as: UTF8.self)) lies inside another with other options",
+                "the source \(String(decoding: next.options.roots[0], as: UTF8.self)) lies inside another with other options",
                 hint: "Give both the same options, or exclude it from the outer one and name its own policy.")
         }
-        return single
+        return single.map(\.options)
     }
 
     /// The next step, or nil at the end.
@@ -164,7 +165,7 @@ final class SourceWalk {
             }
             if let step = try nextOfData() { return step }
             guard !rest.isEmpty else { return nil }
-            switch rest.removeFirst() {
+            switch rest.removeFirst().source {
             case .files(let options): walker = try FileTreeWalker(options)
             case .data(let source): data = DataWalk(source, at: workplace, started: started)
             }
@@ -175,7 +176,11 @@ final class SourceWalk {
         guard let walk = data else { return nil }
         while let step = try walk.next() {
             if let path = step.path {
-                if !last.isEmpty, PathOrder.compare(path, last) <= 0 { continue }
+                if path == last || isAncestor(path) { continue }
+                // Left out silently, it would look like an archive that holds everything.
+                guard last.isEmpty || PathOrder.compare(path, last) > 0 else {
+                    throw OperationError(.failed, "an entry of a source is out of order: \(step.displayPath)")
+                }
                 last = path
             }
             return step
@@ -183,6 +188,9 @@ final class SourceWalk {
         closeData()
         return nil
     }
+
+    /// Whether `path` is a directory above what was handed out last, which brought it.
+    private func isAncestor(_ path: [UInt8]) -> Bool { path.count < last.count && PathOrder.isInside(last, path) }
 
     private func closeData() {
         guard let walk = data else { return }

@@ -76,7 +76,7 @@ struct OfflineTests {
         #expect(try world.archives().isEmpty)
         let gone = try found(world, "find", "*.txt")
         #expect(gone.count == 3 && gone.allSatisfy { place($0)?["volume"] == id }, "\(gone)")
-        #expect(gone.first { ($0["path"] as? String)?.hasSuffix("kept.txt") == true }?["archives"] as? Int == 1)
+        #expect(gone.first { ($0["path"] as? String)?.hasSuffix("kept.txt") == true }?["archives"] as? Int == 2)
         let latest = try world.qala(["restore", "latest", "--to", "back"] + World.byKit)
         #expect(latest.status == 14 && latest.errorText.contains(second.prefix(12)), "\(latest.errorText)")
         #expect(try world.qala("history", "/nowhere").status == 14)
