@@ -66,7 +66,7 @@ struct PlaceProbeTests {
             .init(
                 statePath: folder.path + "/state", policyFolder: policies.path, vaultPath: folder.path + "/hangs",
                 version: "test", alarmsPath: folder.path + "/alarms.yaml", reserveBytes: 0),
-            notifier: ServiceNotifier { _ in nil }, places: PlaceProbe(patience: 0.2) { hanging.look($0) },
+            notifier: ServiceNotifier { _ in nil }, places: PlaceProbe(patience: 3) { hanging.look($0) },
             emit: { _ in })
         let loop = Task { await daemon.serve() }
         var ready = Daemon.Health(isGood: true, text: "")

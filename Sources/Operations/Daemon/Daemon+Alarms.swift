@@ -100,7 +100,6 @@ extension Daemon {
         watch.unserved = alarmView.unserved
         if let found = volumeView.found {
             (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
-            watch.damage.merge(found.damage) { first, _ in first }
             alarmView.stateDamage["volumes"] = found.registerProblem
         }
         watch.stateDamage = alarmView.stateDamage

@@ -69,17 +69,13 @@ extension DisposeArchives {
 struct VolumeDues: Sendable {
     var policies: [AlarmWatch.VolumesDue] = []
     var volumes: [AlarmWatch.VolumeFacts] = []
-    /// Why a part of it is not known, by place; and which of that is damage.
+    /// Why a part of it is not known, by place.
     var problems: [String: String] = [:]
-    var damage: [String: String] { problems.filter { damagedPlaces.contains($0.key) } }
-    private var damagedPlaces: Set<String> = []
     /// Why the register of volumes cannot be read.
     private(set) var registerProblem: String?
 
     private mutating func note(_ error: any Error, at place: String) {
-        let failure = error as? any Failure
-        problems[place] = failure?.message ?? "\(error)"
-        if failure?.kind == .damaged { damagedPlaces.insert(place) }
+        problems[place] = (error as? any Failure)?.message ?? "\(error)"
     }
 
     /// Needs no key: archives that say nothing without one are not counted.
