@@ -94,11 +94,11 @@ package final class RunningProgram {
 
     /// The output ended: so must the program, and well.
     private func finish() throws(CollectorError) {
-        var status: Int32 = 0
         while true {
-            let found = waitpid(process, &status, WNOHANG)
-            if found == process { break }
-            if found < 0, errno != EINTR {
+            var ended = siginfo_t()
+            if waitid(P_PID, id_t(process), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 {
+                if ended.si_signo != 0 { break }
+            } else if errno != EINTR {
                 process = 0
                 throw CollectorError(.io, "\(name) was lost (error \(errno))")
             }
@@ -107,8 +107,11 @@ package final class RunningProgram {
             usleep(2000)
         }
         listen()
-        // What it left behind in its session must not go on beside the next run.
+        // What it left behind in its session must not go on beside the next run; while nobody waited for it, its number is
+        // its own.
         kill(-process, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
         process = 0
         let signal = status & 0x7F
         let code = status >> 8 & 0xFF
