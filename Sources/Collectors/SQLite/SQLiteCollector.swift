@@ -67,12 +67,16 @@ package final class SQLiteCollector: DataCollector {
         let original = try copyUnreplaced(to: copy)
         var info = stat()
         guard stat(copy, &info) == 0 else { throw CollectorError.system(errno, "cannot examine", Array(copy.utf8)) }
-        guard info.st_size > 0 else {
+        guard original.size > 0 else {
             throw CollectorError(
                 .invalidInput, "\(source.path) is empty: there is no database in it",
                 hint: "Name the file in which the application keeps its data.")
         }
         let size = UInt64(info.st_size)
+        let content = StagedFile(copy, chunkBytes: Self.chunkBytes)
+        var header = [UInt8](repeating: 0, count: 100)
+        let isRead = try header.withUnsafeMutableBytes { try content.read(into: $0, at: 0) } == header.count
+        learnt.facts["journal-mode"] = isRead && header[18] == 2 ? "wal" : "rollback"
         do { try examine(copy, size) } catch let refusal as SQLiteConnection.Refusal { throw explained(refusal) }
         var entry = Entry.made(
             "\(root)/\(source.file)", permissions: original.permissions, modified: original.modified, size: size)
@@ -82,15 +86,16 @@ package final class SQLiteCollector: DataCollector {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         entry.changed = Timestamp(seconds: Int64(now.tv_sec), nanoseconds: UInt32(now.tv_nsec))
-        return .entry(entry, content: StagedFile(copy, chunkBytes: Self.chunkBytes))
+        return .entry(entry, content: content)
     }
 
-    private struct Original: Equatable {
+    private struct Original {
         var identity: FileIdentity
         var permissions: UInt16
         var userID: UInt32
         var groupID: UInt32
         var modified: Timestamp
+        var size: Int64
     }
 
     /// Copies it; again when the file was replaced by another one meanwhile.
@@ -100,7 +105,7 @@ package final class SQLiteCollector: DataCollector {
             do { try self.copy(to: copy) } catch let refusal as SQLiteConnection.Refusal { throw explained(refusal) }
             let after = try original()
             if after.identity == before.identity { return after }
-            for ending in ["", "-journal", "-wal", "-shm"] { unlink(copy + ending) }
+            Self.removeDatabase(copy)
         }
         throw CollectorError(
             .changed, "\(source.path) was replaced by another file while it was copied, \(Self.attempts) times",
@@ -119,7 +124,12 @@ package final class SQLiteCollector: DataCollector {
         return Original(
             identity: FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino)),
             permissions: UInt16(info.st_mode & 0o7777), userID: info.st_uid, groupID: info.st_gid,
-            modified: Timestamp(seconds: Int64(info.st_mtim.tv_sec), nanoseconds: UInt32(info.st_mtim.tv_nsec)))
+            modified: Timestamp(seconds: Int64(info.st_mtim.tv_sec), nanoseconds: UInt32(info.st_mtim.tv_nsec)),
+            size: Int64(info.st_size))
+    }
+
+    private static func removeDatabase(_ path: String) {
+        for ending in ["", "-journal", "-wal", "-shm"] { unlink(path + ending) }
     }
 
     private func copy(to copy: String) throws {
@@ -128,6 +138,7 @@ package final class SQLiteCollector: DataCollector {
         } catch let refusal as SQLiteConnection.Refusal
             where [SQLiteLibrary.Code.readOnly, SQLiteLibrary.Code.cannotOpen].contains(refusal.kind)
         {
+            Self.removeDatabase(copy)
             // A journal that must be rolled back or a log without its index: only who may write can read such a database.
             try self.copy(to: copy, .writing)
         }
@@ -139,23 +150,20 @@ package final class SQLiteCollector: DataCollector {
         let made = try SQLiteConnection(copy, .making)
         defer { made.close() }
         for setting in ["journal_mode = OFF", "synchronous = OFF"] { _ = try made.rows("PRAGMA \(setting)") }
-        var left = source.busyTimeout.seconds * 2
-        // Each attempt waits half a second by itself.
+        let deadline = Self.monotonic() + source.busyTimeout.seconds
         while try !database.copy(into: made) {
             if isInterrupted() { throw CollectorError(.changed, "the copy of \(source.path) was interrupted") }
-            guard left > 0 else { throw isLocked }
-            left -= 1
+            guard Self.monotonic() < deadline else { throw isLocked }
+            // SQLite's own waiting grows to a tenth of a second, in which an application that writes without a pause is never
+            // met between two transactions.
+            usleep(2000)
         }
-        learnt.facts["journal-mode"] = try mode(of: database, &left)
     }
 
-    private func mode(of database: SQLiteConnection, _ left: inout Int64) throws -> String? {
-        while true {
-            do { return try database.value("PRAGMA journal_mode") } catch {
-                guard error.kind == SQLiteLibrary.Code.busy, left > 0, !isInterrupted() else { throw error }
-                left -= 1
-            }
-        }
+    private static func monotonic() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec)
     }
 
     private var isLocked: CollectorError {

@@ -1,4 +1,4 @@
-/// One open SQLite database.
+/// One open SQLite database. It never waits for a lock.
 final class SQLiteConnection {
     /// What SQLite answered, with its extended code.
     struct Refusal: Error {
@@ -41,7 +41,6 @@ final class SQLiteConnection {
             close()
             throw refusal
         }
-        _ = library.busyTimeout(handle, 500)
         library.progressHandler(
             handle, 100_000,
             { context in

@@ -12,9 +12,11 @@ final class SQLiteLibrary: @unchecked Sendable {
     let close: @convention(c) (Handle?) -> Int32
     let errorMessage: @convention(c) (Handle?) -> Text?
     let extendedErrorCode: @convention(c) (Handle?) -> Int32
-    let busyTimeout: @convention(c) (Handle?, Int32) -> Int32
     let progressHandler: @convention(c) (Handle?, Int32, ProgressHandler?, UnsafeMutableRawPointer?) -> Void
-    let prepare: @convention(c) (Handle?, Text, Int32, UnsafeMutablePointer<Handle?>, UnsafeMutablePointer<Text?>?) -> Int32
+    let prepare:
+        @convention(c) (
+            Handle?, Text, Int32, UnsafeMutablePointer<Handle?>, UnsafeMutablePointer<Text?>?
+        ) -> Int32
     let step: @convention(c) (Handle?) -> Int32
     let columnCount: @convention(c) (Handle?) -> Int32
     let columnText: @convention(c) (Handle?, Int32) -> UnsafePointer<UInt8>?
@@ -76,7 +78,6 @@ final class SQLiteLibrary: @unchecked Sendable {
             let close = symbol("sqlite3_close", as: OfHandle.self),
             let errorMessage = symbol("sqlite3_errmsg", as: Message.self),
             let extendedErrorCode = symbol("sqlite3_extended_errcode", as: OfHandle.self),
-            let busyTimeout = symbol("sqlite3_busy_timeout", as: OfNumber.self),
             let progressHandler = symbol("sqlite3_progress_handler", as: SetProgress.self),
             let prepare = symbol("sqlite3_prepare_v2", as: Prepare.self),
             let step = symbol("sqlite3_step", as: OfHandle.self),
@@ -92,7 +93,6 @@ final class SQLiteLibrary: @unchecked Sendable {
         self.close = close
         self.errorMessage = errorMessage
         self.extendedErrorCode = extendedErrorCode
-        self.busyTimeout = busyTimeout
         self.progressHandler = progressHandler
         self.prepare = prepare
         self.step = step
