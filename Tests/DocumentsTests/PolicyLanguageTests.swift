@@ -173,10 +173,6 @@ struct PolicyLanguageTests {
             "34:16: `recovery-plan`: `the plan` is not one plain word"
         ),
         ("[One., Two.]", "One.", "35:10: `clauses` must be a list"),
-        (
-            "files: /etc", "command: /bin/ls",
-            "6:12: unknown key `command` in the source; sources are of the kind `files` or `logs`"
-        ),
     ]
 
     @Test("One wrong value, one message at its place, in both languages", arguments: mistakes.indices)
