@@ -13,6 +13,7 @@ extension PolicyReader {
         switch kind {
         case .command: readCommand(node).map { .command($0) }
         case .sqlite: readSQLite(node).map { .sqlite($0) }
+        case .git: readGit(node).map { .git($0) }
         }
     }
 

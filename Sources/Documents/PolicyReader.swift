@@ -14,10 +14,11 @@ struct PolicyReader {
     static let fileKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
     static let logKeys = ["logs", "format"]
     static let sqliteKeys = ["sqlite", "path", "busy-timeout", "integrity-check", "witnesses"]
+    static let gitKeys = ["git", "repository", "timeout", "integrity-check"]
     static let witnessOfFileKeys = ["name", "query"]
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
-    static let sourceKeys = fileKeys + logKeys + commandKeys + sqliteKeys
+    static let sourceKeys = fileKeys + logKeys + commandKeys + sqliteKeys + gitKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

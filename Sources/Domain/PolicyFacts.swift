@@ -98,6 +98,7 @@ package struct PolicyFacts {
                 + "\(command.name)/\(command.file); \(word("at most", "ən çoxu")) \(command.timeout.text(in: language)); "
                 + "\(word("at least", "ən azı")) \(command.minimumBytes) B"
         case .sqlite(let database): line(database)
+        case .git(let repository): line(repository)
         }
     }
 

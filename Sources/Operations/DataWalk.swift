@@ -34,6 +34,10 @@ final class DataWalk {
             SQLiteCollector(
                 database, state: workplace.statePath, started: started,
                 isInterrupted: { workplace.interrupt.isSet })
+        case .git(let repository):
+            GitCollector(
+                repository, state: workplace.statePath, started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

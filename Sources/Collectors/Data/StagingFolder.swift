@@ -1,3 +1,4 @@
+import Domain
 import Glibc
 
 /// A directory for copies that a source makes before they are read: 0700, flat, removed when it is closed.
@@ -34,7 +35,7 @@ final class StagingFolder {
 
     private var isClosed = false
 
-    private static func make(_ path: String) throws(CollectorError) {
+    static func make(_ path: String) throws(CollectorError) {
         var made = ""
         for part in path.split(separator: "/") {
             made += "/" + part
@@ -42,6 +43,32 @@ final class StagingFolder {
                 throw CollectorError.system(errno, "cannot make", Array(made.utf8))
             }
         }
+    }
+
+    /// Replaces a file; complete or not there.
+    static func write(_ text: String, to path: String) throws(CollectorError) {
+        let new = path + ".new"
+        let file = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { throw CollectorError.system(errno, "cannot make", Array(new.utf8)) }
+        let bytes = Array(text.utf8)
+        let count = Glibc.write(file, bytes, bytes.count)
+        let number = errno
+        Glibc.close(file)
+        guard count == bytes.count, rename(new, path) == 0 else {
+            throw CollectorError.system(count == bytes.count ? errno : number, "cannot write", Array(path.utf8))
+        }
+    }
+
+    /// With everything below it, never through a link.
+    static func removeTree(_ path: String) {
+        var info = stat()
+        guard lstat(path, &info) == 0 else { return }
+        guard info.st_mode & S_IFMT == S_IFDIR else {
+            unlink(path)
+            return
+        }
+        for name in names(in: path) { removeTree("\(path)/\(name)") }
+        rmdir(path)
     }
 
     private static func removeLeftovers(in base: String, _ kind: String) {
@@ -87,6 +114,8 @@ final class StagingFolder {
 final class StagedFile: DataContent {
     private let path: String
     private var descriptor: Int32 = -1
+    /// Whether it was read to its end.
+    private(set) var isRead = false
     let isStream = false
     let chunkBytes: Int?
 
@@ -111,6 +140,17 @@ final class StagedFile: DataContent {
             }
             filled += count
         }
+        var info = stat()
+        if fstat(descriptor, &info) == 0, UInt64(info.st_size) <= offset + UInt64(filled) { isRead = true }
         return filled
+    }
+}
+
+extension SourceFacts {
+    /// The same, and not whole as long as the file was not read to its end.
+    func whole(_ content: StagedFile) -> SourceFacts {
+        var facts = self
+        facts.isWhole = isWhole && content.isRead
+        return facts
     }
 }

@@ -21,11 +21,12 @@ package final class SQLiteCollector: DataCollector {
     private let isInterrupted: () -> Bool
     private var given = 0
     private var folder: StagingFolder?
+    private var content: StagedFile?
     private var learnt: SourceFacts
     package let problems = ProblemLog()
 
-    /// `state` is the directory of this host's state: the copy is made in `staging` below it, and under `sources/sqlite` it is
-    /// kept when a database was last checked in full.
+    /// `state` is the directory of this host's state: the copy is made in `staging` below it, and `sources/sqlite` tells when a
+    /// database was last checked in full.
     package init(
         _ source: SQLiteSource, state: String, started: Timestamp, isInterrupted: @escaping () -> Bool
     ) {
@@ -56,7 +57,7 @@ package final class SQLiteCollector: DataCollector {
         folder = nil
     }
 
-    package var facts: SourceFacts { learnt }
+    package var facts: SourceFacts { content.map { learnt.whole($0) } ?? learnt }
 
     // MARK: -
 
@@ -86,6 +87,7 @@ package final class SQLiteCollector: DataCollector {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         entry.changed = Timestamp(seconds: Int64(now.tv_sec), nanoseconds: UInt32(now.tv_nsec))
+        self.content = content
         return .entry(entry, content: content)
     }
 
@@ -202,7 +204,8 @@ package final class SQLiteCollector: DataCollector {
     }
 
     private func isSound(_ database: SQLiteConnection) throws -> Bool {
-        let isDue = lastCheck.map { started.seconds - $0 >= source.integrityCheck.seconds || $0 > started.seconds } ?? true
+        let last = LastCheck(of: source.name, source.path, in: checks)
+        let isDue = last.isDue(every: source.integrityCheck, at: started)
         let quick = try check(database, "quick_check")
         note(quick, "quick-check")
         guard case .sound = quick else {
@@ -218,7 +221,7 @@ package final class SQLiteCollector: DataCollector {
         let full = try check(database, "integrity_check")
         note(full, "integrity-check")
         switch full {
-        case .sound: keepLastCheck()
+        case .sound: last.keep(started)
         case .damaged(let what):
             report(.damagedDatabase, what)
             return false
@@ -267,41 +270,6 @@ package final class SQLiteCollector: DataCollector {
             }
         }
         learnt.witnesses = found
-    }
-
-    // MARK: - When it was checked in full
-
-    /// Of the path, FNV-1a: what two sources of one name have in common says nothing.
-    private var checkPath: String {
-        let number = source.path.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
-            ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3
-        }
-        return "\(checks)/\(source.name)-\(String(number, radix: 16)).checked"
-    }
-
-    /// Seconds since 1970.
-    private var lastCheck: Int64? {
-        let file = open(checkPath, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { return nil }
-        defer { Glibc.close(file) }
-        var buffer = [UInt8](repeating: 0, count: 32)
-        let count = Glibc.read(file, &buffer, buffer.count)
-        return count > 0 ? Int64(String(decoding: buffer[..<count], as: UTF8.self)) : nil
-    }
-
-    /// Where it cannot be kept, the next run makes a full check again.
-    private func keepLastCheck() {
-        var made = ""
-        for part in checks.split(separator: "/") {
-            made += "/" + part
-            mkdir(made, 0o700)
-        }
-        let file = open("\(checkPath).new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { return }
-        let text = Array("\(started.seconds)".utf8)
-        let count = Glibc.write(file, text, text.count)
-        Glibc.close(file)
-        if count == text.count { rename("\(checkPath).new", checkPath) }
     }
 
     private func explained(_ refusal: SQLiteConnection.Refusal) -> CollectorError {

@@ -3,16 +3,18 @@
 /// Its entries stand in the archive below a directory of its own, `/@KIND/NAME`, whatever their place on the host is.
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
-        case command, sqlite
+        case command, sqlite, git
     }
 
     case command(CommandSource)
     case sqlite(SQLiteSource)
+    case git(GitSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
         case .sqlite: .sqlite
+        case .git: .git
         }
     }
 
@@ -21,6 +23,7 @@ package enum DataSource: Sendable, Equatable {
         switch self {
         case .command(let source): source.name
         case .sqlite(let source): source.name
+        case .git(let source): source.name
         }
     }
 
