@@ -97,6 +97,27 @@ struct SQLiteSourceTests {
         #expect(read.status == 0 && read.output.dropFirst(4096) == original.dropFirst(4096))
     }
 
+    @Test("A repository is restored as a bundle that git clones")
+    func repository() throws {
+        let world = try world()
+        defer { world.remove() }
+        func git(_ arguments: String...) throws -> Finished {
+            try ProcessRunner.run(
+                "/usr/bin/git", ["-c", "user.name=A", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"] + arguments,
+                environment: ["PATH": "/usr/bin:/bin", "HOME": world.folder.path], in: world.folder)
+        }
+        try world.write("code/file", "content\n")
+        #expect(try git("init", "-q", "code").status == 0)
+        #expect(try git("-C", "code", "add", "file").status == 0)
+        #expect(try git("-C", "code", "commit", "-q", "-m", "one").status == 0)
+        let archived = try run(world, "  - {git: code, repository: \(world.path("code"))}")
+        #expect(archived.status == 0, "\(archived.errorText)")
+        let restored = try world.qala(["restore", "latest:data", "--to", "back"] + World.byKit)
+        #expect(restored.status == 0 || geteuid() != 0 && restored.status == 3, "\(restored.errorText)")
+        #expect(try git("clone", "-q", "back/@git/code/code.bundle", "clone").status == 0)
+        #expect(try String(contentsOf: world.url("clone/file"), encoding: .utf8) == "content\n")
+    }
+
     @Test("Data sources keep their place in the order between trees that sort before and behind them")
     func order() throws {
         let world = try world()

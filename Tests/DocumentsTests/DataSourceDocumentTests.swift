@@ -24,6 +24,17 @@ struct DataSourceDocumentTests {
         #expect(DataSource.sqlite(expected).root == "@sqlite/app" && expected.file == "data.db")
     }
 
+    @Test("What a policy says of a repository reaches the source")
+    func git() throws {
+        var expected = GitSource(name: "code", repository: "/srv/code.git")
+        #expect(try parse("{git: code, repository: /srv/code.git}") == [.git(expected)])
+        expected.repository = "https://git.example.az/code.git"
+        expected.timeout = .hours(2)
+        expected.integrityCheck = .days(7)
+        let given = "{git: code, repository: 'https://git.example.az/code.git', timeout: 2 hours, integrity-check: 7 days}"
+        #expect(try parse(given) == [.git(expected)])
+    }
+
     @Test(
         "What is wrong is told at its place",
         arguments: [
@@ -35,6 +46,10 @@ struct DataSourceDocumentTests {
             ("{sqlite: app, path: /a, integrity-check: 1 month}", "has no fixed length"),
             ("{sqlite: app, path: /a, witnesses: [{name: rows}]}", "the key `query` is missing"),
             ("{sqlite: app, path: /a, witnesses: [{name: a b, query: select 1}]}", "`a b` is not one plain word"),
+            ("{git: code}", "the key `repository` is missing"),
+            ("{git: code, repository: code.git}", "`code.git` is no repository"),
+            ("{git: code, repository: 'https://me:secret@host/a'}", "is no repository"),
+            ("{git: code, repository: /a, timeout: 8 days}", "`timeout` is at most"),
             ("{sqlite: a, path: /a}, {sqlite: a, path: /b}", "`sqlite a` is a source already"),
         ])
     func wrong(source: String, message: String) {
@@ -50,6 +65,8 @@ struct DataSourceDocumentTests {
             "{sqlite: a, path: /a, busy-timeout: 1 s}", "{sqlite: a, path: /a, integrity-check: 2 days}",
             "{sqlite: a, path: /a, witnesses: [{name: n, query: select 1}]}",
             "{sqlite: a, path: /a, witnesses: [{name: n, query: select 2}]}",
+            "{git: a, repository: /a}", "{git: b, repository: /a}", "{git: a, repository: /b}",
+            "{git: a, repository: /a, timeout: 2 hours}", "{git: a, repository: /a, integrity-check: 2 days}",
         ]
         for source in sources {
             let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"
