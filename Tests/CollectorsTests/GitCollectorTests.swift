@@ -168,8 +168,6 @@ struct GitCollectorTests {
             try #require(chmod(bench.place("src/.git/hooks/\(hook)"), 0o755) == 0)
         }
         try bench.file(".gitconfig", "[core]\n\thooksPath = \(bench.place("src/.git/hooks"))\n[fetch]\n\tprune = false\n")
-        setenv("GIT_DIR", "/nonexistent", 1)
-        defer { unsetenv("GIT_DIR") }
         let collected = collect(bench)
         #expect(collected.facts.isWhole, "\(collected.message)")
         #expect(!bench.exists("was-here"))
