@@ -32,6 +32,8 @@ package struct DocumentProblem: Sendable, Equatable {
         case badPattern(String, why: String)
         /// Not the name of one file.
         case badFileName(String)
+        /// Neither a path nor an address of a repository that may be read.
+        case badRepository(String)
         case controlCharacter(String)
         case retention(String, RetentionError)
         case calendar(String, CalendarError)

@@ -12,6 +12,8 @@ extension PolicyReader {
     mutating func readData(_ node: Node, _ kind: DataSource.Kind) -> DataSource? {
         switch kind {
         case .command: readCommand(node).map { .command($0) }
+        case .sqlite: readSQLite(node).map { .sqlite($0) }
+        case .git: readGit(node).map { .git($0) }
         }
     }
 

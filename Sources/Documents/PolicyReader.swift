@@ -15,9 +15,12 @@ struct PolicyReader {
     static let logKeys = ["logs", "format"]
     static let journalKeys = ["journal"]
     static let journalPartKeys = ["units", "program"]
+    static let sqliteKeys = ["sqlite", "path", "busy-timeout", "integrity-check", "witnesses"]
+    static let gitKeys = ["git", "repository", "timeout", "integrity-check"]
+    static let witnessOfFileKeys = ["name", "query"]
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
-    static let sourceKeys = fileKeys + logKeys + journalKeys + commandKeys
+    static let sourceKeys = fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

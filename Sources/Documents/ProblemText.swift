@@ -52,6 +52,8 @@ extension DocumentProblem.Reason {
         case .notAProgram(let found):
             "`run`: the program `\(found)` is not an absolute, plain path; hooks run without a shell and without PATH"
         case .duplicatePath(let path, let line): "`\(path)` is a source already, on line \(line)"
+        case .badRepository(let found):
+            "`\(found)` is no repository: it is an absolute path, or `https://`, `ssh://` or `file://` without a password in it"
         case .badFileName(let name): "`\(name)` is not a file name: it is one name without `/`"
         case .badPattern(let pattern, let why): "the pattern `\(pattern)` is malformed: \(why)"
         case .controlCharacter(let key): "`\(key)` contains a control character"

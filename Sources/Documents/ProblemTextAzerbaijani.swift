@@ -38,6 +38,8 @@ extension DocumentProblem.Reason {
         case .notAProgram(let found):
             "`run`: `\(found)` proqramının yolu tam və sadə deyil; proqramlar shell və PATH olmadan icra olunur"
         case .duplicatePath(let path, let line): "`\(path)` artıq \(line)-ci sətirdə mənbə kimi göstərilib"
+        case .badRepository(let found):
+            "`\(found)` git deposu deyil: tam yol, yaxud içində parol olmayan `https://`, `ssh://` və ya `file://` ünvanı yazın"
         case .badFileName(let name): "`\(name)` fayl adı deyil: `/` olmayan bir ad yazın"
         case .badPattern(let pattern, let why): "`\(pattern)` nümunəsi düzgün deyil: \(why)"
         case .controlCharacter(let key): "`\(key)` idarəedici simvol saxlayır"

@@ -191,6 +191,7 @@ struct ArchiveRun {
             throw error
         }
         walk.close()
+        walk.checkFacts()
         if open.workplace.interrupt.isSet {
             try session.checkpoint()
             try checkInterrupt()

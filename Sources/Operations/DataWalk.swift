@@ -30,6 +30,14 @@ final class DataWalk {
         switch source {
         case .command(let command):
             CommandCollector(command, started: started, isInterrupted: { workplace.interrupt.isSet })
+        case .sqlite(let database):
+            SQLiteCollector(
+                database, state: workplace.statePath, started: started,
+                isInterrupted: { workplace.interrupt.isSet })
+        case .git(let repository):
+            GitCollector(
+                repository, state: workplace.statePath, started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

@@ -20,36 +20,30 @@ enum SourceStep {
         case .barrier: nil
         }
     }
-
-    var displayPath: String { CollectorError.displayPath(path ?? []) }
 }
 
 /// The entries of several sources as one ordered stream.
 final class SourceWalk {
     let roots: [[UInt8]]
     /// What is still to be walked, in the order of the roots.
-    private var rest: [Part] = []
+    private var rest: [WalkOptions] = []
     private var walker: FileTreeWalker?
-    private var data: DataWalk?
     private var last: [UInt8] = []
+    /// Whether the walker stands at an entry that was not handed out.
+    private var hasTree = false
+    private var restOfData: [DataSource]
+    private var data: DataWalk?
+    private var lastOfData: [UInt8] = []
+    /// Read ahead, until it is its turn.
+    private var head: SourceStep?
     private(set) var excluded = 0
     /// The segments of logs, which lie where no other source may look.
     let spool: FileTreeWalker?
     private var merge = LogMerge()
 
-    private struct Part {
-        enum Source {
-            case files(WalkOptions)
-            case data(DataSource)
-        }
-
-        var source: Source
-        /// Of the first root, where it leads to: what the order of entries goes by.
-        var place: [UInt8]
-    }
-
     private let workplace: Workplace
     private let started = Timestamp(seconds: Int64(WallTime.seconds()))
+    private let hasData: Bool
     /// Of the data sources that were walked, in order.
     private(set) var facts: [SourceFacts] = []
 
@@ -57,6 +51,7 @@ final class SourceWalk {
         _ sources: [FileSource], _ data: [DataSource] = [], keepingOut workplace: Workplace, spool: String? = nil
     ) throws {
         self.workplace = workplace
+        hasData = !data.isEmpty
         guard !sources.isEmpty || !data.isEmpty || spool != nil else {
             throw OperationError(.usage, "there is nothing to archive", hint: "Name a path.")
         }
@@ -80,20 +75,18 @@ final class SourceWalk {
             }
         }
         var trees = groups.map(\.options)
-        if trees.count + data.count > 1 { trees = try Self.ordered(trees) }
+        if trees.count > 1 { trees = try Self.ordered(trees) }
         try Self.check(trees, beside: data)
+        restOfData = data.sorted { PathOrder.compare(Array($0.root.utf8), Array($1.root.utf8)) < 0 }
         let ofLogs = spool.map { [Array($0.utf8)] } ?? []
         roots = (trees.flatMap(\.roots) + data.map { Array($0.root.utf8) } + ofLogs).sorted {
             PathOrder.compare($0, $1) < 0
         }
         self.spool = try spool.map(LogMerge.walker)
         for index in trees.indices { trees[index].onExcluded = { [unowned self] _, _ in excluded += 1 } }
+        rest = trees
         // A root that does not exist is an error before anything else happens.
-        for options in trees {
-            rest.append(Part(source: .files(options), place: try FileTreeWalker(options).roots.first ?? []))
-        }
-        rest += data.map { Part(source: .data($0), place: Array($0.root.utf8)) }
-        rest.sort { PathOrder.compare($0.place, $1.place) < 0 }
+        for options in trees { _ = try FileTreeWalker(options) }
     }
 
     private static func check(_ trees: [WalkOptions], beside data: [DataSource]) throws {
@@ -125,7 +118,8 @@ final class SourceWalk {
         return FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
     }
 
-    /// Sources with different options are walked one after another; each root alone, none inside another.
+    /// Sources with different options are walked one after another; each root alone, none inside another, in the order of the
+    /// places that they lead to.
     private static func ordered(_ groups: [WalkOptions]) throws -> [WalkOptions] {
         var single: [(options: WalkOptions, place: [UInt8])] = []
         for group in groups {
@@ -151,46 +145,73 @@ final class SourceWalk {
         return try merge.next(spool, nextOfSources) { take(spool) }
     }
 
+    /// Both kinds in the order of entries: a tree may begin before the place of the data sources and end behind it.
     private func nextOfSources() throws -> SourceStep? {
+        if !hasTree { hasTree = try advance() }
+        if head == nil { head = try nextOfData() }
+        if case .barrier = head {
+            head = nil
+            return .barrier
+        }
+        if hasTree, let walker {
+            guard let path = head?.path, PathOrder.compare(path, walker.entry.path) < 0 else {
+                hasTree = false
+                return .tree(walker)
+            }
+        }
+        defer { head = nil }
+        return head
+    }
+
+    /// Goes to the next entry of the trees; false at their end.
+    private func advance() throws -> Bool {
         while true {
             if let current = walker {
                 while try current.next() {
-                    // Ancestors that an earlier source brought already.
-                    if !last.isEmpty, PathOrder.compare(current.entry.path, last) <= 0 { continue }
-                    last = current.entry.path
-                    return .tree(current)
+                    let path = current.entry.path
+                    if !last.isEmpty, PathOrder.compare(path, last) <= 0 {
+                        // Ancestors that an earlier source brought already; anything else would be lost without a word.
+                        guard PathOrder.isInside(last, path) else { throw Self.disorder(path) }
+                        continue
+                    }
+                    last = path
+                    if hasData, DataSource.isTaken(String(decoding: path, as: UTF8.self)) {
+                        add(PathProblem(stored: path, reason: "is where the archive keeps data sources"))
+                        continue
+                    }
+                    return true
                 }
                 take(current)
                 walker = nil
             }
-            if let step = try nextOfData() { return step }
-            guard !rest.isEmpty else { return nil }
-            switch rest.removeFirst().source {
-            case .files(let options): walker = try FileTreeWalker(options)
-            case .data(let source): data = DataWalk(source, at: workplace, started: started)
-            }
+            guard !rest.isEmpty else { return false }
+            walker = try FileTreeWalker(rest.removeFirst())
         }
+    }
+
+    private static func disorder(_ path: [UInt8]) -> OperationError {
+        OperationError(
+            .failed, "the sources overlap at \(CollectorError.displayPath(path)) by way of a link",
+            hint: "Name the place that the link leads to.")
     }
 
     private func nextOfData() throws -> SourceStep? {
-        guard let walk = data else { return nil }
-        while let step = try walk.next() {
-            if let path = step.path {
-                if path == last || isAncestor(path) { continue }
-                // Left out silently, it would look like an archive that holds everything.
-                guard last.isEmpty || PathOrder.compare(path, last) > 0 else {
-                    throw OperationError(.failed, "an entry of a source is out of order: \(step.displayPath)")
+        while true {
+            while let step = try data?.next() {
+                if let path = step.path {
+                    if !lastOfData.isEmpty, PathOrder.compare(path, lastOfData) <= 0 {
+                        guard PathOrder.isInside(lastOfData, path) else { throw Self.disorder(path) }
+                        continue
+                    }
+                    lastOfData = path
                 }
-                last = path
+                return step
             }
-            return step
+            closeData()
+            guard !restOfData.isEmpty else { return nil }
+            data = DataWalk(restOfData.removeFirst(), at: workplace, started: started)
         }
-        closeData()
-        return nil
     }
-
-    /// Whether `path` is a directory above what was handed out last, which brought it.
-    private func isAncestor(_ path: [UInt8]) -> Bool { path.count < last.count && PathOrder.isInside(last, path) }
 
     private func closeData() {
         guard let walk = data else { return }
@@ -203,6 +224,12 @@ final class SourceWalk {
 
     /// Lets go of what data sources hold, however the run ended; nobody may be in ``next()``.
     func close() { closeData() }
+
+    /// No run is whole with a source that is not, whether or not anything else was found wrong.
+    func checkFacts() {
+        guard problemCount == 0, let source = facts.first(where: { !$0.isWhole }) else { return }
+        add(PathProblem(path: "/@\(source.kind)/\(source.name)", reason: "is not whole"))
+    }
 
     private func take(_ walker: FileTreeWalker) {
         let details = walker.problems.take()

@@ -89,7 +89,8 @@ struct ReferenceTests {
         "lag", "active", "online", "offline", "format", "period", "on", "after", "unused", "keep-for", "maximum",
         "last",
         "hourly", "daily", "weekly", "monthly", "yearly", "bandwidth", "cpu", "stored", "content", "drill", "before",
-        "run", "timeout", "uid", "public-key", "journal", "command", "file", "minimum-size",
+        "run", "timeout", "uid", "public-key", "journal", "command", "file", "minimum-size", "sqlite", "path",
+        "busy-timeout", "witnesses", "query", "git", "repository", "integrity-check",
     ]
 
     private struct Block {

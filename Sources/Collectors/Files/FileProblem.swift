@@ -8,6 +8,8 @@ package struct FileProblem: Sendable, Hashable {
         // Reading
         case unreadable, vanished, changed, unknownKind, pathTooLong
         case attributesUnread, linkUnread, ownerNameUnknown
+        // Reading data sources
+        case damagedDatabase, unchecked, noWitness, damagedRepository
         // Writing
         case notCreated, insideNotCreated, kindConflict, hardLinkNotKept, notReplaced
         case ownershipNotSet, attributeNotSet, permissionsNotSet, timeNotSet
@@ -42,6 +44,10 @@ package struct FileProblem: Sendable, Hashable {
             case .attributesUnread: "has extended attributes that cannot be read"
             case .linkUnread: "is a link whose target cannot be read"
             case .ownerNameUnknown: "has an owner or group whose name cannot be looked up"
+            case .damagedDatabase: "is a damaged database"
+            case .unchecked: "is a database that cannot be checked without its application"
+            case .damagedRepository: "is of a damaged repository"
+            case .noWitness: "gave no answer to a witness query"
             case .notCreated: "cannot be created"
             case .insideNotCreated: "lies in a directory that was not restored"
             case .kindConflict: "exists as something else than in the archive"

@@ -3,14 +3,18 @@
 /// Its entries stand in the archive below a directory of its own, `/@KIND/NAME`, whatever their place on the host is.
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
-        case command
+        case command, sqlite, git
     }
 
     case command(CommandSource)
+    case sqlite(SQLiteSource)
+    case git(GitSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
+        case .sqlite: .sqlite
+        case .git: .git
         }
     }
 
@@ -18,6 +22,8 @@ package enum DataSource: Sendable, Equatable {
     package var name: String {
         switch self {
         case .command(let source): source.name
+        case .sqlite(let source): source.name
+        case .git(let source): source.name
         }
     }
 

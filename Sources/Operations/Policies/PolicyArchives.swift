@@ -109,7 +109,8 @@ struct PolicyArchives {
         let series = SHA256Digest.of(Array(([header.host ?? ""] + roots).joined(separator: "\u{0}").utf8))
         return ArchiveFact(
             id: seen.id, policy: seen.policy, component: header.component.flatMap { Component(rawValue: $0) },
-            series: series, time: seen.time, isPartial: header.partial, places: places,
+            series: series, time: seen.time,
+            isPartial: header.partial || header.sources?.contains { !$0.isWhole } == true, places: places,
             paths: roots,
             tier: tier)
     }

@@ -1,0 +1,122 @@
+@testable import Collectors
+import Domain
+import Foundation
+import Glibc
+import Testing
+
+@Suite("The output of programs")
+struct CommandCollectorTests {
+    private func collect(
+        _ script: String, minimum: Int64 = 1, timeout: Period = .seconds(20),
+        isInterrupted: @escaping () -> Bool = { false }
+    ) -> Collected {
+        let source = CommandSource(
+            name: "dump", command: ["/bin/sh", "-c", script], file: "rows", timeout: timeout, minimumBytes: minimum)
+        return Collected(
+            CommandCollector(source, started: Timestamp(seconds: 1_800_000_000), isInterrupted: isInterrupted))
+    }
+
+    private func failure(_ collected: Collected) -> String {
+        let error = collected.failures["@command/dump/rows"] as? any Failure
+        return error?.message ?? "no failure"
+    }
+
+    /// Of the processes whose command line holds `mark`.
+    private func living(_ mark: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.filter { name in
+            guard Int(name) != nil, let bytes = FileManager.default.contents(atPath: "/proc/\(name)/cmdline"),
+                let status = FileManager.default.contents(atPath: "/proc/\(name)/status")
+            else { return false }
+            return String(decoding: bytes, as: UTF8.self).contains(mark)
+                && !String(decoding: status, as: UTF8.self).contains("State:\tZ")
+        }
+    }
+
+    @Test("All of it, of whatever length, while it complains without end")
+    func whole() {
+        let flood = "i=0; while [ $i -lt 3000 ]; do echo 'a line of complaint that nobody reads' >&2; i=$((i+1)); done;"
+        for bytes in [1, 99_999, 100_000, 100_001, 3_000_000] {
+            let collected = collect("\(bytes < 100_000 ? flood : "") head -c \(bytes) /dev/zero")
+            #expect(collected.contents["@command/dump/rows"] == [UInt8](repeating: 0, count: bytes))
+            #expect(collected.facts.isWhole && collected.facts.facts["bytes"] == "\(bytes)")
+            #expect(collected.facts.facts["program"] == "/bin/sh")
+        }
+        #expect(
+            collect("echo x").entries.map { String(decoding: $0.path, as: UTF8.self) }
+                == ["@command/dump", "@command/dump/rows"])
+    }
+
+    @Test("Nothing counts of a program that ends badly, says too little or was killed")
+    func bad() {
+        let status = collect("head -c 5000000 /dev/zero; echo one >&2; echo 'the database is away' >&2; exit 3")
+        #expect(failure(status) == "/bin/sh ended with 3: one / the database is away")
+        let short = collect("echo half", minimum: 6)
+        #expect(failure(short) == "/bin/sh gave 5 bytes, and at least 6 are demanded")
+        let enough = collect("echo whole", minimum: 6)
+        #expect(enough.facts.isWhole)
+        let killed = collect("head -c 200000 /dev/zero; kill -9 $$")
+        #expect(failure(killed) == "/bin/sh was ended by signal 9")
+        for collected in [status, short, killed] { #expect(!collected.facts.isWhole && collected.contents.isEmpty) }
+    }
+
+    @Test("A program without an end is ended with all it started, and so is what one leaves behind")
+    func children() throws {
+        let mark = "3\(Int.random(in: 100_000...999_999))"
+        let late = collect("sleep \(mark) & sleep \(mark) & echo begun; wait", timeout: .seconds(1))
+        #expect(failure(late) == "/bin/sh took longer than 1 second and was ended")
+        for _ in 0..<100 where !living(mark).isEmpty { usleep(20_000) }
+        #expect(living(mark).isEmpty)
+        // A child that holds the output open keeps it from ending.
+        let held = collect("sleep \(mark) & echo done", timeout: .seconds(1))
+        #expect(failure(held).contains("took longer than"))
+        let left = collect("sleep \(mark) >/dev/null 2>&1 & echo done")
+        #expect(left.facts.isWhole, "\(failure(left))")
+        // The kernel ends it a moment later.
+        for _ in 0..<100 where !living(mark).isEmpty { usleep(20_000) }
+        #expect(living(mark).isEmpty)
+    }
+
+    @Test("A program that closes its output and goes on is waited for")
+    func closedOutput() {
+        let collected = collect("echo done; exec >&-; sleep 0.3; exit 4")
+        #expect(failure(collected) == "/bin/sh ended with 4")
+    }
+
+    @Test("An interrupt ends it at once")
+    func interrupt() {
+        final class Count { var asked = 0 }
+        let count = Count()
+        let started = ContinuousClock().now
+        let collected = collect("echo begun; sleep 30") {
+            count.asked += 1
+            return count.asked > 3
+        }
+        #expect(failure(collected) == "/bin/sh was interrupted")
+        #expect(ContinuousClock().now - started < .seconds(10))
+    }
+
+    @Test("What cannot be started is told with its reason")
+    func missing() {
+        for (program, message) in [("/nonexistent/dump", "No such file"), ("/etc/passwd", "Permission denied")] {
+            let source = CommandSource(name: "dump", command: [program])
+            let collected = Collected(
+                CommandCollector(source, started: Timestamp(seconds: 0), isInterrupted: { false }))
+            let error = collected.failures["@command/dump/dump"] as? any Failure
+            #expect(error?.message.hasPrefix("\(program) cannot be started: ") == true)
+            #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+        }
+    }
+
+    @Test("A program has neither the environment nor the input nor the session of this process")
+    func apart() {
+        let collected = collect("env | sort; cat; pwd; echo $(cut -d' ' -f6 /proc/$$/stat) = $$")
+        let lines = String(decoding: collected.contents["@command/dump/rows"] ?? [], as: UTF8.self)
+            .split(separator: "\n").map(String.init)
+        #expect(lines.contains("LC_ALL=C.UTF-8") && lines.contains("PATH=/usr/sbin:/usr/bin:/sbin:/bin"))
+        #expect(!lines.contains { $0.hasPrefix("HOME=") || $0.hasPrefix("QALA_") }, "\(lines)")
+        #expect(lines.contains("/"))
+        let session = lines.last?.split(separator: " ") ?? []
+        #expect(session.first == session.last, "\(lines)")
+    }
+}

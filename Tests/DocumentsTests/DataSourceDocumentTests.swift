@@ -1,0 +1,82 @@
+import Documents
+import Domain
+import Testing
+
+@Suite("Data sources in policies")
+struct DataSourceDocumentTests {
+    private func parse(_ source: String) throws(DocumentsError) -> [DataSource] {
+        let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"
+        return try PolicyDocument.parse(Array(text.utf8), file: "p.yaml").data
+    }
+
+    @Test("What a policy says of a SQLite database reaches the source, and what it leaves out is usual")
+    func sqlite() throws {
+        let given = """
+            {sqlite: app, path: /srv/app/data.db, busy-timeout: 5 minutes, integrity-check: 7 days,
+            witnesses: [{name: rows, query: select count(*) from a}]}
+            """
+        var expected = SQLiteSource(name: "app", path: "/srv/app/data.db")
+        #expect(try parse("{sqlite: app, path: /srv/app/data.db}") == [.sqlite(expected)])
+        expected.busyTimeout = .seconds(300)
+        expected.integrityCheck = .days(7)
+        expected.witnesses = [.init(name: "rows", query: "select count(*) from a")]
+        #expect(try parse(given.replacing("\n", with: " ")) == [.sqlite(expected)])
+        #expect(DataSource.sqlite(expected).root == "@sqlite/app" && expected.file == "data.db")
+    }
+
+    @Test("What a policy says of a repository reaches the source")
+    func git() throws {
+        var expected = GitSource(name: "code", repository: "/srv/code.git")
+        #expect(try parse("{git: code, repository: /srv/code.git}") == [.git(expected)])
+        expected.repository = "https://git.example.az/code.git"
+        expected.timeout = .hours(2)
+        expected.integrityCheck = .days(7)
+        let given =
+            "{git: code, repository: 'https://git.example.az/code.git', timeout: 2 hours, integrity-check: 7 days}"
+        #expect(try parse(given) == [.git(expected)])
+    }
+
+    @Test(
+        "What is wrong is told at its place",
+        arguments: [
+            ("{sqlite: app}", "4:11: the key `path` is missing"),
+            ("{sqlite: app, path: data.db}", "`data.db` is not an absolute, plain path"),
+            ("{sqlite: an app, path: /a}", "`an app` is not one plain word"),
+            ("{sqlite: app, path: /a, files: /b}", "unknown key `files`"),
+            ("{sqlite: app, path: /a, busy-timeout: 2 days}", "`busy-timeout` is at most"),
+            ("{sqlite: app, path: /a, integrity-check: 1 month}", "has no fixed length"),
+            ("{sqlite: app, path: /a, witnesses: [{name: rows}]}", "the key `query` is missing"),
+            ("{sqlite: app, path: /a, witnesses: [{name: a b, query: select 1}]}", "`a b` is not one plain word"),
+            ("{git: code}", "the key `repository` is missing"),
+            ("{git: code, repository: code.git}", "`code.git` is no repository"),
+            ("{git: code, repository: 'https://me:secret@host/a'}", "is no repository"),
+            ("{git: code, repository: /a, timeout: 8 days}", "`timeout` is at most"),
+            ("{sqlite: a, path: /a}, {sqlite: a, path: /b}", "`sqlite a` is a source already"),
+        ])
+    func wrong(source: String, message: String) {
+        let error = #expect(throws: DocumentsError.self) { try parse(source) }
+        #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+    }
+
+    @Test("Every difference between two sources shows in the facts of the policy")
+    func facts() throws {
+        var lines: Set<String> = []
+        let sources = [
+            "{sqlite: a, path: /a}", "{sqlite: b, path: /a}", "{sqlite: a, path: /b}",
+            "{sqlite: a, path: /a, busy-timeout: 1 s}", "{sqlite: a, path: /a, integrity-check: 2 days}",
+            "{sqlite: a, path: /a, witnesses: [{name: n, query: select 1}]}",
+            "{sqlite: a, path: /a, witnesses: [{name: n, query: select 2}]}",
+            "{git: a, repository: /a}", "{git: b, repository: /a}", "{git: a, repository: /b}",
+            "{git: a, repository: /a, timeout: 2 hours}", "{git: a, repository: /a, integrity-check: 2 days}",
+        ]
+        for source in sources {
+            let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"
+            let policy = try PolicyDocument.parse(Array(text.utf8), file: "p.yaml")
+            for language in [Language.english, .azerbaijani] {
+                let fact = PolicyFacts.of(policy, in: language).first { $0.field == "sources" }
+                lines.insert(fact?.lines.joined() ?? "")
+            }
+        }
+        #expect(lines.count == 2 * sources.count)
+    }
+}
