@@ -309,6 +309,14 @@ extension VolumeSecret: AuditedCommand {
 
 // MARK: Registers
 
+extension Reconcile: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            repair && !dryRun ? .deed : .read, "register.reconcile", "",
+            [flag("repair", repair), flag("dry-run", dryRun)])
+    }
+}
+
 extension ProblemRemark: AuditedCommand {
     var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
 }

@@ -131,6 +131,6 @@ struct Qala: ParsableCommand {
             Restore.self, Verify.self, Tiers.self, Dispose.self, HoldGroup.self, Sweep.self, PolicyGroup.self,
             Status.self,
             Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, AlarmGroup.self, RegisterGroup.self,
-            LogSegmentGroup.self, AuditGroup.self, VolumeGroup.self, Key.self, VaultGroup.self, Manual.self,
+            Reconcile.self, LogSegmentGroup.self, AuditGroup.self, VolumeGroup.self, Key.self, VaultGroup.self, Manual.self,
         ])
 }
