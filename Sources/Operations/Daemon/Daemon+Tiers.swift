@@ -12,7 +12,10 @@ extension Daemon {
         let newest = runs.last { $0.archive != nil }.flatMap { $0.ended }.flatMap(TimeText.parse) ?? 0
         do {
             let time = try VaultTimeFile.now(state: settings.statePath, newest: newest, clock: clock)
-            if !time.isTrusted, isTimeTrusted { tell(.warning, "vault time is not trusted: nothing expires") }
+            if !time.isTrusted, isTimeTrusted {
+                tell(.warning, "vault time is not trusted: nothing expires until `qala clock confirm`")
+            }
+            if time.isTrusted, !isTimeTrusted { tell(.notice, "vault time is trusted again: two persons confirmed it") }
             isTimeTrusted = time.isTrusted
         } catch { tell(.error, "vault time cannot be kept: \(Self.words(error))") }
     }
