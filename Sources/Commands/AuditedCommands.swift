@@ -200,6 +200,14 @@ enum ActFigures {
                 ActDetail("result", report.outcome), detail("version", report.version.map { "\($0)" }),
                 ActDetail("request-digest", report.request),
             ].compactMap(\.self)
+        case let report as ClockDecision:
+            [
+                ActDetail("frozen", report.frozen), ActDetail("proposed", report.proposed),
+                ActDetail("clock", report.clock), ActDetail("boot", report.boot), ActDetail("author", report.author),
+                detail("approver", report.approver), ActDetail("request-digest", report.request),
+                ActDetail("reason", report.reason), ActDetail("author-signature", report.authorSignature),
+                detail("approver-signature", report.approverSignature), detail("vault-time", report.vaultTime),
+            ].compactMap(\.self)
         case let report as PolicyApprovalReport: [ActDetail("request-digest", report.request)]
         case let report as InitReport: [ActDetail("vault-id", report.vaultID)]
         case let reply as ArchivesReply: count(reply.archives.count)
@@ -320,12 +328,35 @@ extension VolumeSecret: AuditedCommand {
 
 // MARK: Registers
 
+extension Reconcile: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            repair && !dryRun ? .deed : .read, "register.reconcile", "",
+            [flag("repair", repair), flag("dry-run", dryRun)])
+    }
+}
+
 extension ProblemRemark: AuditedCommand {
     var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
 }
 
 extension Tiers: AuditedCommand {
     var act: CommandAct? { CommandAct(.read, "archive.tiers", "", [detail("policy", policy), flag("due", due)]) }
+}
+
+extension ClockShow: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "clock.show") }
+}
+
+extension ClockConfirm: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .change, "clock.confirm", approve ?? request ?? "",
+            [
+                ActDetail("step", approve == nil ? "request" : "approve"), detail("person", person),
+                flag("dry-run", dryRun),
+            ])
+    }
 }
 
 extension RegisterList: AuditedCommand {

@@ -53,7 +53,7 @@ extension DisposeArchives {
         guard view.now.isTrusted else {
             throw OperationError(
                 .denied, "vault time is not trusted: the clock jumped, or this host was off for long",
-                hint: "Nothing expires until it is. Name the archives, if two persons decide so all the same.")
+                hint: "Two persons confirm it with `qala clock confirm`. Or name the archives, if they decide so all the same.")
         }
         let expired = view.rows().filter { !$0.isKept && (policy == nil || $0.policy == policy) }
         guard !expired.isEmpty else {
