@@ -82,7 +82,9 @@ package enum PolicyPlan {
         return Set(before.keys).union(after.keys).sorted().flatMap { name -> [PolicyChange] in
             switch (before[name], after[name]) {
             case (let old?, let new?): return compare(old, new)
-            case (nil, _?): return [PolicyChange(.policy(name), .added)]
+            case (nil, let new?):
+                // Otherwise one person could have originals removed by a second policy for the same files.
+                return [PolicyChange(.policy(name), .added, consent: new.mode == .move ? [.originalsRemoved] : [])]
             case (_?, nil): return [PolicyChange(.policy(name), .removed, consent: [.policyRemoved])]
             case (nil, nil): return []
             }
