@@ -7,6 +7,8 @@ package enum RegisterName: String, Sendable, CaseIterable, Codable {
     /// When the daemon worked and when it did not, and how loaded the machine was.
     case availability
     case holds
+    /// Originals that left the active system, and the archives that hold them.
+    case moved
     case problems
     case runs
 }
