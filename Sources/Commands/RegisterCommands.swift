@@ -16,6 +16,7 @@ struct RegisterGroup: ParsableCommand {
             """,
         subcommands: [
             ProblemsRegister.self, RunsRegister.self, AvailabilityRegister.self, HoldsRegister.self,
+            MovedRegisterGroup.self,
         ])
 }
 
@@ -28,6 +29,7 @@ enum ProblemsPlace: RegisterPlace { static let name = RegisterName.problems }
 enum RunsPlace: RegisterPlace { static let name = RegisterName.runs }
 enum AvailabilityPlace: RegisterPlace { static let name = RegisterName.availability }
 enum HoldsPlace: RegisterPlace { static let name = RegisterName.holds }
+enum MovedPlace: RegisterPlace { static let name = RegisterName.moved }
 
 struct ProblemsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,6 +73,16 @@ struct HoldsRegister: ParsableCommand {
         ])
 }
 
+struct MovedRegisterGroup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "moved",
+        abstract: "The register of originals that left the active system, and of the archives that hold them.",
+        discussion: "Aktiv sistemdən silinmiş əsl faylların və onları saxlayan arxivlərin reyestri.",
+        subcommands: [
+            RegisterList<MovedPlace>.self, RegisterShow<MovedPlace>.self, RegisterExporting<MovedPlace>.self,
+        ])
+}
+
 /// Which rows are meant.
 struct RegisterFilterOptions: ParsableArguments {
     @Flag(help: "Only problems that are not closed, or holds that are in force.")
@@ -89,8 +101,8 @@ struct RegisterFilterOptions: ParsableArguments {
         if open, name != .problems, name != .holds {
             throw ValidationError("--open goes with the registers problems and holds.")
         }
-        if policy != nil, name != .problems, name != .runs {
-            throw ValidationError("--policy goes with the registers problems and runs.")
+        if policy != nil, name != .problems, name != .runs, name != .moved {
+            throw ValidationError("--policy goes with the registers problems, runs and moved.")
         }
         if let policy, !Policy.isWellFormed(name: policy) { throw ValidationError("--policy names a policy.") }
         if let since, RegisterFilter.instant(since) == nil {
@@ -155,7 +167,7 @@ struct RegisterShow<Place: RegisterPlace>: ParsableCommand {
             switch Place.name {
             case .problems, .availability: "7"
             case .runs: "20261122T2315"
-            case .holds: "3f9a1c22"
+            case .holds, .moved: "3f9a1c22"
             }
         return CommandConfiguration(
             commandName: "show",

@@ -73,6 +73,9 @@ package enum RegisterText: CaseIterable, Sendable {
         "asked": ("ASKED", "SİFARİŞ VAXTI"), "archive": ("ARCHIVE", "ARXİV"), "problems": ("PROBLEMS", "PROBLEMLƏR"),
         "failure": ("FAILURE", "UĞURSUZLUQ"), "process": ("PROCESS", "PROSES"), "boot": ("BOOT", "YÜKLƏNMƏ"),
         "load5": ("LOAD, 5 MIN", "YÜKLÜLÜK, 5 DƏQ"), "load15": ("LOAD, 15 MIN", "YÜKLÜLÜK, 15 DƏQ"),
-        "memoryTotal": ("MEMORY", "YADDAŞ"),
+        "memoryTotal": ("MEMORY", "YADDAŞ"), "move": ("ID", "ID"), "path": ("PATH", "YOL"),
+        "pathBytes": ("PATH (BASE64)", "YOL (BASE64)"), "size": ("SIZE", "HƏCM"), "sha256": ("SHA-256", "SHA-256"),
+        "policies": ("VERSION OF POLICIES", "SİYASƏTLƏRİN VERSİYASI"), "vault": ("VAULT", "ANBAR"),
+        "settled": ("SETTLED LATER", "SONRA AYDINLAŞDIRILIB"), "aside": ("NAME BESIDE", "KÖMƏKÇİ AD"),
     ]
 }

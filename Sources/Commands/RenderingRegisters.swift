@@ -11,7 +11,7 @@ extension Rendering {
             let columns = shownColumns(report.register)
             var titles: [(title: String, alignment: Table.Alignment)] = []
             for column in columns {
-                let isNumber = ["times", "seconds", "files", "bytes"].contains(column)
+                let isNumber = ["times", "seconds", "files", "bytes", "size"].contains(column)
                 titles.append(
                     (title: RegisterText.title(of: column, language), alignment: isNumber ? .right : .left))
             }
@@ -73,6 +73,7 @@ extension Rendering {
                 "stateAvailable", "vaultAvailable",
             ]
         case .holds: ["hold", "placed", "released", "archives", "reason", "basis"]
+        case .moved: ["move", "state", "path", "size", "archive", "policy", "ended"]
         case .problems: ["problem", "kind", "policy", "opened", "lastSeen", "times", "closed", "closedBy", "message"]
         case .runs: ["run", "policy", "state", "ended", "files", "bytes", "message"]
         }
@@ -84,6 +85,9 @@ extension Rendering {
         switch (column, register) {
         case ("kind", .problems): ProblemKind(rawValue: value)?.name(in: language) ?? value
         case ("state", .runs): RunRecord.State(rawValue: value)?.name(in: language) ?? value
+        case ("state", .moved): movedState(value, language)
+        case ("archive", .moved) where !isWhole: Printable.shortID(value)
+        case ("size", _): Int(value).map { Readable.size($0, language) } ?? value
         case ("closed", .problems) where value.isEmpty: RegisterText.open(language)
         case ("released", .holds) where value.isEmpty: RegisterText.held(language)
         case ("time", _), ("opened", _), ("lastSeen", _), ("closed", _), ("ended", _), ("placed", _), ("released", _),
@@ -95,6 +99,16 @@ extension Rendering {
             Int(value).map { Readable.size($0, language) } ?? value
         case ("hold", _) where !isWhole: Printable.shortID(value)
         case ("archives", _) where !isWhole: archives(value, language)
+        default: value
+        }
+    }
+
+    private static func movedState(_ value: String, _ language: Language) -> String {
+        switch (value, language) {
+        case ("moving", .english): "not settled"
+        case ("moving", .azerbaijani): "aydın deyil"
+        case ("moved", .azerbaijani): "silinib"
+        case ("stayed", .azerbaijani): "qalıb"
         default: value
         }
     }

@@ -8,7 +8,8 @@ import Vault
 /// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
 /// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
-/// 4. A run needs the writing keys of this host alone. Only a verification opens archives, where the host was given a key.
+/// 4. A run needs the writing keys of this host alone. Only a verification and the removal of originals open archives, where
+///    the host was given a key.
 /// 5. After ``stop()`` no run starts, the one that is going ends at its next checkpoint, and the next start resumes it.
 package actor Daemon {
     package struct Settings: Sendable {
@@ -79,6 +80,7 @@ package actor Daemon {
     var isTimeTrusted = true
     var verifications = VerificationBook()
     var verifying: Verifying?
+    var moves = MoveDesk()
     var events: [DaemonEvent] = []
     let audit: AuditKeeper
     /// Nil until they are opened, and where they cannot be.
@@ -151,12 +153,14 @@ package actor Daemon {
             lookForAlarms()
             advanceVaultTime()
             verifyWhatIsDue()
+            moveWhatIsDue()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
         endVerification()
+        endMove()
         alarmDesk.stop()
         endRegisters()
         endAudit()
@@ -322,6 +326,7 @@ package actor Daemon {
         let text = [run.state.rawValue, run.message].compactMap(\.self).joined(separator: ": ")
         tell(run.state == .done ? .info : run.state == .failed ? .error : .warning, text, run)
         prune()
+        if run.archive != nil { wantMove(run.policy) }
         if let event { handle(event) }
     }
 

@@ -263,7 +263,8 @@ struct MovePass {
         do {
             let aside = try one.candidate.folder.status(one.moved.aside)
             let named = try one.candidate.folder.status(one.candidate.name)
-            return aside == nil && named?.identity == (try one.file.status()).identity
+            let open = try one.file.status()
+            return aside == nil && named?.identity == open.identity
         } catch {
             return false
         }
