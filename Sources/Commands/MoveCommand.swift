@@ -71,6 +71,12 @@ extension Rendering {
             lines.append(isEnglish ? "Nothing is removed yet:" : "Hələ heç nə silinmir:")
             lines += report.waits.flatMap { $0.text[language] }.map { "  " + Printable.text($0) }
         }
+        if report.logs > 0 {
+            lines.append(
+                isEnglish
+                    ? "Logs that the policy follows stay, rotated ones too."
+                    : "Siyasətin izlədiyi loqlar qalır, rotasiya olunmuşlar da.")
+        }
         if report.problemCount > 0 {
             lines.append(isEnglish ? "Not removed:" : "Silinmədi:")
             lines += problems(report.problems, count: report.problemCount, language)

@@ -126,6 +126,8 @@ package enum PolicyPlan {
             found["component", default: []].insert(.confidentialityLowered)
         }
         if old.mode == .copy, new.mode == .move { found["mode", default: []].insert(.originalsRemoved) }
+        // Other places, or fewer exclusions: other originals go.
+        if new.mode == .move, old.sources != new.sources { found["sources", default: []].insert(.originalsRemoved) }
         if isShortened(old.retention, new.retention) { found["retention", default: []].insert(.retentionShortened) }
         if losesCopy(old, new) { found["copies", default: []].insert(.copyRemoved) }
         for tier in Tier.allCases {

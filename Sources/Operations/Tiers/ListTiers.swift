@@ -55,6 +55,7 @@ extension DisposeArchives {
                 .denied, "vault time is not trusted: the clock jumped, or this host was off for long",
                 hint: "Nothing expires until it is. Name the archives, if two persons decide so all the same.")
         }
+        try view.moved.checkWhole()
         let expired = view.rows().filter { !$0.isKept && (policy == nil || $0.policy == policy) }
         guard !expired.isEmpty else {
             throw OperationError(

@@ -46,6 +46,8 @@ package struct MoveReport: Codable, Sendable {
     package var outside = 0
     package var stays: [StayingFile] = []
     package var stayCount = 0
+    /// Sources of logs that the policy follows: their files stay, rotated ones too.
+    package var logs = 0
     /// Of an earlier one that was interrupted: what is clear now.
     package var settled = 0
     package var problems: [PathProblem] = []
@@ -98,9 +100,11 @@ package enum MoveOriginals {
         if let register { try MoveSettling.run(register, at: workplace, &report) }
         // Under the lock: what another process moved or passed before counts.
         let view = try TierView(workplace)
+        try view.moved.checkWhole()
         let policy = try policy(name, in: view.version)
         report.policy = name
         report.policies = view.version.number
+        report.logs = policy.logs.count
         guard let archive = try choose(policy, view, &report) else { return ended(report, started) }
         report.archive = archive.id.hex
         report.archiveTime = TimeText.seconds(Int64(clamping: archive.time))

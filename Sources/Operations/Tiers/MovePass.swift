@@ -10,8 +10,8 @@ import Vault
 /// error of vault or register ends the pass, and what was not removed by then stays.
 struct MovePass {
     static let groupSize = 32
-    /// A line of the register has it twice at most.
-    private static let longestPath = 12_000
+    /// Of what the system takes as one path, and of what a line of the register has room for.
+    private static let longestPath = 4000
 
     private let policy: Policy
     private let archive: ArchiveRecord
@@ -100,6 +100,10 @@ struct MovePass {
         at entry: Entry, _ content: Content, _ report: inout MoveReport
     ) throws(CollectorError) -> Candidate? {
         let path = entry.path
+        guard path.count <= Self.longestPath else {
+            report.stay(path, .longPath)
+            return nil
+        }
         let slash = path.lastIndex(of: 0x2F)
         let parent = slash.map { Array(path[..<$0]) } ?? []
         let name = Array(path[(slash.map { $0 + 1 } ?? 0)...])
@@ -118,10 +122,6 @@ struct MovePass {
         }
         if let reason = scope.reason(path, device: status.identity.device) {
             if reason == .excluded { report.outside += 1 } else { report.stay(path, reason) }
-            return nil
-        }
-        guard path.count <= Self.longestPath else {
-            report.stay(path, .longPath)
             return nil
         }
         if let reason = Self.reason(entry, OriginalStamp(status)) {
@@ -198,7 +198,7 @@ struct MovePass {
         let moved = MovedFile(
             id: String(Random.digest().hex.prefix(16)), policy: policy.name, policies: view.version.number,
             vault: view.open.vault.vaultID.hex, archive: archive.id, path: entry.path, size: entry.size,
-            sha256: sha256, time: view.now.seconds)
+            sha256: sha256, stamp: MovedFile.stamp(OriginalStamp(entry)), time: view.now.seconds)
         return Ready(candidate: candidate, file: file, moved: moved)
     }
 
@@ -306,38 +306,5 @@ extension OriginalStamp {
         self.init(
             kind: status.kind, device: status.identity.device, inode: status.identity.inode, size: status.size,
             modified: status.modified, changed: status.changed, linkCount: status.linkCount)
-    }
-}
-
-/// What an earlier pass left when it was killed.
-enum MoveSettling {
-    static func run(_ register: MovedRegister, at workplace: Workplace, _ report: inout MoveReport) throws {
-        let book = try MovedBook(state: workplace.statePath, vault: "")
-        for file in book.unsettled.values.sorted(by: { $0.id < $1.id }) {
-            do {
-                guard let kind = try settle(file) else { continue }
-                try register.write(kind, [file.id], ["settled": "yes"])
-                report.settled += 1
-            } catch let error as CollectorError {
-                report.add(
-                    PathProblem(
-                        stored: file.path,
-                        reason: "it may stand aside as \(String(decoding: file.aside, as: UTF8.self)): \(error.message)"))
-            }
-        }
-    }
-
-    /// Nil while it cannot be told.
-    private static func settle(_ file: MovedFile) throws(CollectorError) -> MovedLine? {
-        let slash = file.path.lastIndex(of: 0x2F)
-        let name = Array(file.path[(slash.map { $0 + 1 } ?? 0)...])
-        let folder = try OriginalFolder(slash.map { Array(file.path[..<$0]) } ?? [])
-        if try folder.status(file.aside) != nil {
-            // Never over what has the name now.
-            try folder.rename(file.aside, to: name)
-            try folder.sync()
-            return .stayed
-        }
-        return try folder.status(name) == nil ? .moved : .stayed
     }
 }

@@ -17,6 +17,8 @@ struct MovedFile {
     var size: UInt64
     /// SHA-256 of the content, hexadecimal.
     var sha256: String
+    /// By which the file is known again, renamed or not; see ``stamp(_:)``.
+    var stamp: String
     /// Vault time, seconds since 1970.
     var time: Int64
 
@@ -27,7 +29,7 @@ struct MovedFile {
         var fields = [
             "move": id, "policy": policy, "policies": "\(policies)", "vault": vault, "archive": archive.hex,
             "path": "/" + String(decoding: path, as: UTF8.self), "size": "\(size)", "sha256": sha256,
-            "vaultTime": "\(time)", "aside": String(decoding: aside, as: UTF8.self),
+            "stamp": stamp, "vaultTime": "\(time)", "aside": String(decoding: aside, as: UTF8.self),
         ]
         fields["pathBytes"] = PathBytes.base64(stored: path)
         return fields
@@ -35,7 +37,7 @@ struct MovedFile {
 
     init(
         id: String, policy: String, policies: Int, vault: String, archive: Digest, path: [UInt8], size: UInt64,
-        sha256: String, time: Int64
+        sha256: String, stamp: String, time: Int64
     ) {
         self.id = id
         self.policy = policy
@@ -45,6 +47,7 @@ struct MovedFile {
         self.path = path
         self.size = size
         self.sha256 = sha256
+        self.stamp = stamp
         self.time = time
     }
 
@@ -53,14 +56,19 @@ struct MovedFile {
         guard let id = fields["move"], id.utf8.count == 16, id.allSatisfy(\.isHexDigit), let policy = fields["policy"],
             let policies = fields["policies"].flatMap({ Int($0) }), let vault = fields["vault"],
             let archive = fields["archive"].flatMap({ Digest(hex: $0) }), let text = fields["path"],
-            let size = fields["size"].flatMap({ UInt64($0) }), let sha256 = fields["sha256"],
+            let size = fields["size"].flatMap({ UInt64($0) }), let sha256 = fields["sha256"], let stamp = fields["stamp"],
             let time = fields["vaultTime"].flatMap({ Int64($0) })
         else { return nil }
         let path = fields["pathBytes"].flatMap { Data(base64Encoded: $0) }.map { [UInt8]($0) } ?? Array(text.utf8)
         guard path.first == 0x2F, PathOrder.isWellFormed(Array(path.dropFirst())) else { return nil }
         self.init(
             id: id, policy: policy, policies: policies, vault: vault, archive: archive, path: Array(path.dropFirst()),
-            size: size, sha256: sha256, time: time)
+            size: size, sha256: sha256, stamp: stamp, time: time)
+    }
+
+    /// Device, inode, size and time of modification.
+    static func stamp(_ stamp: OriginalStamp) -> String {
+        "\(stamp.device) \(stamp.inode) \(stamp.size) \(stamp.modified.seconds) \(stamp.modified.nanoseconds)"
     }
 }
 
@@ -120,6 +128,14 @@ struct MovedBook {
         else { return }
         if let known = passed[policy], known.record >= record { return }
         passed[policy] = Pass(record: record, time: time)
+    }
+
+    /// A line that cannot be read may be the one that keeps an archive: then nothing is removed, and nothing expires.
+    func checkWhole() throws {
+        guard let first = damage.first else { return }
+        throw OperationError(
+            .damaged, "the register of moved originals is damaged: \(first.text)",
+            hint: "`qala register moved list` shows what is there; compare its files with an archive of them.")
     }
 
     /// Nil where the archive is the only copy of nothing. Without a policy nothing says when that ends.
