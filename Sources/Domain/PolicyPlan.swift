@@ -83,8 +83,10 @@ package enum PolicyPlan {
             switch (before[name], after[name]) {
             case (let old?, let new?): return compare(old, new)
             case (nil, let new?):
-                // Otherwise one person could have originals removed by a second policy for the same files.
-                return [PolicyChange(.policy(name), .added, consent: new.mode == .move ? [.originalsRemoved] : [])]
+                // Otherwise one person could have originals removed by a second policy for the same files. The first set of
+                // all is the act of installation.
+                let needsConsent = new.mode == .move && !old.isEmpty
+                return [PolicyChange(.policy(name), .added, consent: needsConsent ? [.originalsRemoved] : [])]
             case (_?, nil): return [PolicyChange(.policy(name), .removed, consent: [.policyRemoved])]
             case (nil, nil): return []
             }
