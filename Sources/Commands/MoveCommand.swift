@@ -91,7 +91,8 @@ extension Rendering {
         let size = Readable.size(report.bytes, language)
         var lines: [String]
         switch (report.dryRun, isEnglish) {
-        case (true, true): lines = ["\(count) originals (\(size)) would be compared with archive \(archive) and removed."]
+        case (true, true):
+            lines = ["\(count) originals (\(size)) would be compared with archive \(archive) and removed."]
         case (true, false): lines = ["\(count) əsl fayl (\(size)) \(archive) arxivi ilə müqayisə edilib silinəcəkdi."]
         case (false, true): lines = ["\(count) originals (\(size)) were removed; archive \(archive) holds them."]
         case (false, false): lines = ["\(count) əsl fayl (\(size)) silindi; onlar \(archive) arxivindədir."]

@@ -244,7 +244,7 @@ struct MoveTests {
         #expect(isThere(world, "a.txt"))
     }
 
-    @Test("Killed at every call, each file is where it was, beside it, or in a verified archive that the register names")
+    @Test("Killed at every call, each file is where it was, or in a verified archive that the register names")
     func everyCall() throws {
         let world = try world()
         defer { world.remove() }
@@ -337,7 +337,9 @@ struct DaemonMoveTests {
         defer { with.send(SIGKILL) }
         try desk.waitUntilUp()
         try desk.wait("the removal") { access(desk.world.path("tree/a.txt"), F_OK) != 0 }
-        try desk.wait("the word about it") { try desk.ask("logs").outputText.contains("originals of often were removed") }
+        try desk.wait("the word about it") {
+            try desk.ask("logs").outputText.contains("originals of often were removed")
+        }
         let listed = try World.object(try desk.world.qala("register", "moved", "list", "--json"))
         #expect((listed["rows"] as? [[String: Any]])?.count == 1)
         // The next run archives what is there, and is whole.

@@ -94,7 +94,8 @@ extension Daemon {
         if let failure {
             tell(.error, "originals of \(name) stay: \(failure)")
         } else {
-            tell(.notice, "\(report.files) originals of \(name) were removed; archive \(report.archive ?? "") holds them")
+            let archive = report.archive ?? ""
+            tell(.notice, "\(report.files) originals of \(name) were removed; archive \(archive) holds them")
         }
     }
 

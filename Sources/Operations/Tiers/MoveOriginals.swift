@@ -123,7 +123,7 @@ package enum MoveOriginals {
         guard let policy = version.document.set.policies.first(where: { $0.name == name }) else {
             throw OperationError(
                 .notFound, "\(name) is not among the policies in force",
-                hint: "`qala policy history` shows the versions; what was applied last permits a removal, and no file does.")
+                hint: "The version that was applied last permits a removal, and no file does (`qala policy history`).")
         }
         guard policy.mode == .move else {
             throw OperationError(

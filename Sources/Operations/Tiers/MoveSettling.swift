@@ -11,10 +11,9 @@ enum MoveSettling {
                 try register.write(kind, [file.id], ["settled": "yes"])
                 report.settled += 1
             } catch let error as CollectorError {
+                let aside = String(decoding: file.aside, as: UTF8.self)
                 report.add(
-                    PathProblem(
-                        stored: file.path,
-                        reason: "it may stand aside as \(String(decoding: file.aside, as: UTF8.self)): \(error.message)"))
+                    PathProblem(stored: file.path, reason: "it may stand aside as \(aside): \(error.message)"))
             }
         }
     }

@@ -56,7 +56,8 @@ struct MovedFile {
         guard let id = fields["move"], id.utf8.count == 16, id.allSatisfy(\.isHexDigit), let policy = fields["policy"],
             let policies = fields["policies"].flatMap({ Int($0) }), let vault = fields["vault"],
             let archive = fields["archive"].flatMap({ Digest(hex: $0) }), let text = fields["path"],
-            let size = fields["size"].flatMap({ UInt64($0) }), let sha256 = fields["sha256"], let stamp = fields["stamp"],
+            let size = fields["size"].flatMap({ UInt64($0) }), let sha256 = fields["sha256"],
+            let stamp = fields["stamp"],
             let time = fields["vaultTime"].flatMap({ Int64($0) })
         else { return nil }
         let path = fields["pathBytes"].flatMap { Data(base64Encoded: $0) }.map { [UInt8]($0) } ?? Array(text.utf8)
@@ -171,7 +172,8 @@ final class MovedRegister {
         }
         guard let taken else {
             throw OperationError(
-                .inUse, "another process removes originals", hint: "Wait until it has ended; a daemon does it by itself.")
+                .inUse, "another process removes originals",
+                hint: "Wait until it has ended; a daemon does it by itself.")
         }
         lock = taken
         writer = try RegisterWriter(files)
