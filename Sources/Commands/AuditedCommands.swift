@@ -195,6 +195,7 @@ enum ActFigures {
                 ActDetail("deleted-packs", "\(report.deletedPacks)"),
                 ActDetail("deleted-bytes", "\(report.deletedBytes)"), ActDetail("problems", "\(report.problems.count)"),
             ]
+        case let reply as PartialReport<MoveReport>: moved(reply.report)
         case let report as PolicyApplyReport:
             [
                 ActDetail("result", report.outcome), detail("version", report.version.map { "\($0)" }),
@@ -230,6 +231,15 @@ enum ActFigures {
         [
             detail("archive", report.archive), ActDetail("files", "\(report.files)"),
             ActDetail("bytes", "\(report.bytes)"), ActDetail("bytes-stored", "\(report.bytesStored)"),
+            report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
+        ].compactMap(\.self)
+    }
+
+    private static func moved(_ report: MoveReport) -> [ActDetail] {
+        [
+            detail("archive", report.archive), ActDetail("policies", "\(report.policies)"),
+            ActDetail("removed", "\(report.files)"), ActDetail("bytes", "\(report.bytes)"),
+            ActDetail("stay", "\(report.stayCount)"),
             report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
         ].compactMap(\.self)
     }
@@ -356,6 +366,15 @@ extension ClockConfirm: AuditedCommand {
                 ActDetail("step", approve == nil ? "request" : "approve"), detail("person", person),
                 flag("dry-run", dryRun),
             ])
+    }
+}
+
+extension Move: AuditedCommand {
+    var act: CommandAct? {
+        var act = CommandAct(dryRun ? .read : .change, "archive.move", policy, [flag("dry-run", dryRun)])
+        // The policy in force says which vault it is.
+        act.isVaultKnown = common.vault != nil
+        return act
     }
 }
 

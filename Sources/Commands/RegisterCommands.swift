@@ -16,7 +16,7 @@ struct RegisterGroup: ParsableCommand {
             """,
         subcommands: [
             ProblemsRegister.self, RunsRegister.self, AvailabilityRegister.self, HoldsRegister.self,
-            MediaRegister.self, PolicyChangesRegister.self,
+            MediaRegister.self, MovedRegisterGroup.self, PolicyChangesRegister.self,
         ])
 }
 
@@ -31,6 +31,7 @@ enum AvailabilityPlace: RegisterPlace { static let name = RegisterName.availabil
 enum HoldsPlace: RegisterPlace { static let name = RegisterName.holds }
 enum MediaPlace: RegisterPlace { static let name = RegisterName.media }
 enum PolicyChangesPlace: RegisterPlace { static let name = RegisterName.policyChanges }
+enum MovedPlace: RegisterPlace { static let name = RegisterName.moved }
 
 struct ProblemsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -95,6 +96,16 @@ struct PolicyChangesRegister: ParsableCommand {
         ])
 }
 
+struct MovedRegisterGroup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "moved",
+        abstract: "The register of originals that left the active system, and of the archives that hold them.",
+        discussion: "Aktiv sistemdən silinmiş əsl faylların və onları saxlayan arxivlərin reyestri.",
+        subcommands: [
+            RegisterList<MovedPlace>.self, RegisterShow<MovedPlace>.self, RegisterExporting<MovedPlace>.self,
+        ])
+}
+
 /// Which rows are meant.
 struct RegisterFilterOptions: ParsableArguments {
     @Flag(help: "Only problems that are not closed, holds in force, or volumes that are overdue.")
@@ -114,7 +125,7 @@ struct RegisterFilterOptions: ParsableArguments {
             throw ValidationError("--open goes with the registers problems, holds and media.")
         }
         if policy != nil, !name.namesPolicies {
-            throw ValidationError("--policy goes with the registers problems, runs, media and policy-changes.")
+            throw ValidationError("--policy goes with the registers problems, runs, media, moved and policy-changes.")
         }
         if let policy, !Policy.isWellFormed(name: policy) { throw ValidationError("--policy names a policy.") }
         if let since, RegisterFilter.instant(since) == nil {
@@ -179,7 +190,7 @@ struct RegisterShow<Place: RegisterPlace>: ParsableCommand {
             switch Place.name {
             case .problems, .availability, .policyChanges: "7"
             case .runs: "20261122T2315"
-            case .holds, .media: "3f9a1c22"
+            case .holds, .media, .moved: "3f9a1c22"
             }
         return CommandConfiguration(
             commandName: "show",

@@ -25,7 +25,10 @@ struct ReconcileFindingTests {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let writer = try RegisterWriter(RegisterFiles(state: state, .problems))
         var ledger = ProblemLedger(keepsClosed: false)
-        let names = ["here", "gone", "closed", "verification (stored) of /vault", "verification (stored) of /old", ""]
+        let names = [
+            "here", "gone", "closed", "verification (stored) of /vault", "verification (stored) of /old", "",
+            "removal of originals of here", "removal of originals of gone",
+        ]
         for name in names {
             let event: ProblemLedger.Event =
                 name.isEmpty
@@ -40,7 +43,7 @@ struct ReconcileFindingTests {
         }
         var claims = ReconcileClaims()
         try claims.readProblems(state: state, policies: ["here"], vaults: ["/vault"])
-        #expect(claims.findings.map(\.subject) == ["2", "5"])
+        #expect(claims.findings.map(\.subject) == ["2", "5", "8"])
         #expect(claims.findings.allSatisfy { $0.kind == .problemOutOfForce && $0.kind.isNotice })
     }
 }

@@ -80,6 +80,14 @@ extension Daemon {
                 details: details))
     }
 
+    func recordMove(_ policy: String, _ report: MoveReport, _ failure: String?) {
+        var details = [AuditDetail("policies", "\(report.policies)"), AuditDetail("removed", "\(report.files)")]
+        if let archive = report.archive { details.append(AuditDetail("archive", archive)) }
+        if let failure { details.append(AuditDetail("error", failure)) }
+        let outcome: AuditOutcome = failure == nil ? .done : report.archive == nil ? .failed : .partial
+        record(AuditAct(Self.itself, "archive.move", subject: policy, outcome: outcome, details: details))
+    }
+
     /// That a run began, or how it ended.
     func recordRun(_ run: RunRecord) {
         let outcome: AuditOutcome =

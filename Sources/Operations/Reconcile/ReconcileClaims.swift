@@ -20,6 +20,8 @@ struct ReconcileClaims {
     var holds: [String: [String]] = [:]
     var releases: [String: [String]] = [:]
     var disposals: [String: [String]] = [:]
+    /// By id of the vault: archives that are the only copy of originals which left the active system.
+    var moved: [String: Set<String>] = [:]
     /// Versions of the policies that came into force: the digest where it was told.
     var versions: [Int: String?] = [:]
     /// Policies whose run is going, or was when the daemon died, with the time at which it started.
@@ -155,6 +157,19 @@ struct ReconcileClaims {
         return (records, problems)
     }
 
+    // MARK: Originals that were moved
+
+    /// Such an archive must be there above all others.
+    mutating func readMoved(state: String) throws {
+        let reading = try RegisterFiles(state: state, .moved).read { entry in
+            guard entry.kind == MovedLine.moving.rawValue, let file = MovedFile(entry.fields) else { return }
+            moved[file.vault, default: []].insert(file.archive.hex)
+        }
+        for place in reading.damage {
+            findings.append(ReconcileFinding(.registerDamaged, place.file, at: [place.file], place.text))
+        }
+    }
+
     // MARK: Problems
 
     /// Those that nothing can close as things stand. `vaults`: those that policies in force use.
@@ -167,7 +182,8 @@ struct ReconcileClaims {
             findings.append(ReconcileFinding(.registerDamaged, place.file, at: [place.file], place.text))
         }
         for problem in ledger.openProblems where !problem.policy.isEmpty && !policies.contains(problem.policy) {
-            // The problem of a verification is about a vault.
+            // The problem of a removal is about a policy too, and that of a verification about a vault.
+            if policies.contains(where: { problem.policy == MoveOriginals.problem(of: $0) }) { continue }
             if vaults.contains(where: { problem.policy.hasSuffix(" of \($0)") }) { continue }
             findings.append(
                 ReconcileFinding(.problemOutOfForce, "\(problem.id)", at: ["register of problems"], problem.policy))

@@ -18,6 +18,7 @@ struct ReconcileLook {
         let seen = first.vaults.map { ($0.path, $0.open, $0.open.vault.log.archives) }
         try claims.readAudit(at: workplace, vaults: needed.union(first.vaults.map(\.path)))
         try claims.readRuns(state: workplace.statePath)
+        try claims.readMoved(state: workplace.statePath)
         let inForce = policies.all.last ?? .empty
         try claims.readProblems(
             state: workplace.statePath, policies: Set(inForce.policies.map(\.name)),
@@ -29,6 +30,7 @@ struct ReconcileLook {
         let second = try vaults.refreshed(needed)
         report.missing = second.missing
         note(second.vaults)
+        takeMoved(Set(second.vaults.map(\.open.vault.vaultID.hex)))
         compareClaims()
         compareHolds(second.vaults)
         compareVolumes(volumes, Set(second.vaults.map(\.open.vault.vaultID.hex)))
@@ -105,6 +107,17 @@ struct ReconcileLook {
     /// What no log names while a vault is out of reach may lie there.
     private mutating func addMissing(_ kind: ReconcileKind, _ id: String, _ places: [String], _ detail: String = "") {
         if report.missing.isEmpty { add(kind, id, places, detail) } else { report.unread += 1 }
+    }
+
+    /// Of a vault that was not looked into nothing can be said.
+    private mutating func takeMoved(_ vaultIDs: Set<String>) {
+        for (vault, archives) in claims.moved {
+            guard vaultIDs.contains(vault) else {
+                report.unread += archives.count
+                continue
+            }
+            for archive in archives { claims.archives[archive, default: []].append("register of moved originals") }
+        }
     }
 
     private mutating func compareClaims() {

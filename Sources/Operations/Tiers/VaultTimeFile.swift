@@ -67,6 +67,12 @@ enum VaultTimeFile {
 
     private static func beginning(_ newest: Int64, _ reading: VaultClock.Reading) -> VaultClock {
         guard newest > 0 else { return VaultClock(reading) }
+        // A record of this very run of the machine: no more time has passed since than the machine ran, nor more than the
+        // clock says. Counted from the start of the machine, vault time would begin ahead of the clock.
+        let since = max(0, reading.wall.subtractingClamped(newest))
+        if since <= reading.boot {
+            return VaultClock(.init(wall: newest, boot: reading.boot - since, bootID: reading.bootID))
+        }
         return VaultClock(.init(wall: newest, boot: 0, bootID: ""))
     }
 
