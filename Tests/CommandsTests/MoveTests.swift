@@ -120,7 +120,7 @@ struct MoveTests {
         #expect(rows.count == 4 && rows.allSatisfy { $0["state"] == "moved" && $0["archive"] == id })
         let row = try #require(rows.first { $0["path"] == world.path("tree/a.txt") })
         #expect(row["sha256"] == "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03")
-        #expect(row["policies"] == "1" && rows.count { $0["pathBytes"] != nil } == 1)
+        #expect(row["version"] == "1" && rows.count { $0["pathBytes"] != nil } == 1)
 
         // It is found, and comes back; its archive says what it is.
         let back = try world.qala(["cat", "\(id):\(world.path("tree/a.txt"))"] + World.byKit)

@@ -78,9 +78,9 @@ struct ReconcileTests {
         #expect(unregistered.status == 13)
         #expect(try Self.kinds(unregistered) == ["runNotRegistered"])
 
-        let folder = desk.world.path("state/daemon/runs")
-        let newest = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).sorted().last)
-        try FileManager.default.removeItem(atPath: "\(folder)/\(newest)")
+        let differences = try #require(try World.object(unregistered)["differences"] as? [[String: Any]])
+        let run = try #require(differences.first?["subject"] as? String)
+        try FileManager.default.removeItem(atPath: desk.world.path("state/daemon/runs/\(run).json"))
         let lost = try desk.world.qala("reconcile", "--json")
         #expect(lost.status == 13)
         #expect(try Self.kinds(lost) == ["archiveWithoutRun"])

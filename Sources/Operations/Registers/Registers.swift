@@ -97,7 +97,7 @@ extension RegisterName {
             ]
         case .moved:
             [
-                "move", "time", "state", "path", "pathBytes", "size", "sha256", "archive", "policy", "policies",
+                "move", "time", "state", "path", "pathBytes", "size", "sha256", "archive", "policy", "version",
                 "vault", "ended", "reason", "settled", "aside",
             ]
         case .problems:

@@ -210,6 +210,7 @@ struct MovePass {
         var at: UInt64 = 0
         var isSame = true
         try tree.read(content, with: chunks) { bytes in
+            if view.open.workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
             hash.update(bytes)
             var done = 0
             while isSame, done < bytes.count {

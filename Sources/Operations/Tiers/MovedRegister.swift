@@ -27,7 +27,7 @@ struct MovedFile {
 
     var fields: [String: String] {
         var fields = [
-            "move": id, "policy": policy, "policies": "\(policies)", "vault": vault, "archive": archive.hex,
+            "move": id, "policy": policy, "version": "\(policies)", "vault": vault, "archive": archive.hex,
             "path": "/" + String(decoding: path, as: UTF8.self), "size": "\(size)", "sha256": sha256,
             "stamp": stamp, "vaultTime": "\(time)", "aside": String(decoding: aside, as: UTF8.self),
         ]
@@ -54,7 +54,7 @@ struct MovedFile {
     /// Nil where the fields cannot be those of a file that was moved.
     init?(_ fields: [String: String]) {
         guard let id = fields["move"], id.utf8.count == 16, id.allSatisfy(\.isHexDigit), let policy = fields["policy"],
-            let policies = fields["policies"].flatMap({ Int($0) }), let vault = fields["vault"],
+            let policies = fields["version"].flatMap({ Int($0) }), let vault = fields["vault"],
             let archive = fields["archive"].flatMap({ Digest(hex: $0) }), let text = fields["path"],
             let size = fields["size"].flatMap({ UInt64($0) }), let sha256 = fields["sha256"],
             let stamp = fields["stamp"],
