@@ -11,7 +11,8 @@ struct Tiers: ParsableCommand {
 
             Under the policies in force and by vault time. An archive is kept because of
             its period, a hold, its place among the newest, a tier that it has still to reach,
-            or because originals were removed on its word (`qala move`); what nothing keeps may be disposed of with `qala dispose --expired`.
+            or because originals were removed on its word (`qala move`); what nothing keeps
+            may be disposed of with `qala dispose --expired`.
 
             Examples:
               qala tiers

@@ -128,8 +128,7 @@ package enum PolicyPlan {
             found["component", default: []].insert(.confidentialityLowered)
         }
         if old.mode == .copy, new.mode == .move { found["mode", default: []].insert(.originalsRemoved) }
-        // Other places, or fewer exclusions: other originals go.
-        if new.mode == .move, old.sources != new.sources { found["sources", default: []].insert(.originalsRemoved) }
+        if new.mode == .move, letsOthersGo(old, new) { found["sources", default: []].insert(.originalsRemoved) }
         if isShortened(old.retention, new.retention) { found["retention", default: []].insert(.retentionShortened) }
         if losesCopy(old, new) { found["copies", default: []].insert(.copyRemoved) }
         for tier in Tier.allCases {
@@ -137,6 +136,12 @@ package enum PolicyPlan {
             if !reasons.isEmpty { found["tiers.\(tier.rawValue)"] = reasons }
         }
         return found
+    }
+
+    /// Other places, fewer exclusions, or logs and databases that stayed because the policy followed them.
+    private static func letsOthersGo(_ old: Policy, _ new: Policy) -> Bool {
+        old.sources != new.sources || old.logs.contains { !new.logs.contains($0) }
+            || old.data.contains { !new.data.contains($0) }
     }
 
     private static func order(_ confidentiality: Confidentiality) -> Int {

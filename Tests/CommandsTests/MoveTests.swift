@@ -80,7 +80,7 @@ struct MoveTests {
         }
         try #require(link(world.path("tree/linked"), world.path("tree/twin")) == 0)
         try #require(symlink("a.txt", world.path("tree/link")) == 0)
-        let odd = world.path("tree/").utf8CString.dropLast() + [CChar(bitPattern: 0xFF), 0]
+        let odd = (world.path("tree") + "/").utf8CString.dropLast() + [CChar(bitPattern: 0xFF), 0]
         let descriptor = open(Array(odd), O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
         try #require(descriptor >= 0 && write(descriptor, "odd\n", 4) == 4)
         close(descriptor)

@@ -156,5 +156,10 @@ struct MovingTests {
         var wider = moving
         wider.sources.append(FileSource(path: "/srv"))
         #expect(consents([moving], [wider]) == [[.originalsRemoved]])
+        var following = moving
+        following.logs = [LogSource(path: "/srv/app/*.log")]
+        following.data = [.sqlite(SQLiteSource(name: "app", path: "/srv/app.db"))]
+        #expect(consents([moving], [following]) == [[]])
+        #expect(consents([following], [moving]) == [[.originalsRemoved]])
     }
 }
