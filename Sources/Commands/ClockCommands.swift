@@ -120,7 +120,9 @@ struct ClockConfirm: ParsableCommand {
 extension Rendering {
     static func clock(_ report: ClockReport, _ language: Language) -> [String] {
         var facts = [(ClockText.machine(language), Printable.localTime(report.clock))]
-        if let time = report.vaultTime { facts.insert((ClockText.vaultTime(language), Printable.localTime(time)), at: 0) }
+        if let time = report.vaultTime {
+            facts.insert((ClockText.vaultTime(language), Printable.localTime(time)), at: 0)
+        }
         if let ahead = report.ahead {
             facts.append((ClockText.difference(language), difference(ahead, language)))
         }

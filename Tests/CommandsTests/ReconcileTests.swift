@@ -132,7 +132,9 @@ struct ReconcileTests {
         let found = try desk.world.qala("reconcile", "--json")
         #expect(found.status == 13)
         #expect(
-            try Set(Self.kinds(found)) == ["runContradicts", "archiveMissing", "runUnreadable", "volumeArchiveMissing"],
+            try Set(Self.kinds(found)) == [
+                "runContradicts", "archiveMissing", "runUnreadable", "volumeArchiveMissing",
+            ],
             "\(found.outputText)")
         let rows = try #require(try World.object(found)["differences"] as? [[String: Any]])
         let missing = try #require(rows.first { $0["kind"] as? String == "archiveMissing" })

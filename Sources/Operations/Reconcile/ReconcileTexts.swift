@@ -33,7 +33,10 @@ extension ReconcileKind {
         case .disposalMissing:
             ("archive \(id) was disposed of and is not a stub", "\(id) arxivi məhv edilib, lakin jurnalda belə deyil")
         case .volumeArchiveMissing:
-            ("volume \(detail) holds archive \(id), which no log names", "\(detail) daşıyıcısındakı \(id) arxivi jurnalda yoxdur")
+            (
+                "volume \(detail) holds archive \(id), which no log names",
+                "\(detail) daşıyıcısındakı \(id) arxivi jurnalda yoxdur"
+            )
         case .volumeDamaged: ("the register of volumes: \(detail)", "daşıyıcılar reyestri: \(detail)")
         case .segmentArchiveMissing:
             (
@@ -61,7 +64,10 @@ extension ReconcileKind {
                 "\(id) nömrəli problem açıqdır, \(detail) isə artıq qüvvədə deyil"
             )
         case .archiveByHand:
-            ("archive \(id) was made by hand; no record tells by whom", "\(id) arxivi əl ilə yaradılıb, kim yaratdığı qeyd olunmayıb")
+            (
+                "archive \(id) was made by hand; no record tells by whom",
+                "\(id) arxivi əl ilə yaradılıb, kim yaratdığı qeyd olunmayıb"
+            )
         case .archiveOfNoPolicy:
             (
                 "archive \(id) is of policy \(detail), which is not in force, and no run tells of it",
@@ -69,9 +75,15 @@ extension ReconcileKind {
             )
         case .runNotEnded: ("run \(id) has not ended: \(detail)", "\(id) icrası bitməyib: \(detail)")
         case .volumeHoldsDisposed:
-            ("volume \(detail) holds archive \(id), which was disposed of", "\(detail) daşıyıcısında məhv edilmiş \(id) arxivi var")
+            (
+                "volume \(detail) holds archive \(id), which was disposed of",
+                "\(detail) daşıyıcısında məhv edilmiş \(id) arxivi var"
+            )
         case .volumeOfOtherVault:
-            ("volume \(detail) holds archives of a vault that is not here: \(id)", "\(detail) daşıyıcısında başqa anbarın arxivləri var: \(id)")
+            (
+                "volume \(detail) holds archives of a vault that is not here: \(id)",
+                "\(detail) daşıyıcısında başqa anbarın arxivləri var: \(id)"
+            )
         }
     }
 

@@ -118,7 +118,8 @@ package enum ConfirmVaultTime {
         let approval = Approval(
             request: authorship.request, person: signer.person, signature: try key.sign(message))
         do {
-            try approval.check(author: request.author, people: people, on: request.day, isValid: PersonSignature.isValid)
+            try approval.check(
+                author: request.author, people: people, on: request.day, isValid: PersonSignature.isValid)
         } catch { throw denied(signer.person, error) }
         let time = try VaultTimeFile.change(state: workplace.statePath) { clock, reading in
             do throws(ClockRequest.Refusal) { try clock.confirm(request, at: reading) } catch { throw refused(error) }
@@ -133,7 +134,8 @@ package enum ConfirmVaultTime {
     private static func instant(_ text: String) throws -> Int64 {
         guard let time = TimeText.parse(text) else {
             throw OperationError(
-                .usage, "`\(text)` is no time", hint: "Write 2026-11-22T15:00:00Z, or \"2026-11-22 15:00\" in local time.")
+                .usage, "`\(text)` is no time",
+                hint: "Write 2026-11-22T15:00:00Z, or \"2026-11-22 15:00\" in local time.")
         }
         return time
     }
@@ -164,7 +166,8 @@ package enum ConfirmVaultTime {
     private static func refused(_ refusal: ClockRequest.Refusal) -> OperationError {
         OperationError(
             .denied, "the request does not count: \(refusal.text)",
-            hint: "See `qala clock show`; where vault time is not trusted, ask anew with `qala clock confirm --request`.")
+            hint:
+                "See `qala clock show`; where vault time is not trusted, ask anew with `qala clock confirm --request`.")
     }
 
     private static func decision(

@@ -53,7 +53,9 @@ extension DisposeArchives {
         guard view.now.isTrusted else {
             throw OperationError(
                 .denied, "vault time is not trusted: the clock jumped, or this host was off for long",
-                hint: "Two persons confirm it with `qala clock confirm`. Or name the archives, if they decide so all the same.")
+                hint:
+                    "Two persons confirm it with `qala clock confirm`. Or name the archives, if they decide so all the same."
+            )
         }
         try view.moved.checkWhole()
         let expired = view.rows().filter { !$0.isKept && (policy == nil || $0.policy == policy) }

@@ -100,7 +100,8 @@ struct MoveScope {
     private static func data(_ source: DataSource) -> [[UInt8]] {
         switch source {
         case .command: return []
-        case .git(let repository): return [repository.localPath.flatMap { resolved($0, whole: true) }].compactMap(\.self)
+        case .git(let repository):
+            return [repository.localPath.flatMap { resolved($0, whole: true) }].compactMap(\.self)
         case .sqlite(let database):
             guard let path = resolved(database.path, whole: true) else { return [] }
             return ["", "-journal", "-wal", "-shm"].map { path + Array($0.utf8) }
