@@ -149,13 +149,14 @@ struct ClockTests {
         #expect(try approve(world, "r.json").status == 0)
         let before = try Data(contentsOf: world.url("state/clock.json"))
         let kept = try #require(try JSONSerialization.jsonObject(with: before) as? [String: Any])
-        // What it writes with its first turn.
+        // What it writes with its first turn, in a later second.
+        usleep(1_100_000)
         let binary = URL(filePath: try #require(qalaBinary)).deletingLastPathComponent().appending(path: "qalad").path
         let daemon = try ProcessRunner.start(
             binary,
             [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
-                "--socket", world.path("socket"),
+                "--socket", world.path("socket"), "--reserve", "0",
             ], environment: ["PATH": "/usr/bin:/bin", "HOME": world.folder.path], in: world.folder)
         defer { daemon.send(SIGKILL) }
         for _ in 0..<600 {
