@@ -46,4 +46,29 @@ struct ReconcileFindingTests {
         #expect(claims.findings.map(\.subject) == ["2", "5", "8"])
         #expect(claims.findings.allSatisfy { $0.kind == .problemOutOfForce && $0.kind.isNotice })
     }
+
+    @Test("The register of moved originals claims each archive once, and one that is changed is named")
+    func moved() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "qala-reconcile-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let archive = Digest(words: (1, 2, 3, 4))
+        let files = ["0123456789abcdef", "fedcba9876543210"].map { id in
+            MovedFile(
+                id: id, policy: "letters", policies: 1, vault: "v", archive: archive, path: Array("srv/\(id)".utf8),
+                size: 1, sha256: "", stamp: "", time: 1)
+        }
+        let register = try MovedRegister(state: folder.path)
+        try register.write(moving: files)
+        try register.write(.moved, files.map(\.id))
+        var claims = ReconcileClaims()
+        try claims.readMoved(state: folder.path)
+        #expect(claims.moved == ["v": [archive.hex]] && claims.findings.isEmpty)
+        let file = folder.appending(path: "registers/moved.000000000001.jsonl")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try text.replacingOccurrences(of: "letters", with: "others").write(to: file, atomically: false, encoding: .utf8)
+        var changed = ReconcileClaims()
+        try changed.readMoved(state: folder.path)
+        #expect(changed.findings.map(\.kind).contains(.registerDamaged))
+    }
 }
