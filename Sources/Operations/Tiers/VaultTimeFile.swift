@@ -9,7 +9,7 @@ import Vault
 /// clock that was set far ahead of it is not believed.
 enum VaultTimeFile {
     private static let limit = 4096
-    private static let attempts = 100
+    private static let patience = 2.0
 
     /// Advances vault time to now. `newest` is the time of the newest record of the vault's log.
     static func now(state: String, newest: Int64, clock: DaemonClock = .ofMachine()) throws -> VaultTime {
@@ -38,14 +38,17 @@ enum VaultTimeFile {
 
     private static func beginning(_ newest: Int64, _ reading: VaultClock.Reading) -> VaultClock {
         guard newest > 0 else { return VaultClock(reading) }
+        // A record of this very run of the machine: no more time has passed since than the machine ran, nor more than the
+        // clock says. Counted from the start of the machine, vault time would begin ahead of the clock.
+        let since = max(0, reading.wall.subtractingClamped(newest))
+        if since <= reading.boot {
+            return VaultClock(.init(wall: newest, boot: reading.boot - since, bootID: reading.bootID))
+        }
         return VaultClock(.init(wall: newest, boot: 0, bootID: ""))
     }
 
     private static func locked(_ path: String) throws -> FileLock {
-        for _ in 0..<attempts {
-            if let lock = try FileLock(path: path) { return lock }
-            usleep(20_000)
-        }
+        if let lock = try FileLock.acquire(path: path, patience: patience) { return lock }
         throw OperationError(.tryAgain, "vault time is in use by another process", hint: "Try again.")
     }
 }
