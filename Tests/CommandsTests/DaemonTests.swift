@@ -299,7 +299,7 @@ struct DaemonTests {
         let help = try ProcessRunner.run(
             try #require(daemonBinary), ["--help"], environment: ["HOME": desk.world.folder.path],
             in: desk.world.folder)
-        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 6)
+        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 7)
     }
 
     @Test("A file at the place of the socket is kept, and the daemon ends")

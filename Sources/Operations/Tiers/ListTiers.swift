@@ -82,12 +82,12 @@ struct VolumeDues: Sendable {
     }
 
     /// Needs no key: archives that say nothing without one are not counted.
-    static func look(at vaults: [String], state: String) -> VolumeDues {
+    static func look(at vaults: [String], state: String, clock: DaemonClock = .ofMachine()) -> VolumeDues {
         var found = VolumeDues()
         var instants: [String: [Int64]] = [:]
         for vault in vaults {
             do {
-                let view = try TierView(Workplace(vaultPath: vault, statePath: state))
+                let view = try TierView(Workplace(vaultPath: vault, statePath: state), clock: clock)
                 instants.merge(view.volumeDues()) { $0 + $1 }
             } catch let error as any Failure where error.kind == .noVault || error.kind == .notFound {
                 // That there is no vault, the runs tell.

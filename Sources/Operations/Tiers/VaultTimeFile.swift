@@ -9,7 +9,7 @@ import Vault
 /// clock that was set far ahead of it is not believed.
 enum VaultTimeFile {
     private static let limit = 4096
-    private static let attempts = 100
+    private static let patience = 2.0
 
     static func reading(_ clock: DaemonClock) -> VaultClock.Reading {
         let read = clock.read()
@@ -77,10 +77,7 @@ enum VaultTimeFile {
     }
 
     private static func locked(_ path: String) throws -> FileLock {
-        for _ in 0..<attempts {
-            if let lock = try FileLock(path: path) { return lock }
-            usleep(20_000)
-        }
+        if let lock = try FileLock.acquire(path: path, patience: patience) { return lock }
         throw OperationError(.tryAgain, "vault time is in use by another process", hint: "Try again.")
     }
 }
