@@ -98,7 +98,7 @@ package struct ControlClient: Sendable {
             if number == EACCES || number == EPERM {
                 throw Problem(
                     kind: .denied, message: "the daemon's socket \(socketPath) is not open to this user",
-                    hint: "Members of the group qala may ask it.")
+                    hint: "Persons of people.yaml with a `uid`, whose account is in the group qala, may ask it.")
             }
             throw down("no daemon answers at \(socketPath)")
         }

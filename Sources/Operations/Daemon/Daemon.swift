@@ -89,6 +89,8 @@ package actor Daemon {
     var verifications = VerificationBook()
     var verifying: Verifying?
     var events: [DaemonEvent] = []
+    /// When an account was last refused a right, as boot time.
+    var refusals: [String: Int64] = [:]
     let audit: AuditKeeper
     /// Nil until they are opened, and where they cannot be.
     var registers: DaemonRegisters?
