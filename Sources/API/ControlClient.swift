@@ -30,6 +30,9 @@ package struct ControlClient: Sendable {
         _ path: String, _ body: some Encodable, as type: Reply.Type = Reply.self
     ) throws -> Reply { try ask("POST", path, try JSONText.encode(body)) }
 
+    /// Throws ``FailureKind/daemonDown`` where nobody listens.
+    package func checkThatItListens() throws { close(try connected()) }
+
     private func ask<Reply: Decodable>(_ method: String, _ path: String, _ body: [UInt8]?) throws -> Reply {
         let (status, reply) = try exchange(method, path, body ?? [])
         guard (200..<300).contains(status) else {

@@ -96,6 +96,7 @@ final class ActRecording {
     func end(_ status: ExitStatus, _ error: (any Error)? = nil) {
         guard !isEnded else { return }
         isEnded = true
+        if session.isRecordedByDaemon { return }
         let kind = error.map { Session.kind(of: $0) }
         // What was asked wrongly touched nothing; where there is no vault, there is nothing to tell of.
         if !act.weight.begins, kind == .usage || kind == .noVault { return }

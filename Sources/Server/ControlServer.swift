@@ -73,6 +73,7 @@ package struct ControlServer: Service {
             router.group().add(middleware: Admission(daemon: daemon, right: right))
         }
         addReading(to: group(.read))
+        ReadingRoutes.add(to: group(.read), of: daemon)
         addControl(to: group(.control))
         group(.administer).post(RouterPath(ControlPath.reload)) { _, context in
             try await daemon.reload(by: try await context.caller())
@@ -152,7 +153,7 @@ package struct ControlServer: Service {
 }
 
 /// What a request comes with: the connection, and so who is at its other end.
-private struct ControlContext: RequestContext {
+struct ControlContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     private let channel: any Channel
 
@@ -221,7 +222,7 @@ private struct Answers: RouterMiddleware {
 }
 
 extension Response {
-    fileprivate static func json(_ value: some Encodable, status: Int = 200) throws -> Response {
+    static func json(_ value: some Encodable, status: Int = 200) throws -> Response {
         var bytes = try JSONText.encode(value)
         bytes.append(0x0A)
         return Response(

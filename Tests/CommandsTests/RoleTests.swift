@@ -39,6 +39,14 @@ struct RoleWorld {
         chmod(desk.world.path("socket"), 0o666)
     }
 
+    var program: String { bin.path("qala") }
+
+    /// Nothing answers at the socket afterwards, which stays.
+    func kill() throws {
+        daemon.send(SIGKILL)
+        _ = try daemon.wait()
+    }
+
     func remove() {
         daemon.send(SIGKILL)
         bin.remove()
@@ -57,7 +65,7 @@ struct RoleWorld {
     }
 
     func qala(_ account: UInt32, _ arguments: String...) throws -> Finished {
-        try run(account, bin.path("qala"), arguments)
+        try run(account, program, arguments)
     }
 
     /// The HTTP status of an answer.
@@ -135,5 +143,92 @@ struct RoleTests {
             "policy", "apply", "policies", "--author", "archivist", "--reason", "the officer left")
         #expect(applied.status == 0, "\(applied.errorText)")
         #expect(try world.qala(RoleWorld.auditor, "status").status == 77)
+    }
+}
+
+@Suite("Reading through the daemon", .serialized, .enabled(if: qalaBinary != nil && geteuid() == 0))
+struct ReadingThroughDaemonTests {
+    @Test("An auditor reads every register and the audit log as root does, and each reading is recorded")
+    func registers() throws {
+        let world = try RoleWorld()
+        defer { world.remove() }
+        for _ in 0..<3 { #expect(try world.desk.ask("run", "often").status == 0) }
+        #expect(
+            try world.desk.world.qala(
+                "hold", "add", "latest", "--reason", "case 7", "--key-file", "kit.txt"
+            ).status == 0)
+        for name in ["runs", "problems", "holds", "media", "policy-changes"] {
+            let seen = try world.qala(RoleWorld.auditor, "register", name, "list", "--json")
+            let root = try world.desk.world.qala("register", name, "list", "--json")
+            #expect(seen.status == 0 && seen.errors.isEmpty, "\(name): \(seen.errorText)")
+            #expect(seen.outputText == root.outputText, "\(name)")
+            let exported = try world.qala(RoleWorld.auditor, "register", name, "export", "--format", "csv")
+            let whole = try world.desk.world.qala("register", name, "export", "--format", "csv")
+            #expect(exported.status == 0 && exported.output == whole.output, "\(name): \(exported.errorText)")
+        }
+        let held = try world.qala(RoleWorld.auditor, "register", "holds", "list")
+        #expect(held.status == 0 && !held.outputText.contains("case 7"), "the reason is sealed")
+        let runs = try world.qala(RoleWorld.auditor, "register", "runs", "list", "--kind", "done", "--limit", "2", "--json")
+        let list = try World.object(runs)
+        let rows = list["rows"] as? [[String: Any]] ?? []
+        #expect(rows.count == 2 && list["more"] as? Int == 1)
+        let id = try #require(rows.first?["id"] as? String)
+        #expect(try world.qala(RoleWorld.auditor, "register", "runs", "show", id).outputText.contains(id))
+        for nothing in ["x/../y?z", "%41", "ə &=#"] {
+            #expect(try world.qala(RoleWorld.auditor, "register", "runs", "show", nothing).status == 14, "\(nothing)")
+        }
+        let odd = try world.qala(RoleWorld.auditor, "register", "runs", "list", "--kind", "a&b=c %41 ə", "--json")
+        #expect(try World.object(odd)["more"] as? Int == 0)
+
+        let shown = try world.qala(RoleWorld.auditor, "audit", "show", "--actor", "user:\(RoleWorld.auditor)/", "--json")
+        #expect(shown.status == 0 && shown.errors.isEmpty, "\(shown.errorText)")
+        let entries = try World.object(shown)["entries"] as? [[String: Any]] ?? []
+        let operations = entries.compactMap { $0["operation"] as? String }
+        #expect(operations.filter { $0 == "register.list" }.count >= 12 && operations.contains("register.show"))
+        #expect(
+            entries.contains { entry in
+                let details = entry["details"] as? [String: String]
+                return entry["outcome"] as? String == "failed" && details?["row"] == "x/../y?z"
+            }, "what is asked for arrives as it was asked")
+        let last = try world.qala(RoleWorld.auditor, "audit", "show", "--last", "2", "--json")
+        let newest = try World.object(last)["entries"] as? [[String: Any]] ?? []
+        #expect(newest.last?["operation"] as? String == "audit.show" && newest.count == 2)
+    }
+
+    @Test("Who has no role reads nothing, and without a daemon the state stays closed")
+    func refused() throws {
+        let world = try RoleWorld()
+        defer { world.remove() }
+        for account in [RoleWorld.former, RoleWorld.stranger] {
+            for words in [["register", "runs", "list"], ["audit", "show"]] {
+                let asked = try world.run(account, world.program, words)
+                #expect(asked.status == 77 && asked.output.isEmpty, "\(account) \(words): \(asked.outputText)")
+                #expect(!asked.errorText.contains("audit log: "), "the daemon records it: \(asked.errorText)")
+            }
+        }
+        #expect(try world.http(RoleWorld.auditor, "GET", "/v1/registers/runs?limit=x") == "400")
+        #expect(try world.http(RoleWorld.auditor, "GET", "/v1/registers/runs?since=soon") == "400")
+        #expect(try world.http(RoleWorld.auditor, "GET", "/v1/registers/secrets") == "404")
+        #expect(try world.http(RoleWorld.auditor, "GET", "/v1/audit?last=1000000") == "400")
+        #expect(try world.http(RoleWorld.stranger, "GET", "/v1/registers/runs?limit=x") == "403")
+        try world.kill()
+        #expect(try world.qala(RoleWorld.auditor, "register", "runs", "list").status == 77)
+        let socket = world.desk.world.path("socket")
+        #expect(try world.qala(RoleWorld.auditor, "register", "runs", "list", "--socket", socket).status == 69)
+    }
+
+    @Test("Root reads its own files beside a daemon, and asks it where a socket is named")
+    func ownFiles() throws {
+        let world = try RoleWorld()
+        defer { world.remove() }
+        let socket = world.desk.world.path("socket")
+        #expect(try world.desk.ask("run", "often").status == 0)
+        let own = try world.desk.world.qala("register", "runs", "list", "--json")
+        let asked = try world.desk.world.qala("register", "runs", "list", "--json", "--socket", socket)
+        #expect(own.status == 0 && own.outputText == asked.outputText, "\(asked.errorText)")
+        let shown = try world.desk.world.qala("audit", "show", "--operation", "register.list", "--json")
+        let entries = try World.object(shown)["entries"] as? [[String: Any]] ?? []
+        // What a command recorded itself came by the spool.
+        #expect(Set(entries.map { ($0["via"] as? String)?.isEmpty ?? true }) == [true, false], "\(shown.outputText)")
     }
 }

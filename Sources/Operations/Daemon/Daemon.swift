@@ -89,6 +89,9 @@ package actor Daemon {
     var verifications = VerificationBook()
     var verifying: Verifying?
     var events: [DaemonEvent] = []
+    /// Readings for persons that are going, and what ends them.
+    var readings = 0
+    let readingInterrupt = InterruptFlag()
     /// When an account was last refused a right, as boot time.
     var refusals: [String: Int64] = [:]
     let audit: AuditKeeper
@@ -200,6 +203,7 @@ package actor Daemon {
         going?.interrupt.set()
         // It is begun anew after the next start.
         verifying?.interrupt.set()
+        readingInterrupt.set()
     }
 
     private var untilWake: Double {
