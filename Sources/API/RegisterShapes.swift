@@ -25,6 +25,25 @@ extension ControlPath {
             }
         }
     }
+
+    /// What ``encoded`` made of a part of a path, or as it is where nothing could have made it.
+    package static func decoded(_ part: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(part.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == 0x25 else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            guard digits.utf8.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16) else {
+                return part
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self) ?? part
+    }
 }
 
 extension RegisterFilter {

