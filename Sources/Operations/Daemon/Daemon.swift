@@ -71,6 +71,8 @@ package actor Daemon {
     private var wake: (wall: Int64?, boot: Int64?) = (nil, nil)
     var policies = PolicySet.empty
     var policyProblems: [String] = []
+    /// The folder holds another set, which could be applied.
+    var folderDiffers = false
     /// The applied version that `policies` is.
     var inForce: (number: Int, digest: Digest)?
     /// When the folder was last compared with it, as boot time.
