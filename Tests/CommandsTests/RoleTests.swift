@@ -1,6 +1,7 @@
 import API
 import Foundation
 import Glibc
+import Operations
 import Testing
 
 /// A daemon of root, persons with accounts, and a `qala` that each of those accounts can run.
@@ -172,7 +173,8 @@ struct ReadingThroughDaemonTests {
         }
         let held = try world.qala(RoleWorld.auditor, "register", "holds", "list")
         #expect(held.status == 0 && !held.outputText.contains("case 7"), "the reason is sealed")
-        let runs = try world.qala(RoleWorld.auditor, "register", "runs", "list", "--kind", "done", "--limit", "2", "--json")
+        let runs = try world.qala(
+            RoleWorld.auditor, "register", "runs", "list", "--kind", "done", "--limit", "2", "--json")
         let list = try World.object(runs)
         let rows = list["rows"] as? [[String: Any]] ?? []
         #expect(rows.count == 2 && list["more"] as? Int == 1)
@@ -184,7 +186,8 @@ struct ReadingThroughDaemonTests {
         let odd = try world.qala(RoleWorld.auditor, "register", "runs", "list", "--kind", "a&b=c %41 ə", "--json")
         #expect(try World.object(odd)["more"] as? Int == 0)
 
-        let shown = try world.qala(RoleWorld.auditor, "audit", "show", "--actor", "user:\(RoleWorld.auditor)/", "--json")
+        let shown = try world.qala(
+            RoleWorld.auditor, "audit", "show", "--actor", "user:\(RoleWorld.auditor)/", "--json")
         #expect(shown.status == 0 && shown.errors.isEmpty, "\(shown.errorText)")
         let entries = try World.object(shown)["entries"] as? [[String: Any]] ?? []
         let operations = entries.compactMap { $0["operation"] as? String }

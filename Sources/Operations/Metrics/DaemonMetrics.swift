@@ -70,7 +70,8 @@ struct DaemonMetrics: Sendable {
         out.single("qala_runs_running", .gauge, "Runs that are going, 0 or 1.", isRunning ? 1 : 0)
         out.single("qala_schedules_paused", .gauge, "Whether all schedules are paused.", isPaused ? 1 : 0)
         out.single(
-            "qala_policies_refused", .gauge, "Whether the policies of the folder, or those applied last, are not valid.",
+            "qala_policies_refused", .gauge,
+            "Whether the policies of the folder, or those applied last, are not valid.",
             arePoliciesRefused ? 1 : 0)
         out.single(
             "qala_policies_proposed", .gauge, "Whether the folder holds other policies than those in force.",
