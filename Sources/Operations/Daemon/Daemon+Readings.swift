@@ -43,9 +43,10 @@ extension Daemon {
         _ operation: String, _ subject: String, _ details: [AuditDetail], by caller: String,
         _ work: @escaping @Sendable (Workplace) throws -> Value
     ) async throws -> Value {
-        guard readings < Self.mostReadings, !isStopping else {
+        if isStopping { throw OperationError(.tryAgain, "the daemon is stopping") }
+        guard readings < Self.mostReadings else {
             throw OperationError(
-                .tryAgain, "the daemon reads for \(readings) others, or is stopping", hint: "Ask again in a moment.")
+                .tryAgain, "the daemon is reading for \(readings) others", hint: "Ask again in a moment.")
         }
         readings += 1
         defer { readings -= 1 }
