@@ -27,6 +27,8 @@ struct CommandAct: Sendable {
     var details: [ActDetail]
     /// False where only a document says which vault it is.
     var isVaultKnown = true
+    /// True where a daemon does it where one runs, and records it.
+    var isAskedOfDaemon = false
 
     init(_ weight: Weight, _ operation: String, _ subject: String = "", _ details: [ActDetail?] = []) {
         self.weight = weight
@@ -88,6 +90,8 @@ final class ActRecording {
             // Nor would the end be recorded.
             isEnded = true
             if act.weight == .change { throw error }
+            // Who may not write the state cannot do it without the daemon.
+            if act.isAskedOfDaemon, Session.kind(of: error) == .denied { return }
             warnNotRecorded(error)
         }
     }

@@ -321,7 +321,11 @@ extension VolumeSecret: AuditedCommand {
 // MARK: Registers
 
 extension ProblemRemark: AuditedCommand {
-    var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
+    var act: CommandAct? {
+        var act = CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)])
+        act.isAskedOfDaemon = true
+        return act
+    }
 }
 
 extension Tiers: AuditedCommand {

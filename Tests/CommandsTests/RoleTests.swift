@@ -132,6 +132,21 @@ struct RoleTests {
         #expect(entries.contains { ($0["actor"] as? String)?.hasPrefix("user:\(RoleWorld.auditor)/") == true })
     }
 
+    @Test("The archivist says something about a problem, and an auditor does not")
+    func remarks() throws {
+        let world = try RoleWorld()
+        defer { world.remove() }
+        let files = FileManager.default
+        try files.moveItem(at: world.desk.world.url("tree"), to: world.desk.world.url("elsewhere"))
+        #expect(try world.qala(RoleWorld.archivist, "run", "often").status == 1)
+        let words = ["register", "problems", "remark", "1", "--text", "the disk was replaced"]
+        #expect(try world.run(RoleWorld.auditor, world.program, words).status == 77)
+        let said = try world.run(RoleWorld.archivist, world.program, words)
+        #expect(said.status == 0 && said.errors.isEmpty, "\(said.errorText)")
+        let shown = try world.qala(RoleWorld.auditor, "register", "problems", "show", "1")
+        #expect(shown.outputText.contains("uid \(RoleWorld.archivist): the disk"), "\(shown.outputText)")
+    }
+
     @Test("A register of persons that is applied holds at once, and its proposal does not")
     func change() throws {
         let world = try RoleWorld()
