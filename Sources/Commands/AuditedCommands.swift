@@ -347,7 +347,11 @@ extension Reconcile: AuditedCommand {
 }
 
 extension ProblemRemark: AuditedCommand {
-    var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
+    var act: CommandAct? {
+        var act = CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)])
+        act.isAskedOfDaemon = true
+        return act
+    }
 }
 
 extension Tiers: AuditedCommand {

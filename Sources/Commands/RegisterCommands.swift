@@ -12,7 +12,8 @@ struct RegisterGroup: ParsableCommand {
         discussion: """
             Xidmətin apardığı reyestrləri göstərir.
 
-            They are read from the files of this host's state; no daemon is needed.
+            They are read from the files of this host's state; no daemon is needed. Whose
+            account may not read there is answered by the daemon (--socket), by their role.
             """,
         subcommands: [
             ProblemsRegister.self, RunsRegister.self, AvailabilityRegister.self, HoldsRegister.self,
@@ -166,6 +167,7 @@ struct RegisterList<Place: RegisterPlace>: ParsableCommand {
     @Option(help: ArgumentHelp("How many.", valueName: "n"))
     var limit = 100
 
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -175,8 +177,13 @@ struct RegisterList<Place: RegisterPlace>: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let report = try Registers.list(
-                Place.name, filter.filter, limit: limit, at: try session.workplace())
+            let report: RegisterReport
+            if let client = try socket.reader(session) {
+                let query = ControlPath.query(filter.filter.query + [("limit", "\(limit)")])
+                report = try client.get(ControlPath.register(Place.name) + query)
+            } else {
+                report = try Registers.list(Place.name, filter.filter, limit: limit, at: try session.workplace())
+            }
             try session.answer(report) { Rendering.register(report, session.language) }
             return report.damage.isEmpty ? .done : .damaged
         }
@@ -206,11 +213,21 @@ struct RegisterShow<Place: RegisterPlace>: ParsableCommand {
     @Argument(help: ArgumentHelp("Number or id of the row; of an id, its beginning.", valueName: "id"))
     var id: String
 
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if id.isEmpty { throw ValidationError("Name a row by its number or id.") }
+    }
 
     func run() throws {
         try common.perform { session in
-            let row = try Registers.show(Place.name, id, at: try session.workplace())
+            let row: RegisterRow
+            if let client = try socket.reader(session) {
+                row = try client.get(ControlPath.registerRow(Place.name, id), as: RegisterRowReply.self).row
+            } else {
+                row = try Registers.show(Place.name, id, at: try session.workplace())
+            }
             try session.answer(RegisterRowReply(register: Place.name, row: row)) {
                 Rendering.registerRow(row, of: Place.name, session.language)
             }
@@ -244,6 +261,7 @@ struct RegisterExporting<Place: RegisterPlace>: ParsableCommand {
     var to: String?
 
     @OptionGroup var filter: RegisterFilterOptions
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -253,16 +271,13 @@ struct RegisterExporting<Place: RegisterPlace>: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let workplace = try session.workplace()
+            let rows = try rows(session)
             let report: RegisterExport.Report
             if let to {
-                report = try RegisterExport.run(
-                    Place.name, as: format, filter.filter, to: try session.absolute(to), at: workplace)
+                report = try RegisterExport.run(Place.name, as: format, rows, to: try session.absolute(to))
                 try session.answer(report) { Rendering.exported(report, session.language) }
             } else {
-                report = try RegisterExport.run(Place.name, as: format, filter.filter, at: workplace) {
-                    try session.out.bytes($0)
-                }
+                report = try RegisterExport.run(Place.name, as: format, rows) { try session.out.bytes($0) }
             }
             if !session.isJSON {
                 for line in Rendering.flaws(report.damage, report.tornBytes, session.language) {
@@ -271,6 +286,17 @@ struct RegisterExporting<Place: RegisterPlace>: ParsableCommand {
                 try session.note.flush()
             }
             return report.damage.isEmpty ? .done : .damaged
+        }
+    }
+
+    private func rows(_ session: Session) throws -> RegisterExport.Rows {
+        guard let client = try socket.reader(session) else {
+            return RegisterExport.rows(Place.name, filter.filter, at: try session.workplace())
+        }
+        return RegisterExport.rows(Place.name) { start in
+            let page = [("from", "\(start)"), ("limit", "\(ControlPath.longestPage)")]
+            return try client.get(
+                ControlPath.register(Place.name) + ControlPath.query(filter.filter.query + page))
         }
     }
 }

@@ -91,6 +91,10 @@ struct AlarmTests {
                 watch { $0.volumes = [.init(id: "3fa9", place: "2026, B-12", verifyBy: start)] }, .volumeUnverified, 0
             ),
             ("a policy is invalid", watch { $0.policyProblems = ["db.yaml:3:1: unknown key"] }, .policiesNotInForce, 0),
+            (
+                "a folder of policies is not applied for a day",
+                watch { $0.policyProposal = "the folder differs" }, .policiesProposed, day
+            ),
             ("the state is read-only", watch { $0.stateProblem = "read-only" }, .stateNotKept, 0),
             ("a disk fills", watch { $0.spaces[0].free = 1 << 30 }, .lowSpace, 0),
             ("mail is down", watch { $0.undelivered = ["mail": "refused"] }, .undelivered, 0),

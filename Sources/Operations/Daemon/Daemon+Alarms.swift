@@ -93,6 +93,7 @@ extension Daemon {
         var watch = AlarmWatch()
         watch.policies = policies.policies.map { facts(of: $0, at: now) }
         watch.policyProblems = alarmView.policyFailure + policyProblems
+        watch.policyProposal = policyProposal
         watch.stateProblem = alarmView.stateProblem ?? alarmView.registerProblem ?? alarmDesk.storeProblem
         watch.spaces = spaces
         (watch.damage, watch.unverified) = verificationTroubles

@@ -58,9 +58,10 @@ extension Daemon {
             return bytes
         }
         let place = workplace
+        let clock = clock
         do {
             let thread = try WorkerThread {
-                let result = Result { try MoveOriginals.run(policy: name, dryRun: false, at: place) }
+                let result = Result { try MoveOriginals.run(policy: name, dryRun: false, at: place, clock: clock) }
                 Task { await self.movedOriginals(name, result) }
             }
             moves.going = (name, interrupt, thread)

@@ -72,6 +72,8 @@ package actor Daemon {
     private var wake: (wall: Int64?, boot: Int64?) = (nil, nil)
     var policies = PolicySet.empty
     var policyProblems: [String] = []
+    /// The folder holds another set, which could be applied.
+    var folderDiffers = false
     /// The applied version that `policies` is.
     var inForce: (number: Int, digest: Digest)?
     /// When the folder was last compared with it, as boot time.
@@ -91,6 +93,11 @@ package actor Daemon {
     var verifying: Verifying?
     var moves = MoveDesk()
     var events: [DaemonEvent] = []
+    /// Readings for persons that are going, and what ends them.
+    var readings = 0
+    let readingInterrupt = InterruptFlag()
+    /// When an account was last refused a right, as boot time.
+    var refusals: [String: Int64] = [:]
     let audit: AuditKeeper
     /// Nil until they are opened, and where they cannot be.
     var registers: DaemonRegisters?
@@ -202,6 +209,7 @@ package actor Daemon {
         // It is begun anew after the next start.
         verifying?.interrupt.set()
         moves.going?.interrupt.set()
+        readingInterrupt.set()
     }
 
     private var untilWake: Double {

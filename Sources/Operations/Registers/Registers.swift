@@ -145,6 +145,30 @@ package enum Registers {
         return report
     }
 
+    /// Oldest first from the row at `start`, counted from 0: `limit` at most, and fewer where they are long. What comes after
+    /// them is counted. A page is read again by who compares its first row with the last one of the page before.
+    package static func page(
+        _ name: RegisterName, _ filter: RegisterFilter, from start: Int, limit: Int, at workplace: Workplace
+    ) throws -> RegisterReport {
+        var report = RegisterReport(register: name)
+        var (rows, at, bytes, more) = ([RegisterRow](), 0, 0, 0)
+        try each(name, filter, at: workplace, &report) { row in
+            defer { at += 1 }
+            guard at >= start else { return }
+            guard more == 0, rows.count < limit, rows.count < 2 || bytes < pageBytes else {
+                more += 1
+                return
+            }
+            rows.append(row)
+            bytes += row.fields.values.reduce(0) { $0 + $1.utf8.count }
+        }
+        (report.rows, report.more) = (rows, more)
+        return report
+    }
+
+    /// Of the texts on a page.
+    private static let pageBytes = 8 << 20
+
     /// The row with this id, or the only one whose id begins with it.
     package static func show(_ name: RegisterName, _ id: String, at workplace: Workplace) throws -> RegisterRow {
         var exact: RegisterRow?

@@ -90,7 +90,9 @@ package enum MoveOriginals {
         try self.policy(policy, in: PolicyRegister(statePath: statePath).inForce()).vault
     }
 
-    package static func run(policy name: String, dryRun: Bool, at workplace: Workplace) throws -> MoveReport {
+    package static func run(
+        policy name: String, dryRun: Bool, at workplace: Workplace, clock: DaemonClock = .ofMachine()
+    ) throws -> MoveReport {
         let started = MonotonicTime.now()
         let inForce = try PolicyRegister(statePath: workplace.statePath).inForce()
         _ = try policy(name, in: inForce)
@@ -99,7 +101,7 @@ package enum MoveOriginals {
         report.dryRun = dryRun
         if let register { try MoveSettling.run(register, at: workplace, &report) }
         // Under the lock: what another process moved or passed before counts.
-        let view = try TierView(workplace)
+        let view = try TierView(workplace, clock: clock)
         try view.moved.checkWhole()
         let policy = try policy(name, in: view.version)
         report.policy = name
