@@ -123,7 +123,7 @@ private struct TierView {
         let newest = log.committed.map(\.time).max().map { Int64(clamping: $0) } ?? 0
         now = try VaultTimeFile.now(state: workplace.statePath, newest: newest)
         holds = log.holds.filter(\.isInForce).map(PolicyArchives.hold)
-        let mark = VerifiedMark.read(open.vault)
+        let verified = VerifiedMarks.read(open.vault)
         let volumes = try Self.volumeEvents(workplace, of: open.vault.vaultID.hex)
         let policies = Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
         for (archive, header) in try open.headers() {
@@ -135,28 +135,31 @@ private struct TierView {
             seen.append(.init(id: archive.id, time: time, policy: header.policy ?? "", header: header))
             let site = policies[header.policy ?? ""]?.copies.first { $0.role == .vault }?.site ?? ""
             var events: [TierEvent] = [.committed(place: site, at: time)]
-            if let mark, archive.number <= mark.record {
-                events.append(.verified(place: site, at: max(time, mark.time)))
+            if let first = verified.time(of: archive.number) {
+                events.append(.verified(place: site, at: max(time, first)))
             }
             states[archive.id] = TierState(archive: archive.id, folding: events + (volumes[archive.id] ?? []))
         }
     }
 
-    /// A volume counts from the day on which it was last verified with its secret; one that failed since does not.
+    /// A volume counts from the day on which it was first verified with its secret after the archive was written; one that
+    /// failed since does not until it was verified again.
     private static func volumeEvents(_ workplace: Workplace, of vault: String) throws -> [Digest: [TierEvent]] {
         var events: [Digest: [TierEvent]] = [:]
         let register = VolumeRegister(workplace)
         for volume in try register.all() {
             let custody = try register.custody(volume.id)
             let failed = custody.last { $0.act == "verificationFailed" }.flatMap { TimeText.parse($0.time) }
-            let verified = volume.verified.flatMap(TimeText.parse)
+            let passed = custody.filter(\.isWholeVerification).compactMap { TimeText.parse($0.time) }
             for holding in volume.archives where holding.vault == vault {
                 guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
                     continue
                 }
                 events[id, default: []].append(.written(volume: volume.id, at: written))
-                if let verified, verified >= written {
-                    events[id, default: []].append(.volumeVerified(volume: volume.id, at: verified))
+                // The first one begins the period, the last one says how the volume is now.
+                let since = passed.filter { $0 >= written }
+                for time in [since.min(), since.max()].compactMap(\.self) {
+                    events[id, default: []].append(.volumeVerified(volume: volume.id, at: time))
                 }
                 if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
             }
