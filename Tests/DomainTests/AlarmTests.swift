@@ -118,6 +118,9 @@ struct AlarmTests {
             }
             #expect(told.map { $0 - begin <= within } == true, "\(fault)")
             #expect(within == 0 || told == begin + within, "\(fault) was told too early")
+            var young = AlarmBook()
+            _ = young.update(watch.alarms(at: Self.start), at: begin)
+            #expect(young.open.first { $0.alarm.kind == kind }?.hasLasted(at: begin) == (within == 0), "\(fault)")
             let after = book.update(Self.watch().alarms(at: Self.start), at: begin + within + 10)
             #expect(after.contains { $0.event == .cleared && $0.alarm.kind == kind } == !kind.isEvent, "\(fault)")
             #expect(book.open.isEmpty)
