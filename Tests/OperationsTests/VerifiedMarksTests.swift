@@ -21,10 +21,10 @@ struct VerifiedMarksTests {
     @Test("Ten thousand verifications are bounded, and what is forgotten only makes archives count as verified later")
     func bounded() throws {
         var marks = VerifiedMarks()
-        for at in 1...10_000 as ClosedRange<Int64> { marks.add(.init(record: UInt64(at), time: at)) }
+        for at in Int64(1)...10_000 { marks.add(.init(record: UInt64(at), time: at)) }
         #expect(marks.marks.count <= 4096)
         var last: Int64 = 0
-        for record in 1...10_000 as ClosedRange<Int64> {
+        for record in Int64(1)...10_000 {
             let time = try #require(marks.time(of: UInt64(record)))
             #expect(time >= record && time >= last)
             last = time
