@@ -122,6 +122,10 @@ struct AlarmTests {
             }
             #expect(told.map { $0 - begin <= within } == true, "\(fault)")
             #expect(within == 0 || told == begin + within, "\(fault) was told too early")
+            var young = AlarmBook()
+            _ = young.update(watch.alarms(at: Self.start), at: begin)
+            let isListed = young.open.first(where: { $0.alarm.kind == kind })?.hasLasted(at: begin)
+            #expect(isListed == (within == 0), "\(fault)")
             let after = book.update(Self.watch().alarms(at: Self.start), at: begin + within + 10)
             #expect(after.contains { $0.event == .cleared && $0.alarm.kind == kind } == !kind.isEvent, "\(fault)")
             #expect(book.open.isEmpty)
