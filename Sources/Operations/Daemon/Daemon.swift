@@ -184,6 +184,7 @@ package actor Daemon {
         endRegisters()
         endAudit()
         tell(.notice, "stopped")
+        folder.release()
     }
 
     /// One turn of the work loop, which waits for nothing; returns in how many seconds something is due.

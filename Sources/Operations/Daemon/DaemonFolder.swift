@@ -8,7 +8,7 @@ final class DaemonFolder {
     static let keptRuns = 2000
     private static let limit = 64 << 20
     private let path: String
-    private let lock: FileLock
+    private var lock: FileLock?
 
     /// Takes the folder for this process alone.
     init(state: String) throws {
@@ -21,6 +21,9 @@ final class DaemonFolder {
         }
         self.lock = lock
     }
+
+    /// Lets the next daemon in. Nothing may be written from here on.
+    func release() { lock = nil }
 
     private func load<Value: Decodable>(_ type: Value.Type, _ name: String) throws -> Value? {
         guard let bytes = try StateFile.read("\(path)/\(name)", limit: Self.limit) else { return nil }
