@@ -13,9 +13,14 @@ struct PolicyReader {
     /// What each kind of source understands. An item of `sources` has one key that is a kind.
     static let fileKeys = ["files", "exclude", "one-file-system", "exclude-caches"]
     static let logKeys = ["logs", "format"]
+    static let postgreSQLKeys = [
+        "postgresql", "mode", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config",
+        "programs", "witnesses",
+    ]
+    static let witnessKeys = ["name", "query", "database"]
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
-    static let sourceKeys = fileKeys + logKeys + commandKeys
+    static let sourceKeys = fileKeys + logKeys + commandKeys + postgreSQLKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

@@ -18,7 +18,7 @@ package struct PolicyFacts {
     }
 
     /// The words of whichever language is wanted.
-    private func word(_ english: String, _ azerbaijani: String) -> String {
+    func word(_ english: String, _ azerbaijani: String) -> String {
         language == .english ? english : azerbaijani
     }
 
@@ -97,6 +97,7 @@ package struct PolicyFacts {
             "\(word("output of", "proqramın çıxışı")): \(command.command.map(Self.quoted).joined(separator: " ")); "
                 + "\(command.name)/\(command.file); \(word("at most", "ən çoxu")) \(command.timeout.text(in: language)); "
                 + "\(word("at least", "ən azı")) \(command.minimumBytes) B"
+        case .postgresql(let cluster): line(cluster)
         }
     }
 

@@ -30,6 +30,10 @@ final class DataWalk {
         switch source {
         case .command(let command):
             CommandCollector(command, started: started, isInterrupted: { workplace.interrupt.isSet })
+        case .postgresql(let cluster):
+            PostgreSQLCollector(
+                cluster, staging: workplace.statePath + "/staging", started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

@@ -8,6 +8,10 @@ package struct FileProblem: Sendable, Hashable {
         // Reading
         case unreadable, vanished, changed, unknownKind, pathTooLong
         case attributesUnread, linkUnread, ownerNameUnknown
+        /// Its pages are not what their checksums say.
+        case damagedPage
+        /// What a program or a server said of a part of a source.
+        case refused
         // Writing
         case notCreated, insideNotCreated, kindConflict, hardLinkNotKept, notReplaced
         case ownershipNotSet, attributeNotSet, permissionsNotSet, timeNotSet
@@ -42,6 +46,8 @@ package struct FileProblem: Sendable, Hashable {
             case .attributesUnread: "has extended attributes that cannot be read"
             case .linkUnread: "is a link whose target cannot be read"
             case .ownerNameUnknown: "has an owner or group whose name cannot be looked up"
+            case .damagedPage: "holds a page whose checksum is wrong"
+            case .refused: "is not in the archive"
             case .notCreated: "cannot be created"
             case .insideNotCreated: "lies in a directory that was not restored"
             case .kindConflict: "exists as something else than in the archive"

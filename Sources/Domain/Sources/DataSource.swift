@@ -3,14 +3,16 @@
 /// Its entries stand in the archive below a directory of its own, `/@KIND/NAME`, whatever their place on the host is.
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
-        case command
+        case command, postgresql
     }
 
     case command(CommandSource)
+    case postgresql(PostgreSQLSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
+        case .postgresql: .postgresql
         }
     }
 
@@ -18,6 +20,7 @@ package enum DataSource: Sendable, Equatable {
     package var name: String {
         switch self {
         case .command(let source): source.name
+        case .postgresql(let source): source.name
         }
     }
 
