@@ -31,7 +31,7 @@ final class DataWalk {
         case .command(let command):
             CommandCollector(command, started: started, isInterrupted: { workplace.interrupt.isSet })
         case .postgresql(let cluster):
-            PostgreSQLCollector(
+            PostgreSQLCollector.make(
                 cluster, staging: workplace.statePath + "/staging", started: started,
                 isInterrupted: { workplace.interrupt.isSet })
         }

@@ -26,7 +26,8 @@ final class ClusterTree {
     /// File nodes of the current directory that are unlogged: only their `_init` forks outlive a crash.
     private var unlogged: (directory: [UInt8], nodes: Set<String>) = ([], [])
 
-    /// `paths` are absolute; of data and tablespaces there is one, a directory, whose content goes directly below `under`.
+    /// `paths` are absolute. Of data and tablespaces there is one, a directory, which becomes `under`; a tablespace is the
+    /// directory of one version in it. Of configuration all paths go below `under` in full.
     init(
         _ paths: [String], kind: Kind, under: String, cluster: ClusterFacts, findings: PageFindings
     ) throws(CollectorError) {
@@ -61,16 +62,13 @@ final class ClusterTree {
 
     private func item() throws(CollectorError) -> DataItem? {
         let place = walker.entry.path
-        // The root itself was given its entry by the collector, and what leads to it has none.
-        guard place.count > skipped || kind == .config, place.count >= skipped else { return nil }
-        let relative = place[skipped...]
-        if kind != .config, !walker.roots.contains(where: { PathOrder.isInside(place, $0) && place != $0 }) {
-            return nil
-        }
+        // What leads to the directory has no entry.
+        guard place.count + 1 >= skipped else { return nil }
+        let relative = place.dropFirst(skipped)
         if walker.entry.kind == .socket || isLeft(relative) { return nil }
         try walker.loadDetails()
         var entry = walker.entry
-        entry.path = under + [0x2F] + relative
+        entry.path = relative.isEmpty ? under : under + [0x2F] + relative
         if kind == .data, entry.kind == .symlink {
             if relative.starts(with: "pg_tblspc/".utf8) { return nil }
             // The log may lie elsewhere; a restored cluster has it in its own directory.
@@ -121,12 +119,6 @@ final class ClusterTree {
     private static func unloggedNodes(_ directory: [UInt8]) -> Set<String> {
         let names = ClusterDirectory.names("/" + String(decoding: directory, as: UTF8.self))
         return Set(names.compactMap { RelationFile($0) }.filter { $0.fork == .`init` }.map(\.node))
-    }
-}
-
-extension RelationFile {
-    fileprivate static func isHome(_ directory: ArraySlice<Substring>, inTablespace: Bool) -> Bool {
-        isHome(Array(directory), inTablespace: inTablespace)
     }
 }
 

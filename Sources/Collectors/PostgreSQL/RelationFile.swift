@@ -40,10 +40,11 @@ struct RelationFile: Equatable {
         (1...10).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 
-    /// Whether a directory of a cluster, relative to its data directory or to a tablespace, holds relations.
-    static func isHome(_ directory: [Substring], inTablespace: Bool) -> Bool {
-        if inTablespace { return directory.count == 2 && directory[0].hasPrefix("PG_") && isNumber(directory[1]) }
-        if directory.count == 1 { return directory[0] == "global" }
-        return directory.count == 2 && directory[0] == "base" && isNumber(directory[1])
+    /// Whether a directory holds relations: relative to the data directory, or to the directory of a version in a tablespace.
+    static func isHome(_ directory: ArraySlice<Substring>, inTablespace: Bool) -> Bool {
+        let parts = Array(directory)
+        if inTablespace { return parts.count == 1 && isNumber(parts[0]) }
+        if parts.count == 1 { return parts[0] == "global" }
+        return parts.count == 2 && parts[0] == "base" && isNumber(parts[1])
     }
 }
