@@ -24,7 +24,8 @@ extension LocalCluster {
     /// To read, and to rebuild elsewhere: the cluster itself is whole without them.
     func addDumps() {
         queue = [(Part.globals, "--globals-only"), (Part.schema, "--schema-only")].map { name, option in
-            let content = DumpContent(start: { [programs] in try programs.start("pg_dumpall", [option, "--no-password"]) })
+            let content = DumpContent(start: { [programs, source] in
+                try programs.start("pg_dumpall", [option, "--no-password", "--database=\(source.connection.database)"]) })
             return .item(.entry(.made("\(root)/\(name)", modified: started), content: content))
         }
     }
