@@ -25,7 +25,9 @@ extension LocalCluster {
     func addDumps() {
         queue = [(Part.globals, "--globals-only"), (Part.schema, "--schema-only")].map { name, option in
             let content = DumpContent(start: { [programs, source] in
-                try programs.start("pg_dumpall", [option, "--no-password", "--database=\(source.connection.database)"]) })
+                try programs.start(
+                    "pg_dumpall", [option, "--no-password", "--database=\(source.connection.database)"])
+            })
             return .item(.entry(.made("\(root)/\(name)", modified: started), content: content))
         }
     }

@@ -154,7 +154,10 @@ final class RemoteCluster: DataCollector {
         _ identifier: UInt64
     ) throws {
         let dumps: [Step] = [(Part.globals, "--globals-only"), (Part.schema, "--schema-only")].map { name, option in
-            let content = DumpContent(start: { [programs] in try programs.start("pg_dumpall", [option, "--no-password"]) })
+            let content = DumpContent(start: { [programs, source] in
+                try programs.start(
+                    "pg_dumpall", [option, "--no-password", "--database=\(source.connection.database)"])
+            })
             return .item(.entry(.made("\(root)/\(name)", modified: started), content: content))
         }
         queue = [directory("")] + dumps
