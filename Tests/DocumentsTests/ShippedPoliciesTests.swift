@@ -90,6 +90,8 @@ struct ReferenceTests {
         "last",
         "hourly", "daily", "weekly", "monthly", "yearly", "bandwidth", "cpu", "stored", "content", "drill", "before",
         "run", "timeout", "uid", "public-key",
+        "postgresql", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config", "programs",
+        "witnesses", "query",
     ]
 
     private struct Block {

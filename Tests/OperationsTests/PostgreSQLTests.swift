@@ -139,7 +139,8 @@ struct PostgreSQLTests {
     @Test("Damaged pages are named with file and block, every time, and a restore says so")
     func damaged() throws {
         let world = try PostgreSQLWorld()
-        try world.start()
+        // Nothing but the test writes to the table.
+        try world.start("data", ["autovacuum=off"])
         try world.sql("CREATE TABLE t AS SELECT n, repeat('x', 100) AS s FROM generate_series(1, 20000) n")
         try world.sql("CHECKPOINT")
         let path = try world.file(of: "t")
@@ -183,8 +184,13 @@ struct PostgreSQLTests {
                     pages += 1
                     guard pages % 50 == 0 else { continue }
                     #expect(!Self.isRight(page, block + 1))
-                    page[Int.random(in: 16..<8192)] ^= 1
-                    #expect(!Self.isRight(page, block))
+                    // Of 65 535 changes one may hide; of three in a row none does.
+                    let places = [16 + pages % 8000, 100, 8191]
+                    let hidden = places.filter { place in
+                        page[place] ^= 1
+                        return Self.isRight(page, block)
+                    }
+                    #expect(hidden.count < 2, "\(database)/\(name) \(block)")
                 }
             }
         }
