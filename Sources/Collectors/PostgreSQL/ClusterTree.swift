@@ -17,7 +17,7 @@ final class ClusterTree {
     ]
 
     private let walker: FileTreeWalker
-    private let kind: Kind
+    let kind: Kind
     private let under: [UInt8]
     private let skipped: Int
     private let cluster: ClusterFacts

@@ -13,7 +13,9 @@ extension LocalCluster {
         guard !there.isEmpty else { return }
         do {
             let under = "\(root)/\(Part.config)"
-            let tree = try ClusterTree(there, kind: .config, under: under, cluster: cluster, findings: findings)
+            // What of it cannot be read is a problem of the run, not of the cluster.
+            let tree = try ClusterTree(
+                there, kind: .config, under: under, cluster: cluster, findings: PageFindings(problems))
             queue = [made(Part.config), .tree(tree)]
         } catch {
             problems.add(

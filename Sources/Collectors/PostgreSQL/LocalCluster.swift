@@ -69,7 +69,7 @@ final class LocalCluster: DataCollector {
             case .tree(let tree):
                 if let item = try tree.next() { return item }
                 queue.removeFirst()
-                note(tree.problems)
+                note(tree)
                 continue
             case nil: break
             }
@@ -108,10 +108,11 @@ final class LocalCluster: DataCollector {
     }
 
     /// What the walk of a tree could not read. Files that vanished are none of that: the WAL says what became of them.
-    private func note(_ log: ProblemLog) {
-        for problem in log.take() where problem.what != .vanished {
+    private func note(_ tree: ClusterTree) {
+        for problem in tree.problems.take() where problem.what != .vanished {
             problems.add(problem)
-            if [.unreadable, .changed, .unknownKind, .pathTooLong].contains(problem.what) { findings.noteUnread() }
+            // Without a file of its configuration the cluster is whole all the same.
+            if tree.kind != .config, [.unreadable, .changed, .unknownKind, .pathTooLong].contains(problem.what) { findings.noteUnread() }
         }
     }
 
