@@ -38,6 +38,10 @@ final class DataWalk {
             GitCollector(
                 repository, state: workplace.statePath, started: started,
                 isInterrupted: { workplace.interrupt.isSet })
+        case .postgresql(let cluster):
+            PostgreSQLCollector.make(
+                cluster, staging: workplace.statePath + "/staging", started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

@@ -3,18 +3,20 @@
 /// Its entries stand in the archive below a directory of its own, `/@KIND/NAME`, whatever their place on the host is.
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
-        case command, sqlite, git
+        case command, sqlite, git, postgresql
     }
 
     case command(CommandSource)
     case sqlite(SQLiteSource)
     case git(GitSource)
+    case postgresql(PostgreSQLSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
         case .sqlite: .sqlite
         case .git: .git
+        case .postgresql: .postgresql
         }
     }
 
@@ -24,6 +26,7 @@ package enum DataSource: Sendable, Equatable {
         case .command(let source): source.name
         case .sqlite(let source): source.name
         case .git(let source): source.name
+        case .postgresql(let source): source.name
         }
     }
 
