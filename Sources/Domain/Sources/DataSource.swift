@@ -4,13 +4,16 @@
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         case command
+        case wal = "postgresql-wal"
     }
 
     case command(CommandSource)
+    case wal(WALSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
+        case .wal: .wal
         }
     }
 
@@ -18,6 +21,7 @@ package enum DataSource: Sendable, Equatable {
     package var name: String {
         switch self {
         case .command(let source): source.name
+        case .wal(let source): source.name
         }
     }
 
