@@ -12,18 +12,26 @@ package struct WALChannel: ~Copyable {
     /// Takes over a connected socket.
     package init(taking descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Connects to the daemon.
+    /// Connects to the daemon; waits at most `seconds` for each answer.
     package init(connectingTo path: String, seconds: Int) throws(Problem) {
-        var address = try Self.address(path)
-        descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw Self.problem("a socket cannot be made") }
-        setTimeout(seconds)
+        descriptor = try Self.connected(to: path, seconds)
+    }
+
+    private static func connected(to path: String, _ seconds: Int) throws(Problem) -> Int32 {
+        var address = try address(path)
+        let made = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard made >= 0 else { throw problem("a socket cannot be made") }
+        setTimeout(of: made, seconds)
         let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-        let descriptor = descriptor
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, size) }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(made, $0, size) }
         }
-        guard connected == 0 else { throw Self.problem("the daemon does not answer at \(path)") }
+        guard result == 0 else {
+            let found = problem("the daemon does not answer at \(path)")
+            close(made)
+            throw found
+        }
+        return made
     }
 
     deinit { close(descriptor) }
@@ -46,7 +54,9 @@ package struct WALChannel: ~Copyable {
     }
 
     /// For each wait for the other end.
-    package func setTimeout(_ seconds: Int) {
+    package func setTimeout(_ seconds: Int) { Self.setTimeout(of: descriptor, seconds) }
+
+    private static func setTimeout(of descriptor: Int32, _ seconds: Int) {
         var time = timeval(tv_sec: seconds, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             _ = setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
