@@ -22,6 +22,7 @@ extension Daemon {
             policies = version.document.set
             inForce = (version.number, version.digest)
             notePolicies(refused: outdated + checkFolder())
+            serveWAL()
         } catch {
             tell(.error, "the policies are not put into force: \(Self.words(error))")
             notePolicies(refused: Self.lines(error))

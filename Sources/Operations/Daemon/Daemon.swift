@@ -22,10 +22,12 @@ package actor Daemon {
         package var alarmsPath: String
         /// A key file, where this host may read: then content is verified too.
         package var keyPath: String?
+        /// Where helpers hand over WAL; nil for nowhere.
+        package var walSocket: String?
 
         package init(
             statePath: String, policyFolder: String, vaultPath: String, version: String,
-            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil
+            alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil, walSocket: String? = nil
         ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
@@ -33,6 +35,7 @@ package actor Daemon {
             self.version = version
             self.alarmsPath = alarmsPath
             self.keyPath = keyPath
+            self.walSocket = walSocket
         }
     }
 
@@ -84,6 +87,14 @@ package actor Daemon {
     /// Nil until they are opened, and where they cannot be.
     var registers: DaemonRegisters?
     var beats = Beats()
+    /// Nil while no policy has WAL.
+    var walDesk: WALDesk?
+    var walListener: WALListener?
+    /// What was wrong with the WAL of each source at the last look, and when that was.
+    var walTroubles: [String: String] = [:]
+    var walLooked: Int64?
+    /// When WAL brought a run of each policy last.
+    var walBegun: [String: Int64] = [:]
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
     /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
@@ -151,11 +162,13 @@ package actor Daemon {
             lookForAlarms()
             advanceVaultTime()
             verifyWhatIsDue()
+            archiveWAL()
             let nanoseconds = UInt64(max(0.01, min(Self.longestSleep, feeding, untilWake)) * 1e9)
             // Apart from this task, which may be cancelled while the run that is going is waited for.
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        endWAL()
         endVerification()
         alarmDesk.stop()
         endRegisters()
