@@ -29,7 +29,13 @@ struct WALPlace: ParsableArguments {
     @Option(help: ArgumentHelp("Source that it belongs to, where there are several.", valueName: "name"))
     var source: String?
 
-    var words: [String] { (socket.map { ["--socket", $0] } ?? []) + (source.map { ["--source", $0] } ?? []) }
+    @Option(help: ArgumentHelp("Seconds of trying again in `fetch`; 60 when not given.", valueName: "seconds"))
+    var retry: Int?
+
+    var words: [String] {
+        (socket.map { ["--socket", $0] } ?? []) + (source.map { ["--source", $0] } ?? [])
+            + (retry.map { ["--retry", "\($0)"] } ?? [])
+    }
 }
 
 struct WALPush: ParsableCommand {

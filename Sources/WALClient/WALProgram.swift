@@ -25,7 +25,7 @@ package enum WALProgram {
     /// `arguments` without the program's name; returns the exit status.
     package static func run(_ arguments: [String]) -> Int32 {
         guard let call = parse(arguments) else {
-            complain("usage: qala-wal [--socket PATH] [--source NAME] push PATH | fetch NAME DESTINATION")
+            complain("usage: qala-wal [--socket PATH] [--source NAME] [--retry SECONDS] push PATH | fetch NAME DESTINATION")
             return failed
         }
         switch call.verb {
@@ -53,6 +53,11 @@ package enum WALProgram {
             case "--socket":
                 guard let path = rest.popFirst() else { return nil }
                 call.socket = path
+            case "--retry":
+                guard let seconds = rest.popFirst().flatMap({ Double($0) }), seconds >= 0, seconds <= 3600 else {
+                    return nil
+                }
+                call.retrySeconds = seconds
             case "--source":
                 guard let name = rest.popFirst() else { return nil }
                 call.source = name

@@ -45,6 +45,9 @@ package enum PointInTime {
 
     package static let folderName = "qala-wal"
     private static let listName = "list"
+    private static let targetNames = [
+        "recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid",
+    ]
 
     // MARK: Deciding
 
@@ -162,18 +165,18 @@ package enum PointInTime {
     /// Settings for `postgresql.auto.conf` of the data directory `directory`, an absolute path. They say everything that a recovery
     /// may have been told before.
     package static func settings(_ plan: Plan, in directory: String) throws -> [(name: String, value: String)] {
-        var targets = ["recovery_target": "", "recovery_target_time": "", "recovery_target_lsn": ""]
-        targets["recovery_target_xid"] = ""
-        targets["recovery_target_name"] = ""
-        switch plan.options.target {
-        case .latest: break
-        case .time(_, let text): targets["recovery_target_time"] = text
-        case .position(let position): targets["recovery_target_lsn"] = "\(position)"
-        case .transaction(let number): targets["recovery_target_xid"] = "\(number)"
-        case .name(let name): targets["recovery_target_name"] = name
-        }
+        let chosen: (String, String)? =
+            switch plan.options.target {
+            case .latest: nil
+            case .time(_, let text): ("recovery_target_time", text)
+            case .position(let position): ("recovery_target_lsn", "\(position)")
+            case .transaction(let number): ("recovery_target_xid", "\(number)")
+            case .name(let name): ("recovery_target_name", name)
+            }
         var list = [("restore_command", try command("\(directory)/\(folderName)"))]
-        list += targets.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        // An empty one behind the chosen one is a second target for PostgreSQL.
+        for name in targetNames where name != chosen?.0 { list.append((name, "")) }
+        if let chosen { list.append(chosen) }
         list.append(("recovery_target_inclusive", "on"))
         list.append(("recovery_target_timeline", "\(plan.reach.timeline)"))
         list.append(("recovery_target_action", plan.options.action.rawValue))

@@ -20,6 +20,8 @@ final class WALDesk: Sendable {
         var failure: String?
         /// Somebody waits for the vault to have it.
         var isUrgent = false
+        /// Streams where the source names a slot.
+        var receiver: WALReceiver?
     }
 
     /// After a file from the vault so many more are read with it: a recovery asks for them next.
@@ -41,7 +43,10 @@ final class WALDesk: Sendable {
         self.keyPath = keyPath
     }
 
-    func stop() { stopping.set() }
+    func stop() {
+        stopping.set()
+        for one in served { one.receiver?.stop() }
+    }
 
     /// What is served from now on. Returns what cannot be.
     func serve(_ wanted: [(policy: String, vault: String, source: WALSource)]) -> [String] {
@@ -56,13 +61,19 @@ final class WALDesk: Sendable {
             do {
                 let old = before[source.name]
                 let spool = try old?.spool ?? WALSpool(name: source.name, statePath: statePath, isOwner: true)
+                var receiver = old?.receiver
+                if old?.source != source {
+                    receiver?.stop()
+                    receiver = source.slot == nil ? nil : try WALReceiver(source, into: spool)
+                }
                 made[source.name] = Served(
                     policy: policy, vault: vault, source: source, spool: spool, failure: old?.failure,
-                    isUrgent: old?.isUrgent ?? false)
+                    isUrgent: old?.isUrgent ?? false, receiver: receiver)
             } catch {
                 problems.append("the WAL of \(source.name) cannot be taken: \(Daemon.words(error))")
             }
         }
+        for (name, old) in before where made[name] == nil { old.receiver?.stop() }
         let result = made
         sources.withLock { $0 = result }
         return problems
@@ -282,6 +293,7 @@ final class WALDesk: Sendable {
             let index = try one.spool.index()
             var found: [String] = []
             if let failure = one.failure { found.append("WAL of \(one.source.name) is not taken: \(failure)") }
+            if let words = one.receiver?.trouble { found.append("WAL of \(one.source.name): \(words)") }
             let aside = try one.spool.quarantined()
             if let first = aside.first {
                 found.append("\(aside.count) WAL files of \(one.source.name) contradict what was taken, first \(first)")
