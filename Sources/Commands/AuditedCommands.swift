@@ -73,6 +73,19 @@ extension Restore: AuditedCommand {
     }
 }
 
+extension WALPush: AuditedCommand {
+    /// Every segment is a line of the spool's ledger.
+    var act: CommandAct? { nil }
+}
+
+extension WALFetch: AuditedCommand {
+    var act: CommandAct? { nil }
+}
+
+extension WALStatusCommand: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "wal.status", source ?? "") }
+}
+
 extension Verify: AuditedCommand {
     var act: CommandAct? {
         CommandAct(

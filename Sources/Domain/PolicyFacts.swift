@@ -100,6 +100,7 @@ package struct PolicyFacts {
         case .sqlite(let database): line(database)
         case .git(let repository): line(repository)
         case .postgresql(let cluster): line(cluster)
+        case .wal(let wal): line(wal)
         }
     }
 

@@ -4,12 +4,14 @@
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         case command, sqlite, git, postgresql
+        case wal = "postgresql-wal"
     }
 
     case command(CommandSource)
     case sqlite(SQLiteSource)
     case git(GitSource)
     case postgresql(PostgreSQLSource)
+    case wal(WALSource)
 
     package var kind: Kind {
         switch self {
@@ -17,6 +19,7 @@ package enum DataSource: Sendable, Equatable {
         case .sqlite: .sqlite
         case .git: .git
         case .postgresql: .postgresql
+        case .wal: .wal
         }
     }
 
@@ -27,6 +30,7 @@ package enum DataSource: Sendable, Equatable {
         case .sqlite(let source): source.name
         case .git(let source): source.name
         case .postgresql(let source): source.name
+        case .wal(let source): source.name
         }
     }
 

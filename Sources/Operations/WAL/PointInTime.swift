@@ -1,0 +1,265 @@
+package import Domain
+import Glibc
+import Vault
+
+/// Recovery of a restored cluster to a moment: decides whether the WAL reaches it, lays the WAL beside the data directory and
+/// writes the settings of the recovery.
+///
+/// Invariants:
+/// 1. ``plan(_:of:to:at:)`` writes nothing; what cannot be reached is refused by it, and the refusal says what can.
+/// 2. A server that is started before all WAL is there stops: "there is no such segment" is only said of what is not in the
+///    list, and the list comes last.
+/// 3. The recovered cluster archives nothing until somebody makes it a new incarnation.
+package enum PointInTime {
+    package enum Action: String, Sendable, CaseIterable { case promote, pause, shutdown }
+
+    package struct Options: Sendable {
+        package var target: RecoveryTarget
+        /// Nil for the newest that goes on from the archive.
+        package var timeline: UInt32?
+        package var action = Action.promote
+        /// The source of the WAL; that of the cluster when nil.
+        package var source: String?
+
+        package init(target: RecoveryTarget) { self.target = target }
+    }
+
+    package struct Plan: Sendable {
+        package let reach: WALReach
+        package let cluster: WALCluster
+        package let source: String
+        package let options: Options
+        /// What has to be read from the vault.
+        let files: [WALFileName]
+        package let warnings: [String]
+    }
+
+    /// For people and programs.
+    package struct Report: Codable, Sendable {
+        package var timeline: Int
+        package var segments: Int
+        /// Up to where the WAL is whole.
+        package var end: String
+        package var warnings: [String]
+    }
+
+    package static let folderName = "qala-wal"
+    private static let listName = "list"
+    private static let targetNames = [
+        "recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid",
+    ]
+
+    // MARK: Deciding
+
+    /// Whether, and how, the cluster of an archive gets to the target.
+    package static func plan(
+        _ archive: String, of cluster: String, to options: Options, at workplace: Workplace
+    ) throws -> Plan {
+        let open = try OpenVault(workplace)
+        let record = try open.archive(archive)
+        let header = try open.reader().header(of: record)
+        let facts = (header.sources ?? []).first { $0.kind == "postgresql" && $0.name == cluster }
+        guard let facts else {
+            throw OperationError(
+                .notFound, "archive \(record.id.hex.prefix(12)) holds no PostgreSQL cluster \(cluster)",
+                hint: "`qala archives` lists the archives.")
+        }
+        let inventory = try WALInventory(source: options.source ?? cluster, in: open, all: true)
+        return try plan(facts, options, inventory, open)
+    }
+
+    static func plan(
+        _ facts: SourceFacts, _ options: Options, _ inventory: WALInventory, _ open: OpenVault
+    ) throws -> Plan {
+        guard let base = RecoveryBase(facts) else {
+            throw OperationError(
+                .failed, "the archive of \(facts.name) says too little of itself to recover from it",
+                hint: "Take a whole base archive; one of dumps restores to its own moment alone.")
+        }
+        let clusters = inventory.clusters(of: base.systemID)
+        guard !clusters.isEmpty else {
+            throw OperationError(
+                .notFound, "no archive holds WAL of the cluster \(base.systemID) from the source \(inventory.source)",
+                hint: "Without --target the cluster is restored to the moment of its archive.")
+        }
+        var refusal: (WALReach.Refusal, WALCluster)?
+        for cluster in clusters {
+            do throws(WALReach.Refusal) {
+                let coverage = covered(base, facts, inventory.coverage(of: cluster, base.segmentSize))
+                let reach = try WALReach(base, in: coverage, timeline: options.timeline)
+                return try plan(reach, cluster, coverage, options, inventory, open)
+            } catch {
+                refusal = refusal ?? (error, cluster)
+            }
+        }
+        throw refused(refusal?.0 ?? .notArchived, base, nil, nil)
+    }
+
+    /// With what the archive itself holds.
+    private static func covered(_ base: RecoveryBase, _ facts: SourceFacts, _ coverage: WALCoverage) -> WALCoverage {
+        guard facts.facts["start-wal"] != nil || facts.facts["stop-wal"] != nil else { return coverage }
+        var coverage = coverage
+        let size = base.segmentSize
+        let first = size.number(at: base.start)
+        coverage.insert(timeline: base.timeline, first...max(first, size.number(before: base.stop)))
+        return coverage
+    }
+
+    private static func plan(
+        _ reach: WALReach, _ cluster: WALCluster, _ coverage: WALCoverage, _ options: Options,
+        _ inventory: WALInventory, _ open: OpenVault
+    ) throws -> Plan {
+        let size = reach.base.segmentSize
+        func name(_ segment: WALSegment) -> WALFileName? { WALFileName(segment.name(size)) }
+        let last = try reach.route.last.flatMap(name).flatMap { try inventory.written($0, of: cluster, with: open) }
+        var warnings: [String] = []
+        do {
+            if try reach.check(options.target, written: last) {
+                warnings.append(
+                    "whether the target lies on the WAL that is there is only known when the server has looked for it")
+            }
+        } catch let error as WALReach.Refusal {
+            throw refused(error, reach.base, reach, last)
+        }
+        let needed = reach.needed(for: options.target).compactMap(name)
+        let histories = reach.histories(in: coverage).compactMap { WALFileName(WALFileName.historyName($0)) }
+        let files = (needed + histories).filter { inventory.holds($0, of: cluster) }
+        return Plan(
+            reach: reach, cluster: cluster, source: inventory.source, options: options, files: files,
+            warnings: warnings)
+    }
+
+    private static func refused(
+        _ refusal: WALReach.Refusal, _ base: RecoveryBase, _ reach: WALReach?, _ written: Int64?
+    ) -> OperationError {
+        let size = base.segmentSize
+        let latest = reach.map { reach in
+            "The latest point that can be reached is \(reach.end) on timeline \(reach.timeline)"
+                + (written.map { ", written until \(TimeText.seconds($0))" } ?? "") + "."
+        }
+        switch refusal {
+        case .gap(let gap):
+            return OperationError(
+                .failed, "the target cannot be reached: \(gap.count) WAL segments are missing from \(gap.first.name(size))",
+                hint: latest ?? "")
+        case .notArchived:
+            return OperationError(
+                .failed, "the target lies behind the end of the archived WAL", hint: latest ?? "Name an earlier one.")
+        case .baseIncomplete(let segment):
+            return OperationError(
+                .failed, "the WAL that the archive itself needs is not whole: \(segment.name(size)) is missing",
+                hint: "Take another base archive.")
+        case .notDescendant(let timeline):
+            return OperationError(
+                .failed, "timeline \(timeline) does not go on from the archive, which is on \(base.timeline)",
+                hint: "Take another --target-timeline, or a base archive of that timeline.")
+        case .beforeBase:
+            return OperationError(
+                .failed, "the target lies before the end of the base archive, \(base.stop)",
+                hint: "Take an earlier base archive.")
+        }
+    }
+
+    // MARK: Carrying out
+
+    /// Settings for `postgresql.auto.conf` of the data directory `directory`, an absolute path. They say everything that a recovery
+    /// may have been told before.
+    package static func settings(_ plan: Plan, in directory: String) throws -> [(name: String, value: String)] {
+        let chosen: (String, String)? =
+            switch plan.options.target {
+            case .latest: nil
+            case .time(_, let text): ("recovery_target_time", text)
+            case .position(let position): ("recovery_target_lsn", "\(position)")
+            case .transaction(let number): ("recovery_target_xid", "\(number)")
+            case .name(let name): ("recovery_target_name", name)
+            }
+        var list = [("restore_command", try command("\(directory)/\(folderName)"))]
+        // An empty one behind the chosen one is a second target for PostgreSQL.
+        for name in targetNames where name != chosen?.0 { list.append((name, "")) }
+        if let chosen { list.append(chosen) }
+        list.append(("recovery_target_inclusive", "on"))
+        list.append(("recovery_target_timeline", "\(plan.reach.timeline)"))
+        list.append(("recovery_target_action", plan.options.action.rawValue))
+        list.append(("archive_mode", "off"))
+        return list.map { (name: $0.0, value: $0.1) }
+    }
+
+    /// 1 for what is not in the list; 126 for what is and cannot be copied, and where there is no list.
+    static func command(_ folder: String) throws -> String {
+        guard folder.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw OperationError(.usage, "the target's name has a control character", hint: "Restore into another one.")
+        }
+        func quoted(_ path: String) -> String {
+            "'" + path.replacing("%", with: "%%").replacing("'", with: "'\\''") + "'"
+        }
+        return "grep -qxF -e \"%f\" \(quoted("\(folder)/\(listName)")); case $? in "
+            + "0) cp \(quoted(folder))/\"%f\" \"%p\" || exit 126;; 1) exit 1;; *) exit 126;; esac"
+    }
+
+    /// As a line of `postgresql.auto.conf`.
+    static func line(_ name: String, _ value: String) -> String {
+        "\(name) = '\(value.replacing("\\", with: "\\\\").replacing("'", with: "''"))'\n"
+    }
+
+    /// Lays the WAL of the plan into a restored data directory. `writesSettings` where the restore did not.
+    package static func carryOut(
+        _ plan: Plan, in directory: String, writesSettings: Bool, at workplace: Workplace
+    ) throws -> Report {
+        try check(directory, plan)
+        let folder = "\(directory)/\(folderName)"
+        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw LogSpool.failure("making", folder) }
+        if writesSettings { try write(settings(plan, in: directory), to: directory) }
+        let open = try OpenVault(workplace)
+        let inventory = try WALInventory(source: plan.source, in: open, all: true)
+        try inventory.extract(plan.files, of: plan.cluster, to: folder, with: open)
+        let list = plan.files.map(\.text).sorted().map { $0 + "\n" }.joined()
+        try StateFile.write("\(folder)/\(listName)", Array(list.utf8))
+        try own(directory, [folder, "\(folder)/\(listName)"] + plan.files.map { "\(folder)/\($0.text)" })
+        return Report(
+            timeline: Int(plan.reach.timeline), segments: plan.files.filter { $0.form == .segment }.count,
+            end: "\(plan.reach.end)", warnings: plan.warnings)
+    }
+
+    /// Decides and carries out at once, in a data directory that was restored already.
+    static func prepare(
+        cluster: SourceFacts, in directory: String, _ options: Options, at workplace: Workplace
+    ) throws -> Report {
+        let open = try OpenVault(workplace)
+        let inventory = try WALInventory(source: options.source ?? cluster.name, in: open, all: true)
+        let plan = try plan(cluster, options, inventory, open)
+        return try carryOut(plan, in: directory, writesSettings: true, at: workplace)
+    }
+
+    private static func check(_ directory: String, _ plan: Plan) throws {
+        let control = try StateFile.read("\(directory)/global/pg_control", limit: 1 << 20) ?? []
+        let systemID = control.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard control.count > 8, systemID == plan.cluster.systemID else {
+            throw OperationError(
+                .failed, "\(directory) is not a data directory of the cluster \(plan.cluster.systemID)",
+                hint: "Restore the base archive there first.")
+        }
+        guard access("\(directory)/postmaster.pid", F_OK) != 0 else {
+            throw OperationError(.failed, "a server runs in \(directory)", hint: "Stop it, or restore elsewhere.")
+        }
+    }
+
+    private static func write(_ settings: [(name: String, value: String)], to directory: String) throws {
+        let path = "\(directory)/postgresql.auto.conf"
+        var text = try StateFile.read(path, limit: 16 << 20) ?? []
+        if let last = text.last, last != 0x0A { text.append(0x0A) }
+        text += Array("# Recovery to a moment, by qala\n".utf8)
+        for (name, value) in settings { text += Array(line(name, value).utf8) }
+        try StateFile.write(path, text)
+        try StateFile.write("\(directory)/recovery.signal", [])
+        unlink("\(directory)/standby.signal")
+        try own(directory, [path, "\(directory)/recovery.signal"])
+    }
+
+    /// The server's user must be able to read what root wrote.
+    private static func own(_ directory: String, _ paths: [String]) throws {
+        var info = stat()
+        guard stat(directory, &info) == 0 else { throw LogSpool.failure("examining", directory) }
+        guard info.st_uid != geteuid() else { return }
+        for path in paths where lchown(path, info.st_uid, info.st_gid) != 0 { throw LogSpool.failure("giving away", path) }
+    }
+}
