@@ -32,9 +32,11 @@ struct PointInTimeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The source of the WAL, where it has another name than the cluster.", valueName: "name"))
     var walSource: String?
 
+    /// The targets, of which there may be one.
+    var named: [String] { [target, targetTime, targetLsn, targetXid.map { "\($0)" }, targetName].compactMap(\.self) }
+
     /// Nil when no target was named.
     func options(_ language: Language) throws -> PointInTime.Options? {
-        let named = [target, targetTime, targetLsn, targetXid.map { "\($0)" }, targetName].compactMap(\.self)
         guard named.count <= 1 else {
             throw usage(language, "name one target", "bir məqsəd göstərin")
         }
@@ -84,7 +86,7 @@ struct PointInTimeOptions: ParsableArguments {
         return .name(targetName)
     }
 
-    private func usage(_ language: Language, _ english: String, _ azerbaijani: String) -> CommandError {
+    func usage(_ language: Language, _ english: String, _ azerbaijani: String) -> CommandError {
         CommandError(
             .usage, language == .azerbaijani ? azerbaijani : english,
             hint: language == .azerbaijani

@@ -22,6 +22,7 @@ struct Restore: ParsableCommand {
               qala restore latest:config /etc/ssh --to /tmp/restored --verify
               qala restore 2026-11-22 /srv/www --in-place --conflict overwrite
               qala restore latest:database --cluster main --to /var/lib/postgresql/15/new
+              qala restore latest:database --cluster main --to /srv/new --target-time "2026-11-23 09:50:00"
             """)
 
     @Argument(help: ArgumentHelp("The archive.", valueName: "archive"))
@@ -55,11 +56,17 @@ struct Restore: ParsableCommand {
         help: ArgumentHelp("With --cluster: the new path of a tablespace, by its old path or number.", valueName: "old=new"))
     var tablespaceMap: [String] = []
 
+    @OptionGroup(title: "Point in time") var recovery: PointInTimeOptions
+
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         try common.perform { session in
             if let cluster { return try restore(cluster, session) }
+            guard try recovery.options(session.language) == nil else {
+                throw recovery.usage(
+                    session.language, "a target of a recovery belongs to --cluster", "bərpa məqsədi --cluster ilə birgə verilir")
+            }
             if let first = tablespaceMap.first {
                 throw CommandError(
                     .usage, Text.tablespaceForm(session.language, [first]),
@@ -98,12 +105,14 @@ struct Restore: ParsableCommand {
             }
             spaces[parts[0]] = try session.absolute(parts[1])
         }
-        let request = RestoreCluster.Request(
+        var request = RestoreCluster.Request(
             archive: place.archive, cluster: cluster, target: try session.absolute(to), tablespaces: spaces,
             dryRun: dryRun, verify: verify)
+        request.recovery = try recovery.options(session.language)
         let report = try session.showingProgress { try RestoreCluster.run(request, at: session.workplace()) }
         try session.answer(PartialReport(report, partial: report.isPartial)) {
             Rendering.restored(report, session.language)
+                + (report.recovery.map { Rendering.recovery($0, session.language) } ?? [])
         }
         return report.damaged > 0 ? .damaged : report.isPartial ? .partial : .done
     }

@@ -109,6 +109,12 @@ struct ClusterFiles {
         guard fsync(file) == 0 else { throw failure("cannot sync", name) }
     }
 
+    /// To the cluster's owner.
+    func give(file name: String) throws {
+        guard geteuid() == 0 else { return }
+        guard lchown("\(directory)/\(name)", owner.user, owner.group) == 0 else { throw failure("cannot give away", name) }
+    }
+
     func sync() throws {
         for path in [directory, directory + "/global"] {
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

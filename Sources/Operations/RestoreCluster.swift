@@ -20,10 +20,8 @@ package enum RestoreCluster {
         package var tablespaces: [String: String]
         package var dryRun: Bool
         package var verify: Bool
-        /// Settings for `postgresql.auto.conf`, behind those that are there; for recovery to a moment.
-        package var settings: [(name: String, value: String)] = []
-        /// Whether the server is to recover from an archive of WAL.
-        package var recovers = false
+        /// Where the server is to recover to with archived WAL; nil for the moment of the archive.
+        package var recovery: PointInTime.Options?
 
         package init(
             archive: String, cluster: String, target: String, tablespaces: [String: String] = [:],
@@ -43,8 +41,13 @@ package enum RestoreCluster {
         let open = try OpenVault(workplace)
         let archive = try open.archive(request.archive)
         let reader = try open.reader()
-        let facts = try facts(of: request.cluster, in: reader.header(of: archive), archive)
-        var run = try ClusterRun(request, facts, reader, archive, workplace)
+        let header = try reader.header(of: archive)
+        let facts = try facts(of: request.cluster, in: header, archive)
+        var recovery: PointInTime.Plan?
+        if let wanted = request.recovery {
+            recovery = try PointInTime.plan(facts, of: header, to: wanted, in: request.target, open)
+        }
+        var run = try ClusterRun(request, recovery, facts, reader, archive, workplace)
         try run.checkTargets()
         if request.dryRun { try run.count() } else { try run.restore() }
         run.report.seconds = MonotonicTime.now() - started
@@ -81,6 +84,7 @@ private struct ClusterRun {
     private typealias Part = PostgreSQLSource.Part
 
     private let request: RestoreCluster.Request
+    private let recovery: PointInTime.Plan?
     private let reader: VaultReader
     private let archive: ArchiveRecord
     private let tree: ArchiveReader
@@ -91,10 +95,11 @@ private struct ClusterRun {
     var report = RestoreReport()
 
     init(
-        _ request: RestoreCluster.Request, _ facts: SourceFacts, _ reader: VaultReader, _ archive: ArchiveRecord,
-        _ workplace: Workplace
+        _ request: RestoreCluster.Request, _ recovery: PointInTime.Plan?, _ facts: SourceFacts, _ reader: VaultReader,
+        _ archive: ArchiveRecord, _ workplace: Workplace
     ) throws {
         self.request = request
+        self.recovery = recovery
         self.reader = reader
         self.archive = archive
         self.workplace = workplace
@@ -103,6 +108,7 @@ private struct ClusterRun {
         report.archive = archive.id.hex
         report.target = request.target
         report.dryRun = request.dryRun
+        report.recovery = recovery?.report
         guard let label = try Self.bytes("\(root)/\(Part.label)/backup_label", tree, reader, archive) else {
             throw OperationError(
                 .damaged, "the archive has no backup_label of \(request.cluster)",
@@ -166,8 +172,12 @@ private struct ClusterRun {
         try files.removeSignals()
         if !spaces.isEmpty { try files.write("tablespace_map", TablespaceMap.bytes(of: spaces)) }
         try files.write("backup_label", label)
-        try files.append("postgresql.auto.conf", settings)
-        if request.recovers { try files.write("recovery.signal", []) }
+        // In a recovery the settings have more to say; archiving is off either way.
+        try files.append("postgresql.auto.conf", [("archive_mode", "off")] + (recovery?.settings ?? []))
+        if let recovery {
+            try PointInTime.lay(recovery, in: request.target, files, at: workplace)
+            try files.write("recovery.signal", [])
+        }
         try files.sync()
         guard report.problemCount == 0 || report.problems.allSatisfy({ $0.path == "/" + root }) else {
             report.add(
@@ -198,10 +208,6 @@ private struct ClusterRun {
         report.skipped += skipped
         if request.verify { report.verified += try run.compare(selection, restored, &report) }
         try run.sync()
-    }
-
-    private var settings: [(name: String, value: String)] {
-        [(name: "archive_mode", value: "off")] + request.settings
     }
 
     private func owner() throws -> (user: UInt32, group: UInt32, permissions: UInt16) {

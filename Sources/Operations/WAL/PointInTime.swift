@@ -2,11 +2,11 @@ package import Domain
 import Glibc
 import Vault
 
-/// Recovery of a restored cluster to a moment: decides whether the WAL reaches it, lays the WAL beside the data directory and
-/// writes the settings of the recovery.
+/// Recovery of a restored cluster to a moment: decides whether the WAL reaches it, lays the WAL into the data directory and says the
+/// settings of the recovery.
 ///
 /// Invariants:
-/// 1. ``plan(_:of:to:at:)`` writes nothing; what cannot be reached is refused by it, and the refusal says what can.
+/// 1. ``plan(_:of:to:in:_:)`` writes nothing; what cannot be reached is refused by it, and the refusal says what can.
 /// 2. A server that is started before all WAL is there stops: "there is no such segment" is only said of what is not in the
 ///    list, and the list comes last.
 /// 3. The recovered cluster archives nothing until somebody makes it a new incarnation.
@@ -24,14 +24,22 @@ package enum PointInTime {
         package init(target: RecoveryTarget) { self.target = target }
     }
 
-    package struct Plan: Sendable {
-        package let reach: WALReach
-        package let cluster: WALCluster
-        package let source: String
-        package let options: Options
+    struct Plan: Sendable {
+        let reach: WALReach
+        let cluster: WALCluster
+        let source: String
+        let options: Options
         /// What has to be read from the vault.
         let files: [WALFileName]
-        package let warnings: [String]
+        let warnings: [String]
+        /// For `postgresql.auto.conf`.
+        var settings: [(name: String, value: String)] = []
+
+        var report: Report {
+            Report(
+                timeline: Int(reach.timeline), segments: files.filter { $0.form == .segment }.count,
+                end: "\(reach.end)", warnings: warnings)
+        }
     }
 
     /// For people and programs.
@@ -43,7 +51,7 @@ package enum PointInTime {
         package var warnings: [String]
     }
 
-    package static let folderName = "qala-wal"
+    static let folderName = "qala-wal"
     private static let listName = "list"
     private static let targetNames = [
         "recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid",
@@ -51,21 +59,19 @@ package enum PointInTime {
 
     // MARK: Deciding
 
-    /// Whether, and how, the cluster of an archive gets to the target.
-    package static func plan(
-        _ archive: String, of cluster: String, to options: Options, at workplace: Workplace
+    /// Whether, and how, the cluster that an archive tells of gets to the target, in the data directory `directory`.
+    static func plan(
+        _ facts: SourceFacts, of header: ArchiveHeader, to options: Options, in directory: String, _ open: OpenVault
     ) throws -> Plan {
-        let open = try OpenVault(workplace)
-        let record = try open.archive(archive)
-        let header = try open.reader().header(of: record)
-        let facts = (header.sources ?? []).first { $0.kind == "postgresql" && $0.name == cluster }
-        guard let facts else {
+        if case .time(let seconds, _) = options.target, let started = TimeText.parse(header.started), seconds < started {
             throw OperationError(
-                .notFound, "archive \(record.id.hex.prefix(12)) holds no PostgreSQL cluster \(cluster)",
-                hint: "`qala archives` lists the archives.")
+                .failed, "the target lies before \(TimeText.seconds(started)), when the base archive was begun",
+                hint: "Take an earlier base archive.")
         }
-        let inventory = try WALInventory(source: options.source ?? cluster, in: open, all: true)
-        return try plan(facts, options, inventory, open)
+        let inventory = try WALInventory(source: options.source ?? facts.name, in: open, all: true)
+        var plan = try plan(facts, options, inventory, open)
+        plan.settings = try settings(plan, in: directory)
+        return plan
     }
 
     static func plan(
@@ -82,17 +88,18 @@ package enum PointInTime {
                 .notFound, "no archive holds WAL of the cluster \(base.systemID) from the source \(inventory.source)",
                 hint: "Without --target the cluster is restored to the moment of its archive.")
         }
-        var refusal: (WALReach.Refusal, WALCluster)?
+        var refusal: WALReach.Refusal?
         for cluster in clusters {
-            do throws(WALReach.Refusal) {
+            do {
                 let coverage = covered(base, facts, inventory.coverage(of: cluster, base.segmentSize))
                 let reach = try WALReach(base, in: coverage, timeline: options.timeline)
                 return try plan(reach, cluster, coverage, options, inventory, open)
-            } catch {
-                refusal = refusal ?? (error, cluster)
+            } catch let error as WALReach.Refusal {
+                // The newest life's reason is the one to tell.
+                refusal = refusal ?? error
             }
         }
-        throw refused(refusal?.0 ?? .notArchived, base, nil, nil)
+        throw refused(refusal ?? .notArchived, base, nil, nil)
     }
 
     /// With what the archive itself holds.
@@ -118,7 +125,7 @@ package enum PointInTime {
                 warnings.append(
                     "whether the target lies on the WAL that is there is only known when the server has looked for it")
             }
-        } catch let error as WALReach.Refusal {
+        } catch {
             throw refused(error, reach.base, reach, last)
         }
         let needed = reach.needed(for: options.target).compactMap(name)
@@ -164,7 +171,7 @@ package enum PointInTime {
 
     /// Settings for `postgresql.auto.conf` of the data directory `directory`, an absolute path. They say everything that a recovery
     /// may have been told before.
-    package static func settings(_ plan: Plan, in directory: String) throws -> [(name: String, value: String)] {
+    static func settings(_ plan: Plan, in directory: String) throws -> [(name: String, value: String)] {
         let chosen: (String, String)? =
             switch plan.options.target {
             case .latest: nil
@@ -180,7 +187,6 @@ package enum PointInTime {
         list.append(("recovery_target_inclusive", "on"))
         list.append(("recovery_target_timeline", "\(plan.reach.timeline)"))
         list.append(("recovery_target_action", plan.options.action.rawValue))
-        list.append(("archive_mode", "off"))
         return list.map { (name: $0.0, value: $0.1) }
     }
 
@@ -196,70 +202,16 @@ package enum PointInTime {
             + "0) cp \(quoted(folder))/\"%f\" \"%p\" || exit 126;; 1) exit 1;; *) exit 126;; esac"
     }
 
-    /// As a line of `postgresql.auto.conf`.
-    static func line(_ name: String, _ value: String) -> String {
-        "\(name) = '\(value.replacing("\\", with: "\\\\").replacing("'", with: "''"))'\n"
-    }
-
-    /// Lays the WAL of the plan into a restored data directory. `writesSettings` where the restore did not.
-    package static func carryOut(
-        _ plan: Plan, in directory: String, writesSettings: Bool, at workplace: Workplace
-    ) throws -> Report {
-        try check(directory, plan)
+    /// Lays the WAL of the plan into a data directory that is being restored, owned as its other files are.
+    static func lay(_ plan: Plan, in directory: String, _ files: ClusterFiles, at workplace: Workplace) throws {
         let folder = "\(directory)/\(folderName)"
-        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw LogSpool.failure("making", folder) }
-        if writesSettings { try write(settings(plan, in: directory), to: directory) }
+        guard mkdir(folder, 0o700) == 0 else { throw LogSpool.failure("making", folder) }
         let open = try OpenVault(workplace)
         let inventory = try WALInventory(source: plan.source, in: open, all: true)
         try inventory.extract(plan.files, of: plan.cluster, to: folder, with: open)
-        let list = plan.files.map(\.text).sorted().map { $0 + "\n" }.joined()
-        try StateFile.write("\(folder)/\(listName)", Array(list.utf8))
-        try own(directory, [folder, "\(folder)/\(listName)"] + plan.files.map { "\(folder)/\($0.text)" })
-        return Report(
-            timeline: Int(plan.reach.timeline), segments: plan.files.filter { $0.form == .segment }.count,
-            end: "\(plan.reach.end)", warnings: plan.warnings)
-    }
-
-    /// Decides and carries out at once, in a data directory that was restored already.
-    static func prepare(
-        cluster: SourceFacts, in directory: String, _ options: Options, at workplace: Workplace
-    ) throws -> Report {
-        let open = try OpenVault(workplace)
-        let inventory = try WALInventory(source: options.source ?? cluster.name, in: open, all: true)
-        let plan = try plan(cluster, options, inventory, open)
-        return try carryOut(plan, in: directory, writesSettings: true, at: workplace)
-    }
-
-    private static func check(_ directory: String, _ plan: Plan) throws {
-        let control = try StateFile.read("\(directory)/global/pg_control", limit: 1 << 20) ?? []
-        let systemID = control.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard control.count > 8, systemID == plan.cluster.systemID else {
-            throw OperationError(
-                .failed, "\(directory) is not a data directory of the cluster \(plan.cluster.systemID)",
-                hint: "Restore the base archive there first.")
-        }
-        guard access("\(directory)/postmaster.pid", F_OK) != 0 else {
-            throw OperationError(.failed, "a server runs in \(directory)", hint: "Stop it, or restore elsewhere.")
-        }
-    }
-
-    private static func write(_ settings: [(name: String, value: String)], to directory: String) throws {
-        let path = "\(directory)/postgresql.auto.conf"
-        var text = try StateFile.read(path, limit: 16 << 20) ?? []
-        if let last = text.last, last != 0x0A { text.append(0x0A) }
-        text += Array("# Recovery to a moment, by qala\n".utf8)
-        for (name, value) in settings { text += Array(line(name, value).utf8) }
-        try StateFile.write(path, text)
-        try StateFile.write("\(directory)/recovery.signal", [])
-        unlink("\(directory)/standby.signal")
-        try own(directory, [path, "\(directory)/recovery.signal"])
-    }
-
-    /// The server's user must be able to read what root wrote.
-    private static func own(_ directory: String, _ paths: [String]) throws {
-        var info = stat()
-        guard stat(directory, &info) == 0 else { throw LogSpool.failure("examining", directory) }
-        guard info.st_uid != geteuid() else { return }
-        for path in paths where lchown(path, info.st_uid, info.st_gid) != 0 { throw LogSpool.failure("giving away", path) }
+        for file in plan.files { try files.give(file: "\(folderName)/\(file.text)") }
+        try files.write("\(folderName)/\(listName)", Array(plan.files.map { $0.text + "\n" }.sorted().joined().utf8))
+        try ClusterFiles.give(folder, to: (files.owner.user, files.owner.group), 0o700)
+        try WALSpool.sync(folder)
     }
 }

@@ -240,8 +240,10 @@ final class WALSpool: Sendable {
             name, head, Copied(
                 path: temporary, bytes: file.length, digest: hasher.finalize().hex,
                 cluster: WALCluster(systemID: systemID, incarnation: incarnation)))
-        var times = [timespec(tv_sec: 0, tv_nsec: Int(UTIME_OMIT)), info.st_mtim]
-        _ = utimensat(AT_FDCWD, temporary, &times, 0)
+        // Recovery to a time is decided by when PostgreSQL wrote it last.
+        guard utimensat(AT_FDCWD, temporary, [info.st_mtim, info.st_mtim], 0) == 0 else {
+            throw LogSpool.failure("setting the time of", temporary)
+        }
         try file.sync()
         return copied
     }
