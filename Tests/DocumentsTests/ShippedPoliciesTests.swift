@@ -92,6 +92,7 @@ struct ReferenceTests {
         "run", "timeout", "uid", "public-key", "journal", "command", "file", "minimum-size", "sqlite", "path",
         "busy-timeout", "witnesses", "query", "git", "repository", "integrity-check",
         "postgresql", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config", "programs",
+        "postgresql-wal", "acknowledge", "batch-segments", "batch-time", "incarnation", "slot",
     ]
 
     private struct Block {
