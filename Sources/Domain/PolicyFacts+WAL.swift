@@ -9,7 +9,8 @@ extension PolicyFacts {
                 + "\(word("segments or after", "seqment və ya")) \(wal.batchTime.text(in: language))",
             "\(word("incarnation", "təcəssüm")) \(wal.incarnation)",
         ]
-        if let slot = wal.slot { parts.append("\(word("slot", "slot")) \(slot), \(wal.socket)") }
+        if let slot = wal.slot { parts.append("\(word("slot", "slot")) \(slot)") }
+        if wal.slot != nil || wal.socket != PostgreSQLSource.Connection.usualSocket { parts.append(wal.socket) }
         return parts.joined(separator: "; ")
     }
 }

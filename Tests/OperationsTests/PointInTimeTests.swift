@@ -77,6 +77,16 @@ private final class RecoveryBench {
         return try RestoreCluster.run(request, at: workplace)
     }
 
+    /// Whether the server ends by itself instead of going on; it may let clients in until then.
+    func fails(_ name: String) -> Bool {
+        try? world.start(name)
+        for _ in 0..<300 {
+            if access(world.place("\(name)/postmaster.pid"), F_OK) != 0 { return true }
+            usleep(100_000)
+        }
+        return false
+    }
+
     /// What a restored cluster holds after its recovery.
     func rows(_ name: String) throws -> String {
         try world.start(name)
@@ -128,7 +138,7 @@ struct PointInTimeTests {
         let second = try bench.step(2)
         usleep(1_100_000)
         let lost = try bench.world.sql("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
-        let third = try bench.step(3)
+        _ = try bench.step(3)
         let fourth = try bench.step(4)
         try bench.takeWAL(without: [lost])
         for target in [.latest, .position(try #require(LSN(fourth.lsn))), try time(fourth.time)] as [RecoveryTarget] {
@@ -138,13 +148,12 @@ struct PointInTimeTests {
             }
         }
         #expect(access(bench.world.place("new"), F_OK) != 0)
-        _ = third
         _ = try bench.restore(.position(try #require(LSN(second.lsn))), to: "before")
         #expect(try bench.rows("before") == "1 2")
         // A name behind it is a warning, and the server itself says that it did not find it.
         let report = try bench.restore(.name("after-4"), to: "name")
         #expect(report.recovery?.warnings.count == 1)
-        #expect(throws: (any Error).self) { try bench.world.start("name") }
+        #expect(bench.fails("name"))
         // What was missing comes after all.
         try bench.takeWAL()
         _ = try bench.restore(.latest, to: "end")
@@ -190,7 +199,7 @@ struct PointInTimeTests {
         let last = try #require(
             try FileManager.default.contentsOfDirectory(atPath: folder).filter { WALFileName($0)?.form == .segment }.max())
         #expect(unlink("\(folder)/\(last)") == 0)
-        #expect(throws: (any Error).self) { try bench.world.start("new") }
+        #expect(bench.fails("new"))
     }
 
     @Test("The command that fetches survives every character that a path may have")
