@@ -3,11 +3,13 @@ import Glibc
 import Testing
 
 /// A PostgreSQL server for the real binary, in a directory of its own under `/tmp`.
-private final class Server {
+final class PostgreSQLServer {
     static let programs = "/usr/lib/postgresql/15/bin"
     let path: String
+    private let settings: String
 
-    init() throws {
+    /// `settings` are further options of the server, in which `PATH` stands for its directory.
+    init(settings: String = "", prepare: (String) throws -> Void = { _ in }) throws {
         var template = Array("/tmp/qala-cli-pg-XXXXXX".utf8CString)
         try #require(mkdtemp(&template) != nil)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -16,6 +18,8 @@ private final class Server {
             let account = try #require(getpwnam("postgres"))
             try #require(chown(path, account.pointee.pw_uid, account.pointee.pw_gid) == 0)
         }
+        self.settings = settings.replacing("PATH", with: path)
+        try prepare(path)
         try run("initdb", "-k", "-U", "postgres", "-A", "trust", "-D", "\(path)/data")
         try run("pg_ctl", "-D", "\(path)/data", "-l", "\(path)/log", "-w", "-o", options, "start")
     }
@@ -27,7 +31,7 @@ private final class Server {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    var options: String { "-c listen_addresses= -c fsync=off -c unix_socket_directories=\(path)" }
+    var options: String { "-c listen_addresses= -c fsync=off -c unix_socket_directories=\(path) \(settings)" }
 
     func sql(_ statement: String) throws -> String {
         let finished = try run("psql", "-XAtq", "-h", path, "-U", "postgres", "-c", statement, "postgres")
@@ -53,13 +57,13 @@ private final class Server {
 
 @Suite(
     "PostgreSQL by the real binary",
-    .enabled(if: qalaBinary != nil && access("\(Server.programs)/initdb", X_OK) == 0))
+    .enabled(if: qalaBinary != nil && access("\(PostgreSQLServer.programs)/initdb", X_OK) == 0))
 struct PostgreSQLCommandTests {
     @Test("A policy archives a cluster, and one command brings it back ready to start")
     func cluster() throws {
         let world = try World()
         defer { world.remove() }
-        let server = try Server()
+        let server = try PostgreSQLServer()
         _ = try server.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
         try world.write(
             "p.yaml",
