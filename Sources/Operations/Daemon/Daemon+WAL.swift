@@ -32,10 +32,13 @@ extension Daemon {
         let desk = walView.desk ?? WALDesk(statePath: settings.statePath, keyPath: settings.keyPath)
         walView.desk = desk
         for problem in desk.serve(wanted) { tell(.error, problem) }
+        let names = Set(wanted.map(\.source.name))
+        walView.troubles = walView.troubles.filter { names.contains($0.key) }
         guard walView.listener == nil, !wanted.isEmpty, let path = settings.walSocket else { return }
-        do { walView.listener = try WALListener(desk, path: path) } catch {
-            tell(.error, "WAL cannot be taken at \(path): \(Self.words(error))")
-        }
+        do {
+            walView.listener = try WALListener(desk, path: path)
+            note(serving: path, failure: nil)
+        } catch { note(serving: path, failure: "WAL cannot be taken at \(path): \(Self.words(error))") }
     }
 
     /// With every turn of the work loop.
@@ -48,6 +51,7 @@ extension Daemon {
         for one in desk.served {
             let trouble = desk.trouble(one)
             guard trouble != walView.troubles[one.source.name] else { continue }
+            if trouble == nil { tell(.notice, "the WAL of \(one.source.name) is whole again") }
             walView.troubles[one.source.name] = trouble
             if let trouble { tell(.error, trouble) }
             let all = desk.served.filter { $0.policy == one.policy }.compactMap { walView.troubles[$0.source.name] }

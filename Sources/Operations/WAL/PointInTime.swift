@@ -104,11 +104,14 @@ package enum PointInTime {
 
     /// With what the archive itself holds.
     private static func covered(_ base: RecoveryBase, _ facts: SourceFacts, _ coverage: WALCoverage) -> WALCoverage {
-        guard facts.facts["start-wal"] != nil || facts.facts["stop-wal"] != nil else { return coverage }
+        func segment(_ name: String) -> WALSegment? {
+            facts.facts[name].flatMap { WALFileName($0) }.flatMap { $0.form == .segment ? $0.segment(base.segmentSize) : nil }
+        }
+        guard let first = segment("start-wal"), let last = segment("stop-wal"), first.timeline == last.timeline,
+            first.number <= last.number
+        else { return coverage }
         var coverage = coverage
-        let size = base.segmentSize
-        let first = size.number(at: base.start)
-        coverage.insert(timeline: base.timeline, first...max(first, size.number(before: base.stop)))
+        coverage.insert(timeline: first.timeline, first.number...last.number)
         return coverage
     }
 
