@@ -100,12 +100,12 @@ struct WALCommandTests {
             try FileManager.default.removeItem(atPath: place)
         }
         let late = try bench.world.qala(
-            ["restore", "latest:db", "--cluster", "main", "--to", "x", "--target-time", "2099-01-01"] + World.byKit)
+            ["restore", "latest:db", "--cluster", "main", "--to", "x", "--target-time", "2099-01-01 00:00"] + World.byKit)
         #expect(late.status == 1 && late.errorText.contains("behind the end"), "\(late.errorText)")
         for wrong in [
-            ["--target-time", "2099-01-01"], ["--cluster", "main", "--target", "last"],
+            ["--target-time", "2099-01-01 00:00"], ["--cluster", "main", "--target", "last"],
             ["--cluster", "main", "--target", "latest", "--target-xid", "3"], ["--cluster", "main", "--target-lsn", "3"],
-            ["--cluster", "main", "--target-time", "soon"], ["--cluster", "main", "--target-timeline", "2"],
+            ["--cluster", "main", "--target-time", "soon"], ["--cluster", "main", "--target-time", "2026-11-23"], ["--cluster", "main", "--target-timeline", "2"],
         ] {
             let refused = try bench.world.qala(["restore", "latest:db", "--to", "x"] + wrong + World.byKit)
             #expect(refused.status == 64, "\(wrong): \(refused.errorText)")

@@ -202,6 +202,20 @@ struct PointInTimeTests {
         #expect(bench.fails("new"))
     }
 
+    @Test(
+        "A moment is read as an operator or psql writes it, and means its beginning",
+        arguments: [
+            ("2026-11-23T09:50:00+04:00", "2026-11-23T05:50:00+00"), ("2026-11-23 09:50:07.25+04", "2026-11-23T05:50:07.25+00"),
+            ("2026-11-23T05:50Z", "2026-11-23T05:50:00+00"), ("2026-11-23 05:50-00:30", "2026-11-23T06:20:00+00"),
+            ("2026-11-23 13:15:32.019356+00", "2026-11-23T13:15:32.019356+00"),
+        ])
+    func moments(text: String, read: String) { #expect(RecoveryTime.parse(text)?.text == read) }
+
+    @Test(
+        "What is no moment is none",
+        arguments: ["", "now", "2026-11-23", "2026-02-30 10:00", "2026-11-23 25:00", "2026-11-23 10:00:00+4", "2026-11-23 10:00 UTC"])
+    func noMoments(text: String) { #expect(RecoveryTime.parse(text) == nil) }
+
     @Test("The command that fetches survives every character that a path may have")
     func quoting() throws {
         let command = try PointInTime.command("/srv/it's 100%/a\"b\\c")
