@@ -79,33 +79,49 @@ final class PostgreSQLWorld {
     }
 
     /// Runs a program of the server to its end; anything but 0 is an error. Returns what it printed.
+    ///
+    /// Without Foundation's `Process`: that waits until a descriptor is closed which a server started by `pg_ctl` inherits.
     @discardableResult
     func run(_ program: String, _ arguments: [String]) throws -> String {
-        let process = try self.process(program, arguments)
+        let command = ["/usr/bin/env", "-C", path] + self.command(program, arguments)
         let file = place("out-\(UUID().uuidString)")
-        try #require(FileManager.default.createFile(atPath: file, contents: nil))
-        let output = try #require(FileHandle(forWritingAtPath: file))
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        process.waitUntilExit()
+        defer { unlink(file) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, file, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        var environment: [UnsafeMutablePointer<CChar>?] = Self.environment(path).map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for word in words + environment { free(word) } }
+        var child: pid_t = 0
+        try #require(posix_spawn(&child, command[0], &actions, nil, &words, &environment) == 0)
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0 { try #require(errno == EINTR) }
         let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
-        try? FileManager.default.removeItem(atPath: file)
-        guard process.terminationStatus == 0 else {
-            throw Failed(description: "\(program) ended with \(process.terminationStatus): \(text.suffix(2000))")
-        }
+        guard status == 0 else { throw Failed(description: "\(program) ended with \(status >> 8): \(text.suffix(2000))") }
         return text
+    }
+
+    private static func environment(_ path: String) -> [String: String] {
+        ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": path]
+    }
+
+    /// With the account that may run servers.
+    private func command(_ program: String, _ arguments: [String]) -> [String] {
+        let whole = (program.hasPrefix("/") ? [program] : ["\(Self.programs)/\(program)"]) + arguments
+        let asServer = ["/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        return (geteuid() == 0 ? asServer : []) + whole
     }
 
     /// The program as the account that may run servers, not started.
     func process(_ program: String, _ arguments: [String]) throws -> Process {
         let process = Process()
-        let whole = (program.hasPrefix("/") ? [program] : ["\(Self.programs)/\(program)"]) + arguments
-        let asServer = ["/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        let command = (geteuid() == 0 ? asServer : []) + whole
+        let command = self.command(program, arguments)
         process.executableURL = URL(filePath: command[0])
         process.arguments = Array(command.dropFirst())
-        process.environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": path]
+        process.environment = Self.environment(path)
         process.currentDirectoryURL = URL(filePath: path)
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
