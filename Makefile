@@ -18,6 +18,7 @@ setup: ## Installs what building and testing needs; quiet when nothing is missin
 release: setup ## Builds the command as it ships.
 	$(SHIPPED) --product qala
 	$(SHIPPED) --product qalad
+	$(SHIPPED) --product qala-wal
 
 demo: release ## Archives, verifies and restores real trees of this machine; the daemon, the tiers and a volume.
 	QALA_BINARY=$(BINARY) scripts/demo

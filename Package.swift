@@ -35,7 +35,10 @@ func room(_ name: String, on dependencies: [Target.Dependency], corpora: [String
 
 let package = Package(
     name: "qala",
-    products: [.executable(name: "qala", targets: ["qala"]), .executable(name: "qalad", targets: ["qalad"])],
+    products: [
+        .executable(name: "qala", targets: ["qala"]), .executable(name: "qalad", targets: ["qalad"]),
+        .executable(name: "qala-wal", targets: ["qala-wal"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -56,17 +59,18 @@ let package = Package(
     ]
         // F0
         + room("Domain", on: [], corpora: ["Calendar"])
+        + [.target(name: "WALClient", swiftSettings: house)]
         // F1
         + room("Vault", on: ["Domain", "CZstd", "COpenSSL", "CLinux", "CBlake3", "CQREncode", crypto])
         + room("Catalog", on: ["Domain", "CLinux", "CZstd"])
         + room("Collectors", on: ["Domain", "CLinux"])
         + room("Documents", on: ["Domain", yams])
         // F2
-        + room("Operations", on: ["Domain", "Vault", "Catalog", "Collectors", "Documents", "CLinux"])
+        + room("Operations", on: ["Domain", "WALClient", "Vault", "Catalog", "Collectors", "Documents", "CLinux"])
         // F3
         + [.target(name: "API", dependencies: ["Domain", "Operations"], swiftSettings: house)]
         // F4
-        + room("Commands", on: ["Domain", "Operations", "API", "Documents", argumentParser])
+        + room("Commands", on: ["Domain", "WALClient", "Operations", "API", "Documents", argumentParser])
         + [.target(name: "Server", dependencies: ["Domain", "Operations", "API"] + hummingbird, swiftSettings: house)]
         // F5
         + [
@@ -74,6 +78,12 @@ let package = Package(
                 name: "qalad", dependencies: ["Operations", "API", "Server", argumentParser], swiftSettings: house)
         ]
         + [.executableTarget(name: "qala", dependencies: ["Commands"], swiftSettings: house)]
+        // PostgreSQL starts it for every segment: without the dynamic linker it is there in half a millisecond.
+        + [
+            .executableTarget(
+                name: "qala-wal", dependencies: ["WALClient"], swiftSettings: house,
+                linkerSettings: [.unsafeFlags(["-static-executable"])])
+        ]
         // Tests
         + [
             .target(

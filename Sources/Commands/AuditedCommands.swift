@@ -68,8 +68,22 @@ extension Restore: AuditedCommand {
             [
                 paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " ")), detail("to", to),
                 flag("in-place", inPlace), flag("dry-run", dryRun), ActDetail("conflict", conflict.rawValue),
+                detail("cluster", cluster), detail("target", recovery.named.first),
             ])
     }
+}
+
+extension WALPush: AuditedCommand {
+    /// Every segment is a line of the spool's ledger.
+    var act: CommandAct? { nil }
+}
+
+extension WALFetch: AuditedCommand {
+    var act: CommandAct? { nil }
+}
+
+extension WALStatusCommand: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "wal.status", source ?? "") }
 }
 
 extension Verify: AuditedCommand {

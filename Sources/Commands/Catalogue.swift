@@ -112,6 +112,23 @@ extension Text {
                 "say where to restore: either --to DIR or --in-place",
                 "hara bərpa olunacağını göstərin: ya --to QOVLUQ, ya da --in-place"
             )
+        case .clusterAlone:
+            (
+                "--cluster restores a whole cluster: it needs --to DIR and takes no paths, --in-place or --conflict",
+                "--cluster bütün klasteri bərpa edir: --to QOVLUQ tələb edir, yol, --in-place və --conflict qəbul etmir"
+            )
+        case .clusterAloneHint:
+            (
+                "To have single files of it, name their paths without --cluster.",
+                "Ayrı faylları bərpa etmək üçün --cluster olmadan onların yollarını göstərin."
+            )
+        case .tablespaceForm:
+            ("--tablespace-map %1 is not OLD=NEW", "--tablespace-map %1 KÖHNƏ=YENİ şəklində deyil")
+        case .tablespaceFormHint:
+            (
+                "OLD is the old path or number of a tablespace, each once; it belongs to --cluster.",
+                "KÖHNƏ cədvəl sahəsinin köhnə yolu və ya nömrəsidir, hər biri bir dəfə; --cluster ilə birgə verilir."
+            )
         case .targetNeededHint:
             (
                 "With --to, paths keep their full names below DIR.",

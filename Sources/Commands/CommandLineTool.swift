@@ -22,6 +22,7 @@ package enum CommandLineTool {
             _ = Array(notice.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
         }
         let arguments = Array(CommandLine.arguments.dropFirst())
+        if let status = WALGroup.status(of: arguments) { exit(status) }
         // Before anything is parsed: what follows sees text only.
         if let refusal = RawText.refusal(language(of: arguments)) { exit(report(refusal, arguments)) }
         exit(run(arguments))
@@ -132,7 +133,7 @@ struct Qala: ParsableCommand {
             PolicyGroup.self,
             Status.self,
             Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, AlarmGroup.self, RegisterGroup.self,
-            Reconcile.self, LogSegmentGroup.self, AuditGroup.self, VolumeGroup.self, Key.self, VaultGroup.self,
+            Reconcile.self, LogSegmentGroup.self, WALGroup.self, AuditGroup.self, VolumeGroup.self, Key.self, VaultGroup.self,
             Manual.self,
         ])
 }

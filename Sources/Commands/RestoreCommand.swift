@@ -14,11 +14,15 @@ struct Restore: ParsableCommand {
             With --to, paths keep their full names below DIR: /etc/fstab becomes
             DIR/etc/fstab. Nothing that exists is overwritten unless --conflict says so.
             Without root, owners cannot be set and the exit status is 3.
+            With --cluster, DIR becomes the data directory of a PostgreSQL cluster that
+            a server of the same major version starts from.
 
             Examples:
               qala restore latest --to /tmp/restored
               qala restore latest:config /etc/ssh --to /tmp/restored --verify
               qala restore 2026-11-22 /srv/www --in-place --conflict overwrite
+              qala restore latest:database --cluster main --to /var/lib/postgresql/15/new
+              qala restore latest:database --cluster main --to /srv/new --target-time "2026-11-23 09:50:00"
             """)
 
     @Argument(help: ArgumentHelp("The archive.", valueName: "archive"))
@@ -44,10 +48,30 @@ struct Restore: ParsableCommand {
         completion: .list(["refuse", "skip", "overwrite", "keep-both"]))
     var conflict: RestoreTrees.Conflict = .refuse
 
+    @Option(help: ArgumentHelp("Restore this PostgreSQL cluster, ready to be started.", valueName: "name"))
+    var cluster: String?
+
+    @Option(
+        name: .customLong("tablespace-map"),
+        help: ArgumentHelp("With --cluster: the new path of a tablespace, by its old path or number.", valueName: "old=new"))
+    var tablespaceMap: [String] = []
+
+    @OptionGroup(title: "Point in time") var recovery: PointInTimeOptions
+
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         try common.perform { session in
+            if let cluster { return try restore(cluster, session) }
+            guard try recovery.options(session.language) == nil else {
+                throw recovery.usage(
+                    session.language, "a target of a recovery belongs to --cluster", "bərpa məqsədi --cluster ilə birgə verilir")
+            }
+            if let first = tablespaceMap.first {
+                throw CommandError(
+                    .usage, Text.tablespaceForm(session.language, [first]),
+                    hint: Text.tablespaceFormHint(session.language))
+            }
             let place = try session.archivePath(archive)
             guard (to == nil) == inPlace else {
                 throw CommandError(
@@ -63,5 +87,33 @@ struct Restore: ParsableCommand {
             }
             return report.damaged > 0 ? .damaged : report.isPartial ? .partial : .done
         }
+    }
+
+    private func restore(_ cluster: String, _ session: Session) throws -> ExitStatus {
+        let place = try session.archivePath(archive)
+        guard let to, !inPlace, paths.isEmpty, place.path == nil, conflict == .refuse else {
+            throw CommandError(
+                .usage, Text.clusterAlone(session.language), hint: Text.clusterAloneHint(session.language))
+        }
+        var spaces: [String: String] = [:]
+        for text in tablespaceMap {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty, spaces[parts[0]] == nil else {
+                throw CommandError(
+                    .usage, Text.tablespaceForm(session.language, [text]),
+                    hint: Text.tablespaceFormHint(session.language))
+            }
+            spaces[parts[0]] = try session.absolute(parts[1])
+        }
+        var request = RestoreCluster.Request(
+            archive: place.archive, cluster: cluster, target: try session.absolute(to), tablespaces: spaces,
+            dryRun: dryRun, verify: verify)
+        request.recovery = try recovery.options(session.language)
+        let report = try session.showingProgress { try RestoreCluster.run(request, at: session.workplace()) }
+        try session.answer(PartialReport(report, partial: report.isPartial)) {
+            Rendering.restored(report, session.language)
+                + (report.recovery.map { Rendering.recovery($0, session.language) } ?? [])
+        }
+        return report.damaged > 0 ? .damaged : report.isPartial ? .partial : .done
     }
 }

@@ -14,6 +14,8 @@ extension PolicyReader {
         case .command: readCommand(node).map { .command($0) }
         case .sqlite: readSQLite(node).map { .sqlite($0) }
         case .git: readGit(node).map { .git($0) }
+        case .postgresql: readPostgreSQL(node).map { .postgresql($0) }
+        case .wal: readWAL(node).map { .wal($0) }
         }
     }
 

@@ -18,9 +18,15 @@ struct PolicyReader {
     static let sqliteKeys = ["sqlite", "path", "busy-timeout", "integrity-check", "witnesses"]
     static let gitKeys = ["git", "repository", "timeout", "integrity-check"]
     static let witnessOfFileKeys = ["name", "query"]
+    static let postgreSQLKeys = [
+        "postgresql", "mode", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config",
+        "programs", "witnesses",
+    ]
+    static let witnessKeys = ["name", "query", "database"]
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
-    static let sourceKeys = fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys
+    static let sourceKeys =
+        fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys + postgreSQLKeys + walKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

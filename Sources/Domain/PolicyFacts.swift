@@ -99,6 +99,8 @@ package struct PolicyFacts {
                 + "\(word("at least", "ən azı")) \(command.minimumBytes) B"
         case .sqlite(let database): line(database)
         case .git(let repository): line(repository)
+        case .postgresql(let cluster): line(cluster)
+        case .wal(let wal): line(wal)
         }
     }
 

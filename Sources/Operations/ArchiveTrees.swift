@@ -85,6 +85,9 @@ package enum ArchiveTrees {
         if let logs, let archive = report.archive {
             report.warnings += logs.noteArchived(run.segments, in: archive)
         }
+        if let archive = report.archive, !run.wal.isEmpty {
+            report.warnings += noteWAL(run.wal, walk.facts, in: archive, at: open.workplace)
+        }
         report.seconds = MonotonicTime.now() - started
         return report
     }
@@ -98,6 +101,8 @@ struct ArchiveRun {
     var report = ArchiveReport()
     /// The log segments that the archive holds.
     private(set) var segments: [Int] = []
+    /// The paths of the WAL that the archive holds.
+    private(set) var wal: [String] = []
 
     init(open: OpenVault, request: ArchiveTrees.Request, walk: SourceWalk) {
         self.open = open
@@ -105,6 +110,8 @@ struct ArchiveRun {
         self.walk = walk
         report.policy = request.policy?.name
     }
+
+    private static let walRoot = Array("@\(DataSource.Kind.wal.rawValue)/".utf8)
 
     /// What identifies the source, so that the next run of it finds this one's tree: the policy, or the roots.
     private var sourceID: Digest {
@@ -137,6 +144,7 @@ struct ArchiveRun {
             report.files += 1
             report.bytes = report.bytes.addingClamped(entry.size)
             if let sequence = LogMerge.segment(entry, of: walk.spool) { segments.append(sequence) }
+            if entry.path.starts(with: Self.walRoot) { wal.append(String(decoding: entry.path, as: UTF8.self)) }
         case .directory: report.directories += 1
         default: report.others += 1
         }

@@ -21,12 +21,15 @@ final class DataWalk {
                 .made("@\(source.kind.rawValue)", kind: .directory, permissions: 0o755, modified: started), content: nil
             )
         ]
-        collector = Self.collector(of: source, at: workplace, started: started)
+        do { collector = try Self.collector(of: source, at: workplace, started: started) } catch {
+            failure = PathProblem(
+                stored: Array(source.root.utf8), reason: (error as? any Failure)?.message ?? "\(error)")
+        }
     }
 
     private static func collector(
         of source: DataSource, at workplace: Workplace, started: Timestamp
-    ) -> any DataCollector {
+    ) throws -> any DataCollector {
         switch source {
         case .command(let command):
             CommandCollector(command, started: started, isInterrupted: { workplace.interrupt.isSet })
@@ -38,6 +41,11 @@ final class DataWalk {
             GitCollector(
                 repository, state: workplace.statePath, started: started,
                 isInterrupted: { workplace.interrupt.isSet })
+        case .postgresql(let cluster):
+            PostgreSQLCollector.make(
+                cluster, staging: workplace.statePath + "/staging", started: started,
+                isInterrupted: { workplace.interrupt.isSet })
+        case .wal(let wal): try WALCollector(wal, at: workplace, started: started)
         }
     }
 
@@ -63,7 +71,11 @@ final class DataWalk {
 
     /// What was learnt, and what went wrong; once.
     func close() -> (facts: SourceFacts, problems: [PathProblem], count: Int) {
-        guard let collector else { return (SourceFacts(kind: source.kind.rawValue, name: source.name), [], 0) }
+        guard let collector else {
+            let found = failure.map { [$0] } ?? []
+            failure = nil
+            return (SourceFacts(kind: source.kind.rawValue, name: source.name), found, found.count)
+        }
         self.collector = nil
         collector.close()
         var facts = collector.facts.bounded

@@ -21,6 +21,8 @@ package enum RestoreTrees {
         /// Reads every restored file back and compares it with the archive.
         package var verify: Bool
         package var conflict: Conflict
+        /// An archived directory whose content goes into the target directly, without the names that lead to it.
+        var inside: [UInt8] = []
 
         package init(
             archive: String, paths: [String], target: String?, inPlace: Bool, dryRun: Bool, verify: Bool,
@@ -105,7 +107,7 @@ package enum RestoreTrees {
 }
 
 extension RestoreReport {
-    fileprivate mutating func count(_ page: PageCursor) {
+    mutating func count(_ page: PageCursor) {
         switch page.kind {
         case .file:
             files += 1
@@ -121,60 +123,8 @@ extension RestoreReport {
     }
 }
 
-/// What of an archive is wanted: everything, or some paths with what lies below them and the directories above.
-private struct Selection {
-    private let tree: ArchiveReader
-    private let prefixes: [[UInt8]]
-    private let above: [[UInt8]]
-    var ancestors: Set<[UInt8]> { Set(above) }
-
-    init(_ paths: [String], _ tree: ArchiveReader) throws {
-        self.tree = tree
-        var wanted: [[UInt8]] = []
-        let parsed = try paths.map { (try StoredPath.parse($0), $0) }
-        for (path, text) in parsed.sorted(by: { PathOrder.compare($0.0, $1.0) < 0 }) {
-            if let last = wanted.last, PathOrder.isInside(path, last) { continue }
-            var isThere = false
-            try tree.forEachEntry(under: path) { _ in
-                isThere = true
-                return false
-            }
-            guard isThere || path.isEmpty else {
-                throw OperationError(
-                    .notFound, "\(text) is not in archive \(tree.archive.id.hex.prefix(12))",
-                    hint: "`qala ls` lists what is; `qala find` searches names in all archives.")
-            }
-            wanted.append(path)
-        }
-        if wanted.isEmpty { wanted = [[]] }
-        var above: Set<[UInt8]> = []
-        for path in wanted {
-            for at in path.indices where path[at] == 0x2F { above.insert(Array(path[..<at])) }
-        }
-        prefixes = wanted
-        self.above = above.sorted { PathOrder.compare($0, $1) < 0 }
-    }
-
-    /// Calls `body` for each entry in order.
-    func forEach(_ body: (PageCursor) throws -> Void) throws {
-        var pending = above[...]
-        for prefix in prefixes {
-            while let next = pending.first, PathOrder.compare(next, prefix) < 0 {
-                pending.removeFirst()
-                try tree.forEachEntry(under: next) { page in
-                    if page.path == next { try body(page) }
-                    return false
-                }
-            }
-            try tree.forEachEntry(under: prefix) { page in
-                try body(page)
-                return true
-            }
-        }
-    }
-}
-
-private struct RestoreRun {
+/// One restore into one target.
+struct RestoreRun {
     private static let membersPerJob = 64
     private let request: RestoreTrees.Request
     private let reader: VaultReader
@@ -201,6 +151,14 @@ private struct RestoreRun {
         restorer = try FileTreeRestorer(
             RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace))
     }
+
+    /// Where an entry goes, relative to the target.
+    private func place(_ path: [UInt8]) -> [UInt8] {
+        request.inside.isEmpty ? path : Array(path.dropFirst(request.inside.count + 1))
+    }
+
+    /// Waits until the file system of the target has everything on storage.
+    func sync() throws { try restorer.sync() }
 
     /// What of a restore is not under its own name.
     struct Restored {
@@ -294,8 +252,9 @@ private struct RestoreRun {
 
     private func begin(_ page: PageCursor) throws -> RestoringFile? {
         let entry = try page.entry()
-        if entry.linkCount > 1, try restorer.linkIfKnown(entry, as: entry.path) { return nil }
-        return try restorer.begin(entry, as: entry.path)
+        let place = place(entry.path)
+        if entry.linkCount > 1, try restorer.linkIfKnown(entry, as: place) { return nil }
+        return try restorer.begin(entry, as: place)
     }
 
     private func submit(_ extents: [Extent], of file: RestoringFile, to crew: RestoreCrew) throws {
@@ -325,21 +284,21 @@ private struct RestoreRun {
         try selection.forEach { page in
             try RestoreTrees.checkInterrupt(workplace)
             number += 1
-            while let last = renamedAbove.last, !PathOrder.isInside(page.path, last.archived) {
+            let archived = place(page.path)
+            while let last = renamedAbove.last, !PathOrder.isInside(archived, last.archived) {
                 renamedAbove.removeLast()
             }
             if left.first == number {
                 left.removeFirst()
                 return
             }
-            var path = page.path
+            var path = archived
             if let last = renamedAbove.last { path = last.written + path.dropFirst(last.archived.count) }
             if let name = restored.renamed[number] {
                 path = Array(path[..<(path.lastIndex(of: 0x2F).map { $0 + 1 } ?? 0)]) + name
-                if page.kind == .directory { renamedAbove.append((page.path, path)) }
+                if page.kind == .directory { renamedAbove.append((archived, path)) }
             }
             guard page.kind == .file else { return }
-            let archived = page.path
             if restored.failed.contains(archived) { return }
             try restorer.read(path) { descriptor in
                 guard descriptor >= 0 else {

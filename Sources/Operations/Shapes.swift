@@ -163,6 +163,8 @@ package struct RestoreReport: Codable, Sendable {
     package var damaged = 0
     package var dryRun = false
     package var seconds = 0.0
+    /// Of a cluster that goes on to a moment after that of its archive.
+    package var recovery: PointInTime.Report?
     package var isPartial: Bool { problemCount > 0 || ownershipNotSet > 0 }
     package init() {}
 }

@@ -15,6 +15,10 @@ package struct DaemonProcess: Sendable {
 
     /// `metrics` is a loopback address with a port; nil serves them on the socket alone.
     package init(settings: Daemon.Settings, socket: String, metrics: String? = nil) {
+        var settings = settings
+        // Beside the control socket, which only operators may connect to.
+        let folder = socket.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        settings.walSocket = socket.contains("/") ? folder + "/wal.sock" : "wal.sock"
         self.settings = settings
         self.socket = socket
         self.metrics = metrics

@@ -91,6 +91,8 @@ struct ReferenceTests {
         "hourly", "daily", "weekly", "monthly", "yearly", "bandwidth", "cpu", "stored", "content", "drill", "before",
         "run", "timeout", "uid", "public-key", "journal", "command", "file", "minimum-size", "sqlite", "path",
         "busy-timeout", "witnesses", "query", "git", "repository", "integrity-check",
+        "postgresql", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config", "programs",
+        "postgresql-wal", "acknowledge", "batch-segments", "batch-time", "incarnation", "slot",
     ]
 
     private struct Block {

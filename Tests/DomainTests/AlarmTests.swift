@@ -102,6 +102,7 @@ struct AlarmTests {
             ("a vault cannot be verified", watch { $0.unverified = ["/vault": "no key"] }, .notVerified, 0),
             ("alarms.yaml is invalid", watch { $0.alarmProblem = "alarms.yaml:1:1" }, .alarmsNotInForce, 0),
             ("the metrics' address is taken", watch { $0.unserved = ["metrics": "taken"] }, .notServed, 0),
+            ("a segment of WAL is missing", watch { $0.wal = ["main": "a gap"] }, .walNotWhole, 0),
             ("ten years passed over a restart", watch { $0.isTimeTrusted = false }, .timeNotTrusted, 0),
             ("the clock jumps", event(.clockStepped), .clockStepped, 0),
             ("the machine crashed", event(.outage), .outage, 0),

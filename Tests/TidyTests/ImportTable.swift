@@ -8,6 +8,8 @@ enum ImportTable {
     static let allowed: [String: Set<String>] = [
         // F0 sees no clock and does no I/O.
         "Domain": [],
+        // What PostgreSQL starts for every segment: small, and with nothing of Foundation.
+        "WALClient": ["Glibc"],
         // F1 does without Foundation; `Documents` parses text for people and may use it.
         // The vault has JSON in two places (genesis, archive headers), for which the essentials suffice.
         "Vault": system.union([
@@ -18,12 +20,12 @@ enum ImportTable {
         "Documents": system.union(foundation).union(["Domain", "Yams"]),
         // F2
         "Operations": system.union(foundation)
-            .union(["Domain", "Vault", "Catalog", "Collectors", "Documents", "CLinux"]),
+            .union(["Domain", "WALClient", "Vault", "Catalog", "Collectors", "Documents", "CLinux"]),
         // F3
         "API": system.union(foundation).union(["Domain", "Operations"]),
         // F4
         "Commands": system.union(foundation).union([
-            "Domain", "Operations", "API", "Documents", "CLinux", "ArgumentParser",
+            "Domain", "WALClient", "Operations", "API", "Documents", "CLinux", "ArgumentParser",
         ]),
         "Server": system.union(foundation).union([
             "Domain", "Operations", "API", "Hummingbird", "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore",
@@ -32,6 +34,7 @@ enum ImportTable {
         ]),
         // F5
         "qala": ["Commands"],
+        "qala-wal": ["WALClient", "Glibc"],
         "qalad": ["Operations", "API", "Server", "ArgumentParser", "Glibc"],
         // For tests alone.
         "TestSupport": system.union(foundation).union(["Domain", "Vault", "CLinux", "Testing"]),

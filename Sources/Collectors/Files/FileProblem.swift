@@ -10,6 +10,10 @@ package struct FileProblem: Sendable, Hashable {
         case attributesUnread, linkUnread, ownerNameUnknown
         // Reading data sources
         case damagedDatabase, unchecked, noWitness, damagedRepository
+        /// Its pages are not what their checksums say.
+        case damagedPage
+        /// What a program or a server said of a part of a source.
+        case refused
         // Writing
         case notCreated, insideNotCreated, kindConflict, hardLinkNotKept, notReplaced
         case ownershipNotSet, attributeNotSet, permissionsNotSet, timeNotSet
@@ -48,6 +52,8 @@ package struct FileProblem: Sendable, Hashable {
             case .unchecked: "is a database that cannot be checked without its application"
             case .damagedRepository: "is of a damaged repository"
             case .noWitness: "gave no answer to a witness query"
+            case .damagedPage: "holds a page whose checksum is wrong"
+            case .refused: "is not in the archive"
             case .notCreated: "cannot be created"
             case .insideNotCreated: "lies in a directory that was not restored"
             case .kindConflict: "exists as something else than in the archive"

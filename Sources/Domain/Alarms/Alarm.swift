@@ -4,6 +4,8 @@ package struct Alarm: Sendable, Hashable, Codable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         // Of a policy.
         case overdue, damaged, denied, noVault, failed, partial, stuck, paused, nobodyInOffice, termEnds, scheduleEnded
+        // Of the log of a database.
+        case walNotWhole
         // Of a policy whose archives belong on volumes, and of a volume.
         case volumesDue, volumesOverdue, volumeUnverified
         // Of the host.
@@ -45,7 +47,7 @@ extension Alarm.Kind {
     /// What endangers data now is louder than what only may.
     package var level: Alarm.Level {
         switch self {
-        case .overdue, .damaged, .stateNotKept: .critical
+        case .overdue, .damaged, .stateNotKept, .walNotWhole: .critical
         case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
             .stateDamaged, .notVerified, .alarmsNotInForce, .timeNotTrusted, .clockStepped, .volumesOverdue,
             .volumeUnverified:
@@ -91,6 +93,8 @@ extension Alarm.Kind {
         case (.termEnds, .azerbaijani): "arxivləşdirməyə məsul şəxsin səlahiyyət müddəti bitmək üzrədir"
         case (.scheduleEnded, .english): "the schedule names no further time"
         case (.scheduleEnded, .azerbaijani): "cədvəldə gələcək vaxt qalmayıb"
+        case (.walNotWhole, .english): "the log (WAL) of a database is not taken whole"
+        case (.walNotWhole, .azerbaijani): "bazanın WAL jurnalı tam qəbul edilmir"
         case (.volumesDue, .english): "archives are to be written to volumes, and verified there"
         case (.volumesDue, .azerbaijani): "arxivlər oflayn daşıyıcıya yazılmalı və orada yoxlanmalıdır"
         case (.volumesOverdue, .english): "archives should be on volumes by now, and verified there"
@@ -113,8 +117,8 @@ extension Alarm.Kind {
         case (.notVerified, .azerbaijani): "arxiv anbarının yoxlanması mümkün olmayıb"
         case (.alarmsNotInForce, .english): "the document of alarms is not in force"
         case (.alarmsNotInForce, .azerbaijani): "xəbərdarlıqlar sənədi qüvvəyə minməyib"
-        case (.notServed, .english): "the metrics cannot be served"
-        case (.notServed, .azerbaijani): "göstəricilər (metrics) təqdim edilə bilmir"
+        case (.notServed, .english): "the metrics or the socket for WAL cannot be served"
+        case (.notServed, .azerbaijani): "göstəricilər (metrics) və ya WAL soketi təqdim edilə bilmir"
         case (.timeNotTrusted, .english): "vault time is not trusted, so nothing expires"
         case (.timeNotTrusted, .azerbaijani): "anbar vaxtına etibar edilmir, heç nəyin müddəti bitmiş sayılmır"
         case (.clockStepped, .english): "the clock was set"

@@ -112,6 +112,8 @@ package struct AlarmWatch: Sendable {
     package var alarmProblem: String?
     /// What cannot be served, and why.
     package var unserved: [String: String] = [:]
+    /// What is wrong with the WAL of each source, by its name.
+    package var wal: [String: String] = [:]
     package var isTimeTrusted = true
     package var volumesDue: [VolumesDue] = []
     package var volumes: [VolumeFacts] = []
@@ -136,6 +138,7 @@ package struct AlarmWatch: Sendable {
         for (name, reason) in stateDamage { found[Alarm(.stateDamaged, name)] = reason }
         if let alarmProblem { found[Alarm(.alarmsNotInForce, "alarms")] = alarmProblem }
         for (name, reason) in unserved { found[Alarm(.notServed, name)] = reason }
+        for (name, reason) in wal { found[Alarm(.walNotWhole, name)] = reason }
         if !isTimeTrusted { found[Alarm(.timeNotTrusted, "clock")] = "" }
         for due in volumesDue { if let (kind, text) = volumes(due, at: now) { found[Alarm(kind, due.policy)] = text } }
         for volume in volumes where volume.verifyBy <= now {

@@ -10,6 +10,8 @@ package enum ProblemKind: String, Sendable, CaseIterable, Codable {
     case policies
     /// Stored bytes are not what was stored.
     case damage
+    /// The log of a database is not taken, contradicts itself or has a gap.
+    case wal
 
     /// Those that a run of the policy which passes answers.
     package static let ofRuns: [ProblemKind] = [.failed, .partial, .missed, .damage]
@@ -26,6 +28,8 @@ package enum ProblemKind: String, Sendable, CaseIterable, Codable {
         case (.policies, .azerbaijani): "siyasət sənədləri qüvvədə deyil"
         case (.damage, .english): "damage"
         case (.damage, .azerbaijani): "zədə"
+        case (.wal, .english): "WAL not whole"
+        case (.wal, .azerbaijani): "WAL jurnalı tam deyil"
         }
     }
 }

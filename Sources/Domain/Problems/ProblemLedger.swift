@@ -32,6 +32,9 @@ package struct ProblemLedger: Sendable, Equatable {
         /// The daemon's own records were found damaged.
         case damaged(message: String)
         case sound
+        /// The log of a database does not come whole, or does again.
+        case wal(policy: String, message: String)
+        case walSound(policy: String)
     }
 
     /// One line of the register.
@@ -99,6 +102,8 @@ package struct ProblemLedger: Sendable, Equatable {
         case .inForce: return closing("", [.policies], by: nil)
         case .damaged(let message): return telling(.damage, "", message, nil)
         case .sound: return closing("", [.damage], by: nil)
+        case .wal(let policy, let message): return telling(.wal, policy, message, nil)
+        case .walSound(let policy): return closing(policy, [.wal], by: nil)
         }
     }
 

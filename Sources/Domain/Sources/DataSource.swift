@@ -3,18 +3,23 @@
 /// Its entries stand in the archive below a directory of its own, `/@KIND/NAME`, whatever their place on the host is.
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
-        case command, sqlite, git
+        case command, sqlite, git, postgresql
+        case wal = "postgresql-wal"
     }
 
     case command(CommandSource)
     case sqlite(SQLiteSource)
     case git(GitSource)
+    case postgresql(PostgreSQLSource)
+    case wal(WALSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
         case .sqlite: .sqlite
         case .git: .git
+        case .postgresql: .postgresql
+        case .wal: .wal
         }
     }
 
@@ -24,6 +29,8 @@ package enum DataSource: Sendable, Equatable {
         case .command(let source): source.name
         case .sqlite(let source): source.name
         case .git(let source): source.name
+        case .postgresql(let source): source.name
+        case .wal(let source): source.name
         }
     }
 

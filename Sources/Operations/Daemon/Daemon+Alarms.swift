@@ -99,6 +99,7 @@ extension Daemon {
         (watch.damage, watch.unverified) = verificationTroubles
         watch.alarmProblem = alarmView.alarmProblem
         watch.unserved = alarmView.unserved
+        watch.wal = walView.troubles
         if let found = volumeView.found {
             (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
             alarmView.stateDamage["volumes"] = found.registerProblem

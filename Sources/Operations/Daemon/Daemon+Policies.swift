@@ -23,6 +23,7 @@ extension Daemon {
             inForce = (version.number, version.digest)
             alarmView.policyFailure = outdated
             notePolicies(refused: outdated + checkFolder())
+            serveWAL()
         } catch {
             // The set before stays; that the newest one is not in force lasts until it can be read.
             alarmView.policyFailure = Self.lines(error)

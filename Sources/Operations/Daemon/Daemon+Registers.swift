@@ -168,7 +168,7 @@ extension Daemon {
     }
 
     /// Told once when lines begin to wait, and once when none does any more.
-    private func storeRegisters() {
+    func storeRegisters() {
         guard let registers else { return }
         do {
             try writing { try registers.flush() }

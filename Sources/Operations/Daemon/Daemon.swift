@@ -26,13 +26,15 @@ package actor Daemon {
         package var keyPath: String?
         /// Size of the reserve for a full disk; 0 for none.
         package var reserveBytes: Int
+        /// Where programs of PostgreSQL hand over WAL; nil for nowhere.
+        package var walSocket: String?
 
         package static let usualReserveBytes = Reserve.usualBytes
 
         package init(
             statePath: String, policyFolder: String, vaultPath: String, version: String,
             alarmsPath: String = "/etc/qala/alarms.yaml", keyPath: String? = nil,
-            reserveBytes: Int = Settings.usualReserveBytes
+            reserveBytes: Int = Settings.usualReserveBytes, walSocket: String? = nil
         ) {
             self.statePath = statePath
             self.policyFolder = policyFolder
@@ -41,6 +43,7 @@ package actor Daemon {
             self.alarmsPath = alarmsPath
             self.keyPath = keyPath
             self.reserveBytes = reserveBytes
+            self.walSocket = walSocket
         }
     }
 
@@ -104,6 +107,7 @@ package actor Daemon {
     var beats = Beats()
     var reserveView = ReserveView()
     let places: PlaceProbe
+    var walView = WALView()
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
     /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
@@ -179,6 +183,7 @@ package actor Daemon {
             await Task.detached { try? await Task.sleep(nanoseconds: nanoseconds) }.value
         }
         decide(.stopped)
+        endWAL()
         endVolumes()
         alarmDesk.stop()
         endRegisters()
@@ -199,6 +204,7 @@ package actor Daemon {
         advanceVaultTime()
         verifyWhatIsDue()
         moveWhatIsDue()
+        archiveWAL()
         return untilWake
     }
 

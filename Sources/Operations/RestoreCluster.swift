@@ -1,0 +1,245 @@
+import Collectors
+import Domain
+import Glibc
+import Vault
+
+/// Restores a PostgreSQL cluster out of an archive as a data directory that a server starts from.
+///
+/// Invariants:
+/// 1. `global/pg_control` is written last, after everything else was synced, and only when nothing was amiss: without it no
+///    server starts, so what is not whole is never taken for a cluster.
+/// 2. A restored cluster archives no WAL until somebody says so: it must not write among that of the one it came from.
+/// 3. Nothing that exists is overwritten: the target and every tablespace begin empty.
+package enum RestoreCluster {
+    package struct Request {
+        package var archive: String
+        /// The name of the source.
+        package var cluster: String
+        package var target: String
+        /// New places of tablespaces by their old ones, or by their numbers.
+        package var tablespaces: [String: String]
+        package var dryRun: Bool
+        package var verify: Bool
+        /// Where the server is to recover to with archived WAL; nil for the moment of the archive.
+        package var recovery: PointInTime.Options?
+
+        package init(
+            archive: String, cluster: String, target: String, tablespaces: [String: String] = [:],
+            dryRun: Bool = false, verify: Bool = false
+        ) {
+            self.archive = archive
+            self.cluster = cluster
+            self.target = target
+            self.tablespaces = tablespaces
+            self.dryRun = dryRun
+            self.verify = verify
+        }
+    }
+
+    package static func run(_ request: Request, at workplace: Workplace) throws -> RestoreReport {
+        let started = MonotonicTime.now()
+        let open = try OpenVault(workplace)
+        let archive = try open.archive(request.archive)
+        let reader = try open.reader()
+        let header = try reader.header(of: archive)
+        let facts = try facts(of: request.cluster, in: header, archive)
+        var recovery: PointInTime.Plan?
+        if let wanted = request.recovery {
+            recovery = try PointInTime.plan(facts, of: header, to: wanted, in: request.target, open)
+        }
+        var run = try ClusterRun(request, recovery, facts, reader, archive, workplace)
+        try run.checkTargets()
+        if request.dryRun { try run.count() } else { try run.restore() }
+        run.report.seconds = MonotonicTime.now() - started
+        return run.report
+    }
+
+    /// What the archive knows of the cluster; refused unless it is whole.
+    private static func facts(
+        of name: String, in header: ArchiveHeader, _ archive: ArchiveRecord
+    ) throws -> SourceFacts {
+        let clusters = (header.sources ?? []).filter { $0.kind == DataSource.Kind.postgresql.rawValue }
+        let short = archive.id.hex.prefix(12)
+        guard let facts = clusters.first(where: { $0.name == name }) else {
+            let names = clusters.map(\.name).joined(separator: ", ")
+            throw OperationError(
+                .notFound, "archive \(short) holds no PostgreSQL cluster \(name)",
+                hint: names.isEmpty ? "`qala archives` lists the archives." : "It holds \(names).")
+        }
+        guard facts.isWhole else {
+            throw OperationError(
+                .failed, "the cluster \(name) is not whole in archive \(short)",
+                hint: "Take an archive before it. Single files of it can be restored by their paths.")
+        }
+        guard facts.facts["mode"] != PostgreSQLSource.Mode.logical.rawValue else {
+            throw OperationError(
+                .usage, "archive \(short) holds dumps of \(name), not its files",
+                hint: "Restore the path /@postgresql/\(name) and load the dumps with pg_restore.")
+        }
+        return facts
+    }
+}
+
+private struct ClusterRun {
+    private typealias Part = PostgreSQLSource.Part
+
+    private let request: RestoreCluster.Request
+    private let recovery: PointInTime.Plan?
+    private let reader: VaultReader
+    private let archive: ArchiveRecord
+    private let tree: ArchiveReader
+    private let workplace: Workplace
+    private let root: String
+    private let spaces: [TablespaceMap.Space]
+    private let label: [UInt8]
+    var report = RestoreReport()
+
+    init(
+        _ request: RestoreCluster.Request, _ recovery: PointInTime.Plan?, _ facts: SourceFacts, _ reader: VaultReader,
+        _ archive: ArchiveRecord, _ workplace: Workplace
+    ) throws {
+        self.request = request
+        self.recovery = recovery
+        self.reader = reader
+        self.archive = archive
+        self.workplace = workplace
+        tree = try ArchiveReader(reader, archive)
+        root = "@\(DataSource.Kind.postgresql.rawValue)/\(request.cluster)"
+        report.archive = archive.id.hex
+        report.target = request.target
+        report.dryRun = request.dryRun
+        report.recovery = recovery?.report
+        guard let label = try Self.bytes("\(root)/\(Part.label)/backup_label", tree, reader, archive) else {
+            throw OperationError(
+                .damaged, "the archive has no backup_label of \(request.cluster)",
+                hint: "Verify the vault; without the label the files would start and be wrong.")
+        }
+        self.label = label
+        let map = try Self.bytes("\(root)/\(Part.label)/tablespace_map", tree, reader, archive) ?? []
+        spaces = try TablespaceMap.parse(map, moved: request.tablespaces)
+        if let count = facts.facts["damaged-pages"].flatMap({ Int($0) }), count > 0 {
+            report.add(Array(root.utf8), "had \(count) damaged pages when it was archived, and has them now")
+        }
+    }
+
+    // MARK: - Before anything is written
+
+    func checkTargets() throws {
+        var places = [request.target] + spaces.map(\.place)
+        guard places.allSatisfy({ PathText.isAbsolute($0) }) else {
+            throw OperationError(
+                .usage, "a tablespace would go to a path that is not absolute and plain",
+                hint: "Give each with --tablespace-map OLD=NEW.")
+        }
+        places.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        for (one, next) in zip(places, places.dropFirst())
+        where PathOrder.isInside(Array(next.utf8), Array(one.utf8)) {
+            throw OperationError(
+                .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
+        }
+        for place in places where !DirectoryContent.isEmpty(place) {
+            let isSpace = place != request.target
+            throw OperationError(
+                .failed, "\(place) is not empty",
+                hint: isSpace
+                    ? "Nothing was written. It is a tablespace: give it another place with --tablespace-map \(place)=NEW."
+                    : "Nothing was written. Restore into a directory that is empty or does not exist.")
+        }
+    }
+
+    /// Parts of the archive with the directories that they go into; the control file is none of them.
+    private var parts: [(inside: String, target: String)] {
+        [("\(root)/\(Part.data)", request.target)]
+            + spaces.map { ("\(root)/\(Part.tablespaces)/\($0.id)", $0.place) }
+            + [("\(root)/\(Part.wal)", request.target + "/pg_wal")]
+    }
+
+    mutating func count() throws {
+        for inside in parts.map(\.inside) + ["\(root)/\(Part.control)"] {
+            try Selection(inside: Array(inside.utf8), tree).forEach { page in
+                try RestoreTrees.checkInterrupt(workplace)
+                report.count(page)
+            }
+        }
+    }
+
+    // MARK: - The restore
+
+    mutating func restore() throws {
+        for part in parts { try restore(part.inside, to: part.target) }
+        let owner = try owner()
+        let files = ClusterFiles(directory: request.target, owner: owner)
+        try files.removeSignals()
+        if !spaces.isEmpty { try files.write("tablespace_map", TablespaceMap.bytes(of: spaces)) }
+        try files.write("backup_label", label)
+        // In a recovery the settings have more to say; archiving is off either way.
+        try files.append("postgresql.auto.conf", [("archive_mode", "off")] + (recovery?.settings ?? []))
+        if let recovery {
+            try PointInTime.lay(recovery, in: request.target, files, at: workplace)
+            try files.write("recovery.signal", [])
+        }
+        try files.sync()
+        guard report.problemCount == 0 || report.problems.allSatisfy({ $0.path == "/" + root }) else {
+            report.add(
+                Array("\(root)/\(Part.control)/pg_control".utf8),
+                "was left out, because what is there is no whole cluster")
+            return
+        }
+        try restore("\(root)/\(Part.control)", to: request.target + "/global")
+        for (id, place) in spaces.map({ ($0.id, $0.place) }) {
+            if let entry = try entry("\(root)/\(Part.tablespaces)/\(id)") {
+                try ClusterFiles.give(place, to: (entry.userID, entry.groupID), entry.permissions)
+            }
+        }
+        // Until now nobody else could look into it.
+        try ClusterFiles.give(request.target, to: (owner.user, owner.group), owner.permissions)
+        try files.sync()
+    }
+
+    private mutating func restore(_ inside: String, to target: String) throws {
+        var part = RestoreTrees.Request(
+            archive: request.archive, paths: [], target: target, inPlace: true, dryRun: false,
+            verify: request.verify, conflict: .refuse)
+        part.inside = Array(inside.utf8)
+        let selection = Selection(inside: part.inside, tree)
+        let run = try RestoreRun(part, reader, archive, workplace)
+        let skipped = report.skipped
+        let restored = try run.restore(selection, &report)
+        report.skipped += skipped
+        if request.verify { report.verified += try run.compare(selection, restored, &report) }
+        try run.sync()
+    }
+
+    private func owner() throws -> (user: UInt32, group: UInt32, permissions: UInt16) {
+        guard let entry = try entry("\(root)/\(Part.data)") else {
+            throw OperationError(.damaged, "the archive has no data directory of \(request.cluster)")
+        }
+        return (entry.userID, entry.groupID, entry.permissions)
+    }
+
+    private func entry(_ path: String) throws -> Entry? {
+        let wanted = Array(path.utf8)
+        var found: Entry?
+        try tree.forEachEntry(under: wanted) { page in
+            if page.path == wanted { found = try page.entry() }
+            return false
+        }
+        return found
+    }
+
+    /// The content of a small file; nil when there is none.
+    private static func bytes(
+        _ path: String, _ tree: ArchiveReader, _ reader: VaultReader, _ archive: ArchiveRecord
+    ) throws -> [UInt8]? {
+        let wanted = Array(path.utf8)
+        var content: Content?
+        try tree.forEachEntry(under: wanted) { page in
+            if page.path == wanted, page.kind == .file, page.size <= 1 << 20 { content = page.content }
+            return false
+        }
+        guard let content else { return nil }
+        var bytes: [UInt8] = []
+        try tree.read(content, with: try ChunkReader(reader, for: archive)) { bytes += $0 }
+        return bytes
+    }
+}

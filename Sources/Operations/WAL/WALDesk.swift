@@ -1,0 +1,315 @@
+import CLinux
+import Domain
+import Glibc
+import Synchronization
+import Vault
+import WALClient
+
+/// Takes and gives WAL for the sources of the policies in force; any thread.
+///
+/// Invariants:
+/// 1. "Absent" is answered only by what was read: the spool, and the header of every archive of the vault.
+/// 2. Who asks was found to be allowed before anything that he says is looked at.
+final class WALDesk: Sendable {
+    struct Served: Sendable {
+        var policy: String
+        var vault: String
+        var source: WALSource
+        var spool: WALSpool
+        /// What kept the last file from being taken; nil after one that was.
+        var failure: String?
+        /// Somebody waits for the vault to have it.
+        var isUrgent = false
+        /// Streams where the source names a slot.
+        var receiver: WALReceiver?
+    }
+
+    /// After a file from the vault so many more are read with it: a recovery asks for them next.
+    private static let readAhead = 8
+    private static let keptFetched = 32
+    /// Seconds that a push waits for the vault.
+    private static let vaultPatience = 50.0
+    private static let keyLimit = 64 << 10
+
+    private let statePath: String
+    private let keyPath: String?
+    private let sources = Mutex<[String: Served]>([:])
+    private let stopping = InterruptFlag()
+    /// One reads from the vault at a time.
+    private let reading = Mutex(())
+
+    init(statePath: String, keyPath: String?) {
+        self.statePath = statePath
+        self.keyPath = keyPath
+    }
+
+    func stop() {
+        stopping.set()
+        for one in served { one.receiver?.stop() }
+    }
+
+    /// What is served from now on. Returns what cannot be.
+    func serve(_ wanted: [(policy: String, vault: String, source: WALSource)]) -> [String] {
+        var problems: [String] = []
+        var made: [String: Served] = [:]
+        let before = sources.withLock { $0 }
+        for (policy, vault, source) in wanted {
+            if let first = made[source.name] {
+                problems.append("the WAL of \(source.name) is a source of \(first.policy) and of \(policy): the first counts")
+                continue
+            }
+            do {
+                let old = before[source.name]
+                let spool = try old?.spool ?? WALSpool(name: source.name, statePath: statePath, isOwner: true)
+                var receiver = old?.receiver
+                if old?.source != source {
+                    receiver?.stop()
+                    receiver = source.slot == nil ? nil : try WALReceiver(source, into: spool)
+                }
+                made[source.name] = Served(
+                    policy: policy, vault: vault, source: source, spool: spool, failure: old?.failure,
+                    isUrgent: old?.isUrgent ?? false, receiver: receiver)
+            } catch {
+                problems.append("the WAL of \(source.name) cannot be taken: \(Daemon.words(error))")
+            }
+        }
+        for (name, old) in before where made[name] == nil { old.receiver?.stop() }
+        let result = made
+        sources.withLock { $0 = result }
+        return problems
+    }
+
+    var served: [Served] { sources.withLock { $0.values.sorted { $0.source.name < $1.source.name } } }
+
+    // MARK: Asking
+
+    /// Whether somebody with this number may ask anything at all.
+    func admits(_ user: uid_t) -> Bool { served.contains { isAllowed(user, $0) } }
+
+    private func isAllowed(_ user: uid_t, _ one: Served) -> Bool {
+        user == 0 || user == geteuid() || Int64(user) == tree_user_number(one.source.user)
+    }
+
+    private func find(_ name: String, _ user: uid_t) -> Served? {
+        let allowed = served.filter { isAllowed(user, $0) && (name.isEmpty || $0.source.name == name) }
+        return allowed.count == 1 ? allowed[0] : nil
+    }
+
+    /// The descriptor of a delivered file is the caller's.
+    func answer(_ request: WALRequest, _ file: Int32?, from user: uid_t) -> (reply: WALReply, file: Int32?) {
+        guard let one = find(request.source, user) else {
+            let what = request.source.isEmpty ? "name the source with --source" : "there is no source \(request.source)"
+            return (WALReply(.usage, "\(what), or user \(user) may not use it"), nil)
+        }
+        guard let name = WALFileName(request.file) else {
+            return (WALReply(.usage, "\(request.file) is no name of a WAL file"), nil)
+        }
+        do {
+            switch request.verb {
+            case .push:
+                guard let file else { return (WALReply(.usage, "no file came with the name"), nil) }
+                return (try push(file, name, request.systemID, one), nil)
+            case .fetch: return try fetch(name, request.systemID, one)
+            }
+        } catch let refusal as WALRefusal {
+            return (WALReply(.refused, refusal.message), nil)
+        } catch {
+            return (WALReply(.tryAgain, Daemon.words(error)), nil)
+        }
+    }
+
+    private func push(_ file: Int32, _ name: WALFileName, _ systemID: UInt64, _ one: Served) throws -> WALReply {
+        let key: WALKey
+        do {
+            key = try one.spool.accept(file, name, systemID: systemID, incarnation: one.source.incarnation)
+            change(one) { $0.failure = nil }
+        } catch {
+            let words = (error as? WALRefusal)?.message ?? Daemon.words(error)
+            change(one) { $0.failure = words }
+            throw error
+        }
+        guard one.source.acknowledge == .vault else { return WALReply(.done) }
+        change(one) { $0.isUrgent = true }
+        let end = MonotonicTime.now() + Self.vaultPatience
+        while MonotonicTime.now() < end, !stopping.isSet {
+            if try one.spool.index().records[key]?.archive != nil { return WALReply(.done) }
+            usleep(100_000)
+        }
+        return WALReply(.tryAgain, "no archive has \(name.text) yet; it waits in the spool")
+    }
+
+    private func change(_ one: Served, _ body: (inout Served) -> Void) {
+        sources.withLock { all in
+            guard var now = all[one.source.name] else { return }
+            body(&now)
+            all[one.source.name] = now
+        }
+    }
+
+    // MARK: Fetching
+
+    private func fetch(_ name: WALFileName, _ systemID: UInt64, _ one: Served) throws -> (WALReply, Int32?) {
+        let index = try one.spool.index()
+        if let key = index.records.keys.filter({ $0.file == name && isOf(systemID, $0.cluster, one) })
+            .max(by: { $0.cluster < $1.cluster }), let found = try give(one.spool.path(of: key))
+        {
+            return found
+        }
+        for cluster in clusters(systemID, one, index, nil) {
+            if let found = try give(Self.fetched(name, cluster, one)) { return found }
+        }
+        return try reading.withLock { _ in try fetchFromVault(name, systemID, one, index) }
+    }
+
+    private func isOf(_ systemID: UInt64, _ cluster: WALCluster, _ one: Served) -> Bool {
+        (systemID == 0 || cluster.systemID == systemID) && cluster.incarnation <= one.source.incarnation
+    }
+
+    /// Whose file it may be, the newest life first.
+    private func clusters(
+        _ systemID: UInt64, _ one: Served, _ index: WALLedgerIndex, _ inventory: WALInventory?
+    ) -> [WALCluster] {
+        let known = index.clusters.union(inventory?.pieces.map(\.cluster) ?? [])
+        return known.filter { isOf(systemID, $0, one) }.sorted(by: >)
+    }
+
+    private static func fetched(_ name: WALFileName, _ cluster: WALCluster, _ one: Served) -> String {
+        "\(one.spool.path)/fetched/\(cluster)/\(name.text)"
+    }
+
+    private func give(_ path: String) throws -> (WALReply, Int32?)? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw LogSpool.failure("opening", path)
+        }
+        var info = stat()
+        guard fstat(file, &info) == 0 else {
+            close(file)
+            throw LogSpool.failure("examining", path)
+        }
+        return (WALReply(.done, size: UInt64(info.st_size)), file)
+    }
+
+    private func workplace(_ one: Served) -> Workplace {
+        var made = Workplace(vaultPath: one.vault, statePath: statePath, interrupt: stopping)
+        guard let keyPath else { return made }
+        made.unlocking = .code {
+            guard let bytes = try StateFile.read(keyPath, limit: Self.keyLimit) else {
+                throw OperationError(.notFound, "there is no key file \(keyPath)")
+            }
+            return bytes
+        }
+        return made
+    }
+
+    private func fetchFromVault(
+        _ name: WALFileName, _ systemID: UInt64, _ one: Served, _ index: WALLedgerIndex
+    ) throws -> (WALReply, Int32?) {
+        let vault = try OpenVault(workplace(one))
+        let inventory = try WALInventory(source: one.source.name, in: vault, all: keyPath != nil)
+        let possible = clusters(systemID, one, index, inventory)
+        guard let cluster = possible.first(where: { inventory.holds(name, of: $0) }) else {
+            return (try absence(name, possible, one, index, inventory), nil)
+        }
+        guard keyPath != nil else {
+            return (WALReply(.tryAgain, "\(name.text) is in the vault, and this host has no key that reads it"), nil)
+        }
+        let folder = "\(one.spool.path)/fetched/\(cluster)"
+        try StateFile.makeDirectory(folder)
+        try makeRoom(in: folder)
+        var wanted = [name]
+        if name.form == .segment, let size = inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize,
+            let segment = name.segment(size)
+        {
+            for ahead in 1...UInt64(Self.readAhead) {
+                let next = WALSegment(timeline: segment.timeline, number: segment.number + ahead)
+                guard let file = WALFileName(next.name(size)), inventory.holds(file, of: cluster) else { break }
+                wanted.append(file)
+            }
+        }
+        try inventory.extract(wanted, of: cluster, to: folder, with: vault)
+        guard let found = try give("\(folder)/\(name.text)") else {
+            return (WALReply(.tryAgain, "\(name.text) was read and has gone"), nil)
+        }
+        return found
+    }
+
+    /// A cache: what was asked for long ago is not asked for again.
+    private func makeRoom(in folder: String) throws {
+        let names = try StateFile.list(folder)
+        guard names.count > Self.keptFetched else { return }
+        for name in names.prefix(names.count - Self.keptFetched / 2) { unlink("\(folder)/\(name)") }
+    }
+
+    /// A recovery ends where 1 is answered, so it is only answered when nothing can follow.
+    private func absence(
+        _ name: WALFileName, _ clusters: [WALCluster], _ one: Served, _ index: WALLedgerIndex, _ inventory: WALInventory
+    ) throws -> WALReply {
+        guard inventory.unread == 0 else {
+            return WALReply(.tryAgain, "the headers of \(inventory.unread) archives cannot be read without a key")
+        }
+        var isKnown = false
+        for cluster in clusters {
+            let record = index.records[WALKey(cluster: cluster, file: name)]
+            if let record {
+                let place = record.archive.map { "was archived in \($0.prefix(12)), which is gone" } ?? "was lost"
+                return WALReply(.tryAgain, "\(name.text) \(place)")
+            }
+            let size = index.coverage[cluster]?.segmentSize
+            guard let size = size ?? inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize else { continue }
+            var coverage = index.coverage[cluster] ?? WALCoverage(size)
+            guard coverage.segmentSize == size else { continue }
+            coverage.formUnion(inventory.coverage(of: cluster, size))
+            isKnown = isKnown || !coverage.isEmpty
+            if name.form == .history {
+                if coverage.newest(of: name.timeline) != nil || coverage.histories[name.timeline] != nil {
+                    return WALReply(.tryAgain, "timeline \(name.timeline) is known, and its history is missing")
+                }
+            } else if let segment = name.segment(size), coverage.hasLater(than: segment.number, of: name.timeline) {
+                return WALReply(.tryAgain, "\(name.text) is missing, and later segments of its timeline are there: a gap")
+            }
+        }
+        guard isKnown else { return WALReply(.tryAgain, "no WAL of this cluster is known") }
+        return WALReply(.absent, "\(name.text) is not there, and nothing later on its timeline")
+    }
+
+    // MARK: Batches
+
+    /// Whether an archive of the source is due.
+    func isDue(_ one: Served) -> Bool {
+        guard let index = try? one.spool.index(), let oldest = index.oldestWaiting else {
+            change(one) { $0.isUrgent = false }
+            return false
+        }
+        let waits = Int64(clamping: WallTime.seconds()) - oldest
+        return one.isUrgent || index.waiting.count >= one.source.batchSegments || waits < 0
+            || waits >= one.source.batchTime.seconds
+    }
+
+    /// What is wrong with each source's WAL, for the register of problems; nil where nothing is.
+    func trouble(_ one: Served) -> String? {
+        do {
+            let index = try one.spool.index()
+            var found: [String] = []
+            if let failure = one.failure { found.append("WAL of \(one.source.name) is not taken: \(failure)") }
+            if let words = one.receiver?.trouble { found.append("WAL of \(one.source.name): \(words)") }
+            let aside = try one.spool.quarantined()
+            if let first = aside.first {
+                found.append("\(aside.count) WAL files of \(one.source.name) contradict what was taken, first \(first)")
+            }
+            if let first = one.spool.lost(index).map(\.file.text).min() {
+                found.append("WAL of \(one.source.name) is gone from the spool and in no archive, first \(first)")
+            }
+            for (cluster, coverage) in index.coverage {
+                if let gap = coverage.gaps.first {
+                    let name = gap.first.name(coverage.segmentSize)
+                    found.append("WAL of \(one.source.name) (\(cluster)) has a gap of \(gap.count) segments from \(name)")
+                }
+            }
+            return found.isEmpty ? nil : found.sorted().joined(separator: "; ")
+        } catch {
+            return "the WAL of \(one.source.name) cannot be looked at: \(Daemon.words(error))"
+        }
+    }
+}

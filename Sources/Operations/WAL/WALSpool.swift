@@ -1,0 +1,347 @@
+import Domain
+import Glibc
+import Synchronization
+import Vault
+
+// The spool of a source's WAL: STATE/wal/NAME, as docs/wal.md describes it.
+//
+// Invariants:
+// 1. A file is acknowledged after it was synced, linked to its name, its directory synced and its ledger line synced.
+// 2. It leaves the spool only after the ledger says which committed archive holds it. Histories stay.
+// 3. The same key with other content changes nothing that is there: it is put aside, and refused.
+// 4. A ledger line is never changed; each names the digest of the one before. What a crash tore is cut off.
+// 5. Several processes may use a spool: whatever reads or writes the ledger holds the lock.
+
+/// A file that is not taken, whoever tries again.
+struct WALRefusal: Error {
+    var message: String
+}
+
+final class WALSpool: Sendable {
+    let name: String
+    let path: String
+    private let lock: Int32
+    private let state = Mutex(State())
+    /// Called at each step that a crash may follow; for tests.
+    private let onStep: @Sendable (String) throws -> Void
+
+    private struct State {
+        var index = WALLedgerIndex()
+        var end = 0
+        var previous = ""
+    }
+
+    static func folder(of name: String, under statePath: String) -> String { "\(statePath)/wal/\(name)" }
+
+    /// Opens the spool, which is made where there is none. Its owner, the daemon, does what a crash left undone.
+    init(
+        name: String, statePath: String, isOwner: Bool = false,
+        onStep: @escaping @Sendable (String) throws -> Void = { _ in }
+    ) throws {
+        guard Policy.isWellFormed(name: name) else {
+            throw OperationError(.usage, "\(name) cannot name a source", hint: "Give the name that the policy has.")
+        }
+        self.name = name
+        path = Self.folder(of: name, under: statePath)
+        self.onStep = onStep
+        for folder in ["", "/new", "/quarantine", "/fetched"] { try StateFile.makeDirectory(path + folder) }
+        lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else { throw LogSpool.failure("opening", "\(path)/lock") }
+        if isOwner {
+            for left in try StateFile.list("\(path)/new") { unlink("\(path)/new/\(left)") }
+            try enterStrays()
+        } else {
+            _ = try index()
+        }
+    }
+
+    deinit { close(lock) }
+
+    private var ledgerPath: String { "\(path)/ledger.jsonl" }
+    func folder(of cluster: WALCluster) -> String { "\(path)/\(cluster)" }
+    func path(of key: WALKey) -> String { "\(folder(of: key.cluster))/\(key.file.text)" }
+    private static func now() -> String { TimeText.seconds(Int64(clamping: WallTime.seconds())) }
+
+    /// What the ledger says now.
+    func index() throws -> WALLedgerIndex { try locked { $0.index } }
+
+    // MARK: The ledger
+
+    private func locked<Result: Sendable>(_ body: (inout State) throws -> Result) throws -> Result {
+        let held: Swift.Result<Result, any Error> = state.withLock { state in
+            Swift.Result {
+                while flock(lock, LOCK_EX) != 0 {
+                    guard errno == EINTR else { throw LogSpool.failure("locking", "\(path)/lock") }
+                }
+                defer { flock(lock, LOCK_UN) }
+                try catchUp(&state)
+                return try body(&state)
+            }
+        }
+        return try held.get()
+    }
+
+    /// Reads what others wrote since; a line without an end was torn by a crash, for whoever writes holds the lock.
+    private func catchUp(_ state: inout State) throws {
+        let file = try LogSpoolFile(extending: ledgerPath)
+        guard file.length != state.end else { return }
+        guard file.length > state.end else { throw damaged("is shorter than it was") }
+        let bytes = try file.bytes(state.end..<file.length)
+        var start = 0
+        while let end = bytes[start...].firstIndex(of: 0x0A) {
+            let text = bytes[start..<end]
+            guard let line = LogText.decode(WALLedgerLine.self, text), line.previous == state.previous else {
+                throw damaged("has a line that does not follow the one before it, at byte \(state.end)")
+            }
+            guard state.index.take(line) else {
+                throw damaged("has a line that makes no sense, at byte \(state.end)")
+            }
+            state.previous = Self.digest(Array(text))
+            state.end += end + 1 - start
+            start = end + 1
+        }
+        if start < bytes.count {
+            try file.cut(to: state.end)
+            try file.sync()
+        }
+    }
+
+    private static func digest(_ bytes: [UInt8]) -> String { ObjectHasher.digest(of: bytes, suite: .blake3).hex }
+
+    private func damaged(_ what: String) -> OperationError {
+        OperationError(
+            .damaged, "\(ledgerPath) \(what)",
+            hint: "Move the folder \(path) away and start the daemon again: what lies in it can then be pushed by hand.")
+    }
+
+    private func append(_ line: WALLedgerLine, _ state: inout State) throws {
+        var line = line
+        line.previous = state.previous
+        let text = try LogText.encode(line)
+        let file = try LogSpoolFile(extending: ledgerPath)
+        do {
+            try file.append(text + [0x0A])
+            try file.sync()
+        } catch {
+            // What a full disk left of it; if that fails too, the next to come cuts it off.
+            try? file.cut(to: state.end)
+            throw error
+        }
+        guard state.index.take(line) else { throw damaged("was given a line that makes no sense") }
+        state.previous = Self.digest(text)
+        state.end = file.length
+    }
+
+    // MARK: Taking a file
+
+    /// What was found out about a file while it was copied.
+    private struct Copied {
+        var path: String
+        var bytes: Int
+        var digest: String
+        var cluster: WALCluster
+        var segmentSize: WALSegmentSize?
+        var switches: String?
+    }
+
+    /// Takes in the file behind `descriptor`. `systemID` counts for files that do not tell themselves, and is 0 when nobody
+    /// knows.
+    func accept(
+        _ descriptor: Int32, _ name: WALFileName, systemID: UInt64, incarnation: Int
+    ) throws -> WALKey {
+        let temporary = "\(path)/new/\(name.text).\(getpid()).\(UInt64.random(in: 0 ... .max))"
+        defer { unlink(temporary) }
+        var copied = try copy(descriptor, name, to: temporary, systemID: systemID, incarnation: incarnation)
+        try onStep("copied")
+        let key = WALKey(cluster: copied.cluster, file: name)
+        let refusal = try locked { state -> WALRefusal? in
+            if let known = state.index.records[key] {
+                guard known.digest == copied.digest else { return try quarantine(copied, key, &state) }
+                if known.archive != nil || access(path(of: key), F_OK) == 0 { return nil }
+            }
+            guard try publish(&copied, as: key) else { return try quarantine(copied, key, &state) }
+            try onStep("named")
+            try append(line(copied, key), &state)
+            return nil
+        }
+        if let refusal { throw refusal }
+        try onStep("ledger")
+        return key
+    }
+
+    private func line(_ copied: Copied, _ key: WALKey) -> WALLedgerLine {
+        WALLedgerLine(
+            act: .taken, cluster: "\(key.cluster)", time: Self.now(), previous: "", file: key.file.text,
+            bytes: copied.bytes, digest: copied.digest, segmentBytes: copied.segmentSize.map { Int($0.bytes) },
+            switches: copied.switches)
+    }
+
+    /// Gives the copy its name; false when another content has it already.
+    private func publish(_ copied: inout Copied, as key: WALKey) throws -> Bool {
+        let folder = folder(of: key.cluster)
+        if access(folder, F_OK) != 0 {
+            try StateFile.makeDirectory(folder)
+            try Self.sync(path)
+        }
+        if link(copied.path, path(of: key)) != 0 {
+            guard errno == EEXIST else { throw LogSpool.failure("naming", path(of: key)) }
+            // A crash left it before its line, or its line without it and somebody put it back.
+            let there = try LogSpoolFile(reading: path(of: key))
+            guard try Self.digest(of: there) == copied.digest else { return false }
+            try there.sync()
+        }
+        try Self.sync(folder)
+        return true
+    }
+
+    private func quarantine(_ copied: Copied, _ key: WALKey, _ state: inout State) throws -> WALRefusal {
+        let aside = "\(path)/quarantine/\(key.cluster).\(key.file.text).\(copied.digest.prefix(16))"
+        let refusal = WALRefusal(
+            message: "\(key.file.text) was taken before with other content; this one lies in \(aside)")
+        // The same one again.
+        if access(aside, F_OK) == 0 { return refusal }
+        guard rename(copied.path, aside) == 0 else { throw LogSpool.failure("renaming", copied.path) }
+        try Self.sync("\(path)/quarantine")
+        try append(
+            WALLedgerLine(
+                act: .quarantined, cluster: "\(key.cluster)", time: Self.now(), previous: "", file: key.file.text,
+                bytes: copied.bytes, digest: copied.digest), &state)
+        return refusal
+    }
+
+    /// Copies and syncs; what it checks is the copy.
+    private func copy(
+        _ descriptor: Int32, _ name: WALFileName, to temporary: String, systemID: UInt64, incarnation: Int
+    ) throws -> Copied {
+        var info = stat()
+        guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
+            throw WALRefusal(message: "\(name.text) is no regular file")
+        }
+        guard info.st_size > 0, UInt64(info.st_size) <= name.maximumBytes else {
+            throw WALRefusal(message: "\(name.text) has \(info.st_size) bytes, which such a file cannot have")
+        }
+        let file = try LogSpoolFile(making: temporary)
+        var hasher = ObjectHasher(suite: .blake3)
+        var head: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 1 << 20)
+        while UInt64(file.length) <= name.maximumBytes {
+            let count = pread(descriptor, &block, block.count, off_t(file.length))
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw LogSpool.failure("reading", name.text) }
+            if count == 0 { break }
+            try block.withUnsafeBytes { raw in
+                let piece = UnsafeRawBufferPointer(rebasing: raw[..<count])
+                hasher.update(piece)
+                try file.append(piece)
+            }
+            if head.isEmpty { head = Array(block[..<min(count, 8192)]) }
+        }
+        let copied = try examine(
+            name, head, Copied(
+                path: temporary, bytes: file.length, digest: hasher.finalize().hex,
+                cluster: WALCluster(systemID: systemID, incarnation: incarnation)))
+        // Recovery to a time is decided by when PostgreSQL wrote it last.
+        guard utimensat(AT_FDCWD, temporary, [info.st_mtim, info.st_mtim], 0) == 0 else {
+            throw LogSpool.failure("setting the time of", temporary)
+        }
+        try file.sync()
+        return copied
+    }
+
+    private func examine(_ name: WALFileName, _ head: [UInt8], _ copied: Copied) throws -> Copied {
+        var copied = copied
+        switch name.form {
+        case .segment, .partial:
+            let page: WALPageHeader
+            do { page = try WALPageHeader(head) } catch {
+                throw WALRefusal(message: "\(name.text) does not begin as WAL of PostgreSQL 15 to 18 does (\(error))")
+            }
+            if let objection = page.objection(to: name, size: UInt64(copied.bytes)) {
+                throw WALRefusal(message: "\(name.text) \(objection)")
+            }
+            copied.cluster.systemID = page.systemID
+            copied.segmentSize = page.segmentSize
+        case .history:
+            let text = String(decoding: head, as: UTF8.self)
+            guard copied.bytes <= head.count,
+                let history = WALTimelineHistory(timeline: name.timeline, text: text)
+            else { throw WALRefusal(message: "\(name.text) cannot be read as a history") }
+            copied.switches = WALFacts.text(history)
+        case .backup: break
+        }
+        if copied.cluster.systemID == 0 {
+            let known = Set(try index().clusters.map(\.systemID))
+            guard known.count == 1, let only = known.first else {
+                throw WALRefusal(
+                    message: "of which cluster \(name.text) is, is not known: push it from the data directory")
+            }
+            copied.cluster.systemID = only
+        }
+        return copied
+    }
+
+    // MARK: After a crash
+
+    /// Files that have their name and no line: their bytes say all that is needed.
+    private func enterStrays() throws {
+        try locked { state in
+            for folder in try StateFile.list(path) {
+                guard let cluster = WALCluster(folder) else { continue }
+                for text in try StateFile.list("\(path)/\(folder)") {
+                    guard let file = WALFileName(text) else { continue }
+                    let key = WALKey(cluster: cluster, file: file)
+                    guard state.index.records[key] == nil else { continue }
+                    let there = try LogSpoolFile(reading: path(of: key))
+                    let head = try there.bytes(0..<min(8192, there.length))
+                    let copied = Copied(
+                        path: there.path, bytes: there.length, digest: try Self.digest(of: there), cluster: cluster)
+                    guard let found = try? examine(file, head, copied), found.cluster == cluster else { continue }
+                    try there.sync()
+                    try Self.sync("\(path)/\(folder)")
+                    try append(line(found, key), &state)
+                }
+            }
+            // What was archived and not removed.
+            for (key, record) in state.index.records where record.archive != nil && key.file.form != .history {
+                unlink(path(of: key))
+            }
+        }
+    }
+
+    private static func digest(of file: LogSpoolFile) throws -> String {
+        var hasher = ObjectHasher(suite: .blake3)
+        try file.forEachPiece(from: 0) { hasher.update($0) }
+        return hasher.finalize().hex
+    }
+
+    static func sync(_ folder: String) throws {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LogSpool.failure("opening", folder) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw LogSpool.failure("syncing", folder) }
+    }
+
+    // MARK: After the archive
+
+    /// Notes what an archive holds, and removes that from the spool.
+    func noteArchived(_ keys: [WALKey], in archive: String) throws {
+        for (cluster, ofCluster) in Dictionary(grouping: keys, by: \.cluster) {
+            try locked { state in
+                let fresh = ofCluster.filter { state.index.waiting.contains($0) }
+                guard !fresh.isEmpty else { return }
+                try append(
+                    WALLedgerLine(
+                        act: .archived, cluster: "\(cluster)", time: Self.now(), previous: "", archive: archive,
+                        files: fresh.map(\.file.text).sorted()), &state)
+                try onStep("archived")
+                for key in fresh where key.file.form != .history { unlink(path(of: key)) }
+            }
+        }
+    }
+
+    /// What the ledger says is here, and is not.
+    func lost(_ index: WALLedgerIndex) -> [WALKey] { index.waiting.filter { access(path(of: $0), F_OK) != 0 } }
+
+    /// Files that wait for a person to look at them.
+    func quarantined() throws -> [String] { try StateFile.list("\(path)/quarantine") }
+}

@@ -1,0 +1,4 @@
+import Glibc
+import WALClient
+
+exit(WALProgram.run(Array(CommandLine.arguments.dropFirst())))

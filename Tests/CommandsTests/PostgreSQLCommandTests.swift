@@ -1,0 +1,135 @@
+import Foundation
+import Glibc
+import Testing
+
+/// A PostgreSQL server for the real binary, in a directory of its own under `/tmp`.
+final class PostgreSQLServer {
+    static let programs = "/usr/lib/postgresql/15/bin"
+    let path: String
+    private let settings: String
+
+    /// `settings` are further options of the server, in which `PATH` stands for its directory.
+    init(settings: String = "", prepare: (String) throws -> Void = { _ in }) throws {
+        var template = Array("/tmp/qala-cli-pg-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        try #require(chmod(path, 0o755) == 0)
+        if geteuid() == 0 {
+            let account = try #require(getpwnam("postgres"))
+            try #require(chown(path, account.pointee.pw_uid, account.pointee.pw_gid) == 0)
+        }
+        self.settings = settings.replacing("PATH", with: path)
+        try prepare(path)
+        try run("initdb", "-k", "-U", "postgres", "-A", "trust", "-D", "\(path)/data")
+        try run("pg_ctl", "-D", "\(path)/data", "-l", "\(path)/log", "-w", "-o", options, "start")
+    }
+
+    deinit {
+        for name in ["data", "new"] where access("\(path)/\(name)/postmaster.pid", F_OK) == 0 {
+            _ = try? run("pg_ctl", "-D", "\(path)/\(name)", "-m", "immediate", "-w", "stop")
+        }
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    var options: String { "-c listen_addresses= -c fsync=off -c unix_socket_directories=\(path) \(settings)" }
+
+    func sql(_ statement: String) throws -> String {
+        let finished = try run("psql", "-XAtq", "-h", path, "-U", "postgres", "-c", statement, "postgres")
+        return finished.outputText.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    @discardableResult
+    func run(_ program: String, _ arguments: String...) throws -> Finished {
+        let command = ["\(Self.programs)/\(program)"] + arguments
+        let asServer = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        let environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"]
+        let folder = URL(filePath: path)
+        let finished =
+            geteuid() == 0
+            ? try ProcessRunner.run("/usr/bin/setpriv", asServer + command, environment: environment, in: folder)
+            : try ProcessRunner.run(command[0], arguments, environment: environment, in: folder)
+        guard finished.status == 0 else {
+            throw RunnerError(message: "\(program): \(finished.outputText)\(finished.errorText)")
+        }
+        return finished
+    }
+}
+
+@Suite(
+    "PostgreSQL by the real binary",
+    .enabled(if: qalaBinary != nil && access("\(PostgreSQLServer.programs)/initdb", X_OK) == 0))
+struct PostgreSQLCommandTests {
+    @Test("A policy archives a cluster, and one command brings it back ready to start")
+    func cluster() throws {
+        let world = try World()
+        defer { world.remove() }
+        let server = try PostgreSQLServer()
+        _ = try server.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+        try world.write(
+            "p.yaml",
+            """
+            policy: db
+            component: database
+            responsible: {name: A}
+            sources:
+              - postgresql: main
+                data-directory: \(server.path)/data
+                socket: \(server.path)
+                witnesses:
+                  - {name: rows, query: SELECT count(*) FROM t}
+
+            """)
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        let run = try world.qala("run", "p.yaml")
+        #expect(run.status == 0, "\(run.errorText)")
+
+        func restore(_ arguments: String...) throws -> Finished {
+            try world.qala(["restore", "latest"] + arguments + World.byKit, without: ["QALA_PASSPHRASE_FILE"])
+        }
+        for wrong in [
+            ["--cluster", "main"], ["--cluster", "main", "--in-place"],
+            ["--cluster", "main", "--to", "x", "--conflict", "skip"], ["/etc", "--cluster", "main", "--to", "x"],
+            ["--to", "x", "--tablespace-map", "/a=/b"], ["--cluster", "main", "--to", "x", "--tablespace-map", "/a"],
+            ["--cluster", "main", "--to", "x", "--tablespace-map", "/a=/b"],
+        ] {
+            let refused = try world.qala(["restore", "latest"] + wrong + World.byKit)
+            #expect(refused.status == 64, "\(wrong): \(refused.errorText)")
+        }
+        #expect(try restore("--cluster", "other", "--to", "x").status == 14)
+        #expect(access(world.path("x"), F_OK) != 0)
+
+        let target = "\(server.path)/new"
+        #expect(try restore("--cluster", "main", "--to", target, "--dry-run").status == 0)
+        #expect(access(target, F_OK) != 0)
+        let restored = try restore("--cluster", "main", "--to", target, "--verify", "--json")
+        #expect(restored.status == 0, "\(restored.errorText)")
+        #expect(try World.object(restored)["verified"] as? Int ?? 0 > 100)
+        // What is there now is in the way of another restore.
+        #expect(try restore("--cluster", "main", "--to", target).status == 1)
+
+        try server.run("pg_ctl", "-D", "\(server.path)/data", "-m", "fast", "-w", "stop")
+        try server.run("pg_ctl", "-D", target, "-l", "\(server.path)/log2", "-w", "-o", server.options, "start")
+        #expect(try server.sql("SELECT count(*) FROM t") == "1000")
+        #expect(try server.sql("SHOW archive_mode") == "off")
+    }
+
+    @Test("A server that is down fails the run with 1, and there is no archive")
+    func down() throws {
+        let world = try World()
+        defer { world.remove() }
+        try world.write(
+            "p.yaml",
+            """
+            policy: db
+            component: database
+            responsible: {name: A}
+            sources:
+              - {postgresql: main, data-directory: /srv/nothing, socket: \(world.folder.path)}
+
+            """)
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        let run = try world.qala("run", "p.yaml")
+        #expect(run.status == 1 && run.errorText.contains("cannot connect"), "\(run.errorText)")
+        #expect(try world.archives().isEmpty)
+    }
+}
