@@ -12,6 +12,7 @@ extension PolicyReader {
     mutating func readData(_ node: Node, _ kind: DataSource.Kind) -> DataSource? {
         switch kind {
         case .command: readCommand(node).map { .command($0) }
+        case .mariadb: readMariaDB(node).map { .mariadb($0) }
         }
     }
 

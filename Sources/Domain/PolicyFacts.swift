@@ -97,6 +97,9 @@ package struct PolicyFacts {
             "\(word("output of", "proqramın çıxışı")): \(command.command.map(Self.quoted).joined(separator: " ")); "
                 + "\(command.name)/\(command.file); \(word("at most", "ən çoxu")) \(command.timeout.text(in: language)); "
                 + "\(word("at least", "ən azı")) \(command.minimumBytes) B"
+        case .mariadb(let server):
+            ([("MariaDB \(server.name)")] + [server.socket, server.defaultsFile].compactMap(\.self))
+                .joined(separator: "; ")
         }
     }
 

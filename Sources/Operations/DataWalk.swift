@@ -30,6 +30,10 @@ final class DataWalk {
         switch source {
         case .command(let command):
             CommandCollector(command, started: started, isInterrupted: { workplace.interrupt.isSet })
+        case .mariadb(let server):
+            MariaDBCollector(
+                server, staging: "\(workplace.statePath)/staging", started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

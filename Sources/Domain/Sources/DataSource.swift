@@ -4,13 +4,16 @@
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         case command
+        case mariadb
     }
 
     case command(CommandSource)
+    case mariadb(MariaDBSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
+        case .mariadb: .mariadb
         }
     }
 
@@ -18,6 +21,7 @@ package enum DataSource: Sendable, Equatable {
     package var name: String {
         switch self {
         case .command(let source): source.name
+        case .mariadb(let source): source.name
         }
     }
 
