@@ -14,6 +14,7 @@ extension PolicyReader {
         case .command: readCommand(node).map { .command($0) }
         case .sqlite: readSQLite(node).map { .sqlite($0) }
         case .git: readGit(node).map { .git($0) }
+        case .mariadb: readMariaDB(node).map { .mariadb($0) }
         }
     }
 

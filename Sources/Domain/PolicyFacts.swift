@@ -99,6 +99,7 @@ package struct PolicyFacts {
                 + "\(word("at least", "ən azı")) \(command.minimumBytes) B"
         case .sqlite(let database): line(database)
         case .git(let repository): line(repository)
+        case .mariadb(let server): line(server)
         }
     }
 

@@ -38,6 +38,10 @@ final class DataWalk {
             GitCollector(
                 repository, state: workplace.statePath, started: started,
                 isInterrupted: { workplace.interrupt.isSet })
+        case .mariadb(let server):
+            MariaDBCollector(
+                server, state: workplace.statePath, started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

@@ -3,18 +3,20 @@
 /// Its entries stand in the archive below a directory of its own, `/@KIND/NAME`, whatever their place on the host is.
 package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
-        case command, sqlite, git
+        case command, sqlite, git, mariadb
     }
 
     case command(CommandSource)
     case sqlite(SQLiteSource)
     case git(GitSource)
+    case mariadb(MariaDBSource)
 
     package var kind: Kind {
         switch self {
         case .command: .command
         case .sqlite: .sqlite
         case .git: .git
+        case .mariadb: .mariadb
         }
     }
 
@@ -24,6 +26,7 @@ package enum DataSource: Sendable, Equatable {
         case .command(let source): source.name
         case .sqlite(let source): source.name
         case .git(let source): source.name
+        case .mariadb(let source): source.name
         }
     }
 
