@@ -9,7 +9,7 @@ package struct FileProblem: Sendable, Hashable {
         case unreadable, vanished, changed, unknownKind, pathTooLong
         case attributesUnread, linkUnread, ownerNameUnknown
         // Reading data sources
-        case damagedDatabase, unchecked, noWitness, damagedRepository
+        case damagedDatabase, unchecked, noWitness, damagedRepository, logGap
         // Writing
         case notCreated, insideNotCreated, kindConflict, hardLinkNotKept, notReplaced
         case ownershipNotSet, attributeNotSet, permissionsNotSet, timeNotSet
@@ -47,6 +47,7 @@ package struct FileProblem: Sendable, Hashable {
             case .damagedDatabase: "is a damaged database"
             case .unchecked: "is a database that cannot be checked without its application"
             case .damagedRepository: "is of a damaged repository"
+            case .logGap: "do not go on from where the last run saw them end"
             case .noWitness: "gave no answer to a witness query"
             case .notCreated: "cannot be created"
             case .insideNotCreated: "lies in a directory that was not restored"

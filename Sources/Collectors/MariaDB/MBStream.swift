@@ -2,6 +2,7 @@
 ///
 /// A part is `XBSTCK01`, a byte of flags, a byte of type, the length of a path (32 bits, little endian), the path; with the
 /// type `P` then length and offset of the payload (64 bits each), its CRC-32, and the payload. `E` ends a file.
+/// `R` renames a file that ended, with the length of the new path and that path behind; `D` removes one.
 ///
 /// Chunks are cut along the parts, so that pages of a database file that did not change are found again: large payloads in
 /// pieces of ``pieceBytes`` counted from their own beginning, small parts in groups whose ends depend on their content. What
@@ -19,7 +20,7 @@ struct MBStream {
     private static let magic = Array("XBSTCK01".utf8)
 
     private enum State {
-        case header, path(Int), payloadHeader, payload(UInt64), unknown
+        case header, path(Int), newLength, newPath(Int), payloadHeader, payload(UInt64), unknown
     }
 
     private var state = State.header
@@ -32,6 +33,8 @@ struct MBStream {
     private var nextPiece: UInt64?
     private var open: Set<String> = []
     private(set) var files = 0
+    /// The byte of type of a part that is of no known kind.
+    private(set) var unknownKind: Int?
     /// Ends of chunks that were not asked for yet, rising.
     private var ends: [UInt64] = []
     /// The content of the small files that tell about the copy.
@@ -63,6 +66,8 @@ struct MBStream {
             case .unknown: return
             case .header: at += gather(14, bytes[at...]) { $0.readHeader() }
             case .path(let count): at += gather(count, bytes[at...]) { $0.readPath() }
+            case .newLength: at += gather(4, bytes[at...]) { $0.readNewLength() }
+            case .newPath(let count): at += gather(count, bytes[at...]) { $0.endPart() }
             case .payloadHeader: at += gather(20, bytes[at...]) { $0.readPayloadHeader() }
             case .payload(let left):
                 let count = Int(min(left, UInt64(bytes.count - at)))
@@ -109,8 +114,17 @@ struct MBStream {
         case UInt8(ascii: "E"):
             open.remove(path)
             endPart()
-        default: state = .unknown
+        case UInt8(ascii: "R"): state = .newLength
+        case UInt8(ascii: "D"): endPart()
+        default:
+            unknownKind = Int(type)
+            state = .unknown
         }
+    }
+
+    private mutating func readNewLength() {
+        let length = Int(number(at: 0, bytes: 4))
+        state = (1...Self.pathLimit).contains(length) ? .newPath(length) : .unknown
     }
 
     private mutating func readPayloadHeader() {
@@ -165,6 +179,11 @@ struct MBStream {
 
     private func number(at offset: Int, bytes: Int) -> UInt64 {
         gathered[offset..<offset + bytes].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The content of the first of these small files that the copy has.
+    func text(of names: [String]) -> String {
+        names.lazy.compactMap { notes[$0] }.first.map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
     /// `name = value` lines of a small file of the copy.

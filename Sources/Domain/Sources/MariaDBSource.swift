@@ -10,31 +10,23 @@ package struct MariaDBSource: Sendable, Equatable {
     package var user: String?
     /// A file of options in the server's own form, where a password stands: it is read by the server's programs alone.
     package var defaultsFile: String?
-    package var timeout: Period
+    /// Files and directories outside of the data directory that belong to the server.
+    package var config: [String] = []
+    /// Whether the binary logs that the server has are archived too.
+    package var binaryLogs = false
+    package var timeout = MariaDBSource.usualTimeout
     /// Asked right before the copy begins; what is counted there is in the copy at least.
-    package var witnesses: [WitnessQuery]
+    package var witnesses: [WitnessQuery] = []
 
-    package init(
-        name: String, socket: String? = nil, user: String? = nil, defaultsFile: String? = nil,
-        timeout: Period = MariaDBSource.usualTimeout, witnesses: [WitnessQuery] = []
-    ) {
-        self.name = name
-        self.socket = socket
-        self.user = user
-        self.defaultsFile = defaultsFile
-        self.timeout = timeout
-        self.witnesses = witnesses
-    }
+    package init(name: String) { self.name = name }
 }
 
-/// A question to a database whose answer is kept with the archive and compared when the archive is tried.
+/// A question to a database server whose answer is kept with the archive and compared when the archive is tried.
 package struct WitnessQuery: Sendable, Equatable {
-    package static let maximum = SourceFacts.maximumWitnesses
-
     package var name: String
-    /// Gives one row with one value.
+    /// The first field of its first row is the answer.
     package var query: String
-    /// Where a server has several.
+    /// Nil for none.
     package var database: String?
 
     package init(name: String, query: String, database: String? = nil) {
