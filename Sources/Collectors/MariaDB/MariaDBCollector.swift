@@ -140,8 +140,8 @@ package final class MariaDBCollector: DataCollector {
         for witness in source.witnesses { try ask(witness) }
     }
 
-    private func ask(_ witness: WitnessQuery) throws {
-        do {
+    private func ask(_ witness: WitnessQuery) throws(CollectorError) {
+        do throws(CollectorError) {
             guard let value = try client.rows(witness.query, in: witness.database).first?.first else {
                 throw CollectorError(.invalidInput, "no row")
             }
