@@ -148,8 +148,8 @@ struct MariaDBCollectorTests {
         let folder = try Folder()
         let server = try MariaDBServer()
         try server.query(
-            "CREATE DATABASE shop; CREATE TABLE shop.t (t LONGTEXT); "
-                + "INSERT INTO shop.t SELECT REPEAT(MD5(seq), 3000) FROM seq_1_to_400")
+            "CREATE DATABASE shop; USE shop; CREATE TABLE t (t LONGTEXT); "
+                + "INSERT INTO t SELECT REPEAT(MD5(seq), 3000) FROM seq_1_to_400")
         let collector = collector(source(server), folder)
         defer { collector.close() }
         var content: (any DataContent)?
@@ -189,7 +189,8 @@ struct MariaDBCollectorTests {
         #expect(first.gap == nil && first.logs == ["binlog.000001"], "\(first.collected.facts)")
         try server.query("CREATE DATABASE a; FLUSH BINARY LOGS; CREATE DATABASE b; FLUSH BINARY LOGS")
         let second = run()
-        #expect(second.gap == nil && second.logs == ["binlog.000001", "binlog.000002", "binlog.000003"])
+        #expect(second.gap == nil, "\(second.gap ?? "")")
+        #expect(second.logs == ["binlog.000001", "binlog.000002", "binlog.000003"])
         #expect(second.collected.facts.facts["logs-last"] == "binlog.000003")
         let bytes = try Data(contentsOf: URL(filePath: server.folder + "/data/binlog.000002"))
         #expect(second.collected.contents["@mariadb/main/logs/binlog.000002"] == Array(bytes))
@@ -212,9 +213,10 @@ struct MariaDBCollectorTests {
         let folder = try Folder()
         let server = try MariaDBServer()
         try server.query(
-            "CREATE DATABASE shop; CREATE TABLE shop.t (i INT PRIMARY KEY); INSERT INTO shop.t SELECT seq FROM seq_1_to_100")
+            "CREATE DATABASE shop; USE shop; CREATE TABLE t (i INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_100")
         let copy = Collected(collector(source(server), folder))
-        try server.query("INSERT INTO shop.t SELECT seq FROM seq_101_to_150; FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (151)")
+        try server.query(
+            "INSERT INTO t SELECT seq FROM seq_101_to_150; FLUSH BINARY LOGS; INSERT INTO t VALUES (151)", in: "shop")
         // Logs know whole seconds.
         usleep(1_200_000)
         let moment = try server.query("SELECT NOW()")

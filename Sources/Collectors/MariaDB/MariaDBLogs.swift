@@ -8,8 +8,10 @@ import Glibc
 /// 1. A run that does not begin where the one before ended tells it, once.
 /// 2. What was seen last is noted after everything handed out is in the archive.
 final class MariaDBLogs {
-    /// What a log begins with: a magic number, then an event with the time and the server it was begun at.
-    private static let beginningBytes = 64
+    /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
+    private static let beginningBytes = 80
+    /// Flags of that event, of which one says that the log is still written to.
+    private static let flags = 21..<23
 
     private struct Log {
         var name: String
@@ -98,6 +100,7 @@ final class MariaDBLogs {
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: Self.beginningBytes)
         guard read(file, &bytes, bytes.count) == bytes.count else { return nil }
+        bytes.removeSubrange(Self.flags)
         return bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
