@@ -20,8 +20,7 @@ struct PolicyReader {
     static let witnessOfFileKeys = ["name", "query"]
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
-    static let sourceKeys = fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys
-        + mariadbKeys
+    static let sourceKeys = fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys + mariadbKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

@@ -90,7 +90,8 @@ struct ReferenceTests {
         "last",
         "hourly", "daily", "weekly", "monthly", "yearly", "bandwidth", "cpu", "stored", "content", "drill", "before",
         "run", "timeout", "uid", "public-key", "journal", "command", "file", "minimum-size", "sqlite", "path",
-        "busy-timeout", "witnesses", "query", "git", "repository", "integrity-check",
+        "busy-timeout", "witnesses", "query", "git", "repository", "integrity-check", "mariadb", "socket",
+        "user", "defaults-file", "config", "binary-logs", "database",
     ]
 
     private struct Block {

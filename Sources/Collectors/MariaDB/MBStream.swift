@@ -5,11 +5,22 @@
 /// `R` renames a file that ended, with the length of the new path and that path behind; `D` removes one.
 ///
 /// Chunks are cut along the parts, so that pages of a database file that did not change are found again: large payloads in
-/// pieces of ``pieceBytes`` counted from their own beginning, small parts in groups whose ends depend on their content. What
+/// pieces of ``pieceBytes(at:)`` counted from their own beginning, small parts in groups whose ends depend on their content. What
 /// the stream is does not depend on any of it: a part of an unknown kind only ends the following of parts.
 struct MBStream {
-    /// Bytes of a piece of a large payload; a multiple of every page size that InnoDB has.
-    static let pieceBytes = 128 << 10
+    /// Bytes of a piece of a large payload that begins at `position`; a multiple of every page size that InnoDB has. They grow
+    /// with the stream, because a file of an archive has a limited number of parts: some 370 GiB fit.
+    static func pieceBytes(at position: UInt64) -> Int {
+        var bytes = 128 << 10
+        var stage: UInt64 = 8 << 30
+        var end = stage
+        while position >= end, bytes < 4 << 20 {
+            bytes <<= 1
+            stage <<= 1
+            end += stage
+        }
+        return bytes
+    }
     /// Payloads from here on are cut into pieces.
     private static let largePayload: UInt64 = 128 << 10
     /// Their header is a chunk of its own from here on: it holds a checksum that changes with any byte behind it.
@@ -137,7 +148,8 @@ struct MBStream {
         if length >= Self.largePayload {
             closeGroup(at: partStart)
             if length >= Self.loneHeader { closeGroup(at: position) }
-            nextPiece = position + UInt64(Self.pieceBytes)
+            pieceBytes = UInt64(Self.pieceBytes(at: partStart))
+            nextPiece = position + pieceBytes
             payloadEnd = position + length
         } else {
             endsGroup = checksum & 7 == 0
@@ -147,13 +159,14 @@ struct MBStream {
     }
 
     private var payloadEnd: UInt64 = 0
+    private var pieceBytes: UInt64 = 0
     /// Whether a group ends with the part: by its content, so that a change moves few ends.
     private var endsGroup = false
 
     private mutating func passPieces() {
         while let piece = nextPiece, piece <= position {
             closeGroup(at: min(piece, payloadEnd))
-            nextPiece = piece + UInt64(Self.pieceBytes)
+            nextPiece = piece + pieceBytes
         }
     }
 
