@@ -68,6 +68,7 @@ extension Restore: AuditedCommand {
             [
                 paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " ")), detail("to", to),
                 flag("in-place", inPlace), flag("dry-run", dryRun), ActDetail("conflict", conflict.rawValue),
+                detail("server", server),
             ])
     }
 }

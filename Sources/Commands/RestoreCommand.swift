@@ -14,11 +14,14 @@ struct Restore: ParsableCommand {
             With --to, paths keep their full names below DIR: /etc/fstab becomes
             DIR/etc/fstab. Nothing that exists is overwritten unless --conflict says so.
             Without root, owners cannot be set and the exit status is 3.
+            With --server, DIR holds the copy of a MariaDB server, of which
+            mariadb-backup --prepare makes a data directory.
 
             Examples:
               qala restore latest --to /tmp/restored
               qala restore latest:config /etc/ssh --to /tmp/restored --verify
               qala restore 2026-11-22 /srv/www --in-place --conflict overwrite
+              qala restore latest:database --server main --to /srv/new
             """)
 
     @Argument(help: ArgumentHelp("The archive.", valueName: "archive"))
@@ -44,10 +47,14 @@ struct Restore: ParsableCommand {
         completion: .list(["refuse", "skip", "overwrite", "keep-both"]))
     var conflict: RestoreTrees.Conflict = .refuse
 
+    @Option(help: ArgumentHelp("Restore this MariaDB server, ready to be prepared.", valueName: "name"))
+    var server: String?
+
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         try common.perform { session in
+            if let server { return try restore(server: server, session) }
             let place = try session.archivePath(archive)
             guard (to == nil) == inPlace else {
                 throw CommandError(

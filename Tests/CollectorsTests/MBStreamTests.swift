@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Collectors
@@ -81,6 +82,81 @@ struct MBStreamTests {
         #expect(!stream.isComplete && stream.unknownKind == 0x5A)
         stream = Self.followed(Self.whole + Array("XBSTCK01".utf8) + [0, 0x50] + Self.number(1 << 20, 4))
         #expect(!stream.isComplete)
+    }
+
+    /// Unpacks into a folder that is removed again, and tells what `body` finds there.
+    private func unpacked<Found>(
+        _ bytes: [UInt8], block: Int = 1 << 20, _ body: (String) throws -> Found
+    ) throws -> (found: Found, error: CollectorError?) {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "qala-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        var error: CollectorError?
+        do throws(CollectorError) {
+            let unpacker = try MBStreamUnpacker(into: folder + "/new")
+            for start in stride(from: 0, to: bytes.count, by: block) {
+                let part = Array(bytes[start..<min(bytes.count, start + block)])
+                let result = part.withUnsafeBytes { part in
+                    Result { () throws(CollectorError) in try unpacker.take(part) }
+                }
+                try result.get()
+            }
+            try unpacker.finish()
+        } catch let failure {
+            error = failure
+        }
+        return (try body(folder + "/new"), error)
+    }
+
+    private static func content(_ path: String) -> [UInt8]? {
+        FileManager.default.contents(atPath: path).map { Array($0) }
+    }
+
+    @Test("Unpacking gives every file as it was, renamed and removed ones too")
+    func unpack() throws {
+        for block in [7919, 1 << 20] {
+            let (_, error) = try unpacked(Self.whole, block: block) { folder in
+                #expect(Self.content(folder + "/ibdata1") == [UInt8](repeating: 7, count: 3 << 20) + [9, 9])
+                #expect(Self.content(folder + "/ib_logfile0") == [1, 2, 3, 4])
+                #expect(Self.content(folder + "/shop/u1.frm") == [UInt8](repeating: 1, count: 901))
+                #expect(Self.content(folder + "/shop/t1.frm") == nil && Self.content(folder + "/shop/t2.frm") == nil)
+                #expect(Self.content(folder + "/shop/t49.frm")?.count == 949 && Self.content(folder + "/shop/empty") == [])
+                #expect(Self.content(folder + "/xtrabackup_checkpoints") == Self.notes)
+            }
+            #expect(error == nil, "\(error?.message ?? "")")
+        }
+    }
+
+    @Test("A stream that is cut leaves nothing that could be prepared")
+    func unpackCut() throws {
+        let (isThere, error) = try unpacked(Array(Self.whole.dropLast(20))) {
+            Self.content($0 + "/xtrabackup_checkpoints") != nil
+        }
+        #expect(!isThere && error?.message.contains("ends before its files do") == true)
+    }
+
+    @Test(
+        "A name that leads out of the target is refused",
+        arguments: ["/tmp/qala-outside", "../outside", "shop/../../outside", "shop//a", "a/./b", "..", ".", "a/b/c/d/e/f/g/h/i"])
+    func hostile(name: String) throws {
+        for bytes in [Self.payload(name, [1]), Self.renamed("ibdata1", to: name), Self.part("D", name)] {
+            let whole = Self.payload("ibdata1", [1]) + Self.part("E", "ibdata1") + bytes
+            let (names, error) = try unpacked(whole) { folder in
+                try FileManager.default.contentsOfDirectory(atPath: folder + "/..")
+            }
+            #expect(error?.code == .unsafePath && names == ["new"], "\(name): \(error?.message ?? "taken") \(names)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: "/tmp/qala-outside"))
+    }
+
+    @Test("Nothing that is there is overwritten, and parts out of order are refused")
+    func conflicts() throws {
+        let twice = Self.payload("a", [1]) + Self.part("E", "a") + Self.payload("a", [2]) + Self.part("E", "a")
+        let (kept, error) = try unpacked(twice) { Self.content($0 + "/a") }
+        #expect(kept == [1] && error != nil)
+        let (_, disorder) = try unpacked(Self.payload("a", [1], at: 5)) { _ in }
+        #expect(disorder?.message.contains("not in order") == true)
+        #expect(throws: CollectorError.self) { try MBStreamUnpacker(into: "/usr") }
     }
 
     /// Where chunks end when the stream is read in blocks and asked as the session asks.

@@ -47,6 +47,14 @@ struct MariaDBCollectorTests {
         let bytes = try #require(collected.contents["@mariadb/main/data.mbstream"], "\(collected.failures)")
         try folder.write("stream", bytes)
         let last = try MariaDBServer.prepare(folder.path + "/stream", in: folder.path + "/new")
+        // What this program unpacks is what the server's own does.
+        let unpacker = try MBStreamUnpacker(into: folder.path + "/own")
+        try bytes.withUnsafeBytes { try unpacker.take($0) }
+        try unpacker.finish()
+        try FileManager.default.createDirectory(atPath: folder.path + "/theirs", withIntermediateDirectories: true)
+        _ = try MariaDBServer.run("/usr/bin/mbstream", ["-x", "-C", folder.path + "/theirs"], input: folder.path + "/stream")
+        #expect(try MariaDBServer.run("/usr/bin/diff", ["-r", folder.path + "/own", folder.path + "/theirs"]) == "")
+        #expect(unpacker.files > 20 && "\(unpacker.files)" == collected.facts.facts["files"])
         #expect(last.contains("completed OK!"), "\(last)")
         return try MariaDBServer(data: folder.path + "/new")
     }

@@ -44,6 +44,10 @@ struct MBStream {
     private var nextPiece: UInt64?
     private var open: Set<String> = []
     private(set) var files = 0
+    /// Hears of all parts, where somebody wants more than to follow.
+    weak var listener: (any MBStreamListener)?
+    private var payloadOffset: UInt64 = 0
+    private var flags: UInt8 = 0
     /// The byte of type of a part that is of no known kind.
     private(set) var unknownKind: Int?
     /// Ends of chunks that were not asked for yet, rising.
@@ -78,11 +82,15 @@ struct MBStream {
             case .header: at += gather(14, bytes[at...]) { $0.readHeader() }
             case .path(let count): at += gather(count, bytes[at...]) { $0.readPath() }
             case .newLength: at += gather(4, bytes[at...]) { $0.readNewLength() }
-            case .newPath(let count): at += gather(count, bytes[at...]) { $0.endPart() }
+            case .newPath(let count): at += gather(count, bytes[at...]) { $0.readNewPath() }
             case .payloadHeader: at += gather(20, bytes[at...]) { $0.readPayloadHeader() }
             case .payload(let left):
                 let count = Int(min(left, UInt64(bytes.count - at)))
                 keep(bytes[at..<at + count])
+                listener?.payload(
+                    of: path, at: payloadOffset, isRewritten: flags & 2 != 0,
+                    UnsafeRawBufferPointer(rebasing: bytes[at..<at + count]))
+                payloadOffset += UInt64(count)
                 position += UInt64(count)
                 at += count
                 passPieces()
@@ -112,6 +120,7 @@ struct MBStream {
             state = .unknown
             return
         }
+        flags = gathered[8]
         type = gathered[9]
         state = .path(length)
     }
@@ -124,9 +133,12 @@ struct MBStream {
             state = .payloadHeader
         case UInt8(ascii: "E"):
             open.remove(path)
+            listener?.end(of: path)
             endPart()
         case UInt8(ascii: "R"): state = .newLength
-        case UInt8(ascii: "D"): endPart()
+        case UInt8(ascii: "D"):
+            listener?.remove(path)
+            endPart()
         default:
             unknownKind = Int(type)
             state = .unknown
@@ -138,8 +150,14 @@ struct MBStream {
         state = (1...Self.pathLimit).contains(length) ? .newPath(length) : .unknown
     }
 
+    private mutating func readNewPath() {
+        listener?.rename(path, to: String(decoding: gathered, as: UTF8.self))
+        endPart()
+    }
+
     private mutating func readPayloadHeader() {
         let length = number(at: 0, bytes: 8)
+        payloadOffset = number(at: 8, bytes: 8)
         let checksum = number(at: 16, bytes: 4)
         guard length <= UInt64(Int64.max) else {
             state = .unknown
@@ -154,8 +172,12 @@ struct MBStream {
         } else {
             endsGroup = checksum & 7 == 0
         }
-        state = length == 0 ? .header : .payload(length)
-        if length == 0 { endPart() }
+        state = .payload(length)
+        if length == 0 {
+            listener?.payload(
+                of: path, at: payloadOffset, isRewritten: flags & 2 != 0, UnsafeRawBufferPointer(start: nil, count: 0))
+            endPart()
+        }
     }
 
     private var payloadEnd: UInt64 = 0
