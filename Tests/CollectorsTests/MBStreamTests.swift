@@ -34,7 +34,7 @@ struct MBStreamTests {
             bytes += payload(name, [UInt8](repeating: UInt8(index), count: 900 + index), checksum: UInt64(index))
             bytes += part("E", name)
         }
-        bytes += payload("shop/empty", []) + part("E", "shop/empty")
+        bytes += payload("shop/empty", []) + part("E", "shop/empty") + part("E", "shop/nothing")
         bytes += renamed("shop/t1.frm", to: "shop/u1.frm") + part("D", "shop/t2.frm")
         bytes += payload("xtrabackup_checkpoints", notes) + part("E", "xtrabackup_checkpoints")
         bytes += payload("xtrabackup_binlog_info", Array("binlog.000001\t328\t0-1-5\n".utf8))
@@ -55,8 +55,8 @@ struct MBStreamTests {
         for block in [1, 13, 4096, 1 << 20] {
             let stream = Self.followed(Self.whole, by: block)
             #expect(stream.isComplete && stream.isFollowed && stream.unknownKind == nil)
-            // Those of the tables, ibdata1, the redo log, the empty one and the two notes.
-            #expect(stream.files == 55)
+            // Those of the tables, ibdata1, the redo log, the two empty ones and the two notes.
+            #expect(stream.files == 56)
             #expect(stream.values(of: ["none", "xtrabackup_checkpoints"]) == ["backup_type": "full-backuped", "to_lsn": "42"])
             #expect(stream.text(of: ["xtrabackup_binlog_info"]) == "binlog.000001\t328\t0-1-5\n")
         }
@@ -121,6 +121,7 @@ struct MBStreamTests {
                 #expect(Self.content(folder + "/shop/u1.frm") == [UInt8](repeating: 1, count: 901))
                 #expect(Self.content(folder + "/shop/t1.frm") == nil && Self.content(folder + "/shop/t2.frm") == nil)
                 #expect(Self.content(folder + "/shop/t49.frm")?.count == 949 && Self.content(folder + "/shop/empty") == [])
+                #expect(Self.content(folder + "/shop/nothing") == [])
                 #expect(Self.content(folder + "/xtrabackup_checkpoints") == Self.notes)
             }
             #expect(error == nil, "\(error?.message ?? "")")

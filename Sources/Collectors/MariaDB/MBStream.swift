@@ -132,7 +132,12 @@ struct MBStream {
             if open.insert(path).inserted { files += 1 }
             state = .payloadHeader
         case UInt8(ascii: "E"):
-            open.remove(path)
+            // Of an empty file there is nothing but its end.
+            if open.remove(path) == nil {
+                files += 1
+                listener?.payload(
+                    of: path, at: 0, isRewritten: flags & 2 != 0, UnsafeRawBufferPointer(start: nil, count: 0))
+            }
             listener?.end(of: path)
             endPart()
         case UInt8(ascii: "R"): state = .newLength
