@@ -28,7 +28,10 @@ package final class MariaDBServer {
         if data == nil {
             _ = try Self.run(
                 "/usr/bin/mariadb-install-db",
-                ["--no-defaults", "--datadir=\(directory)", "--skip-test-db", "--auth-root-authentication-method=normal"]
+                [
+                    "--no-defaults", "--datadir=\(directory)", "--skip-test-db",
+                    "--auth-root-authentication-method=normal",
+                ]
                     + Self.account)
         } else if geteuid() == 0 {
             _ = try Self.run("/bin/chown", ["-R", "mysql:mysql", directory])
@@ -104,6 +107,9 @@ package final class MariaDBServer {
         _ = try run("/usr/bin/mbstream", ["-x", "-C", directory], input: stream)
         return try run(
             "/bin/sh",
-            ["-c", "/usr/bin/mariadb-backup --no-defaults --prepare --target-dir=\"$1\" 2>&1 | tail -1", "sh", directory])
+            [
+                "-c", "/usr/bin/mariadb-backup --no-defaults --prepare --target-dir=\"$1\" 2>&1 | tail -1", "sh",
+                directory,
+            ])
     }
 }

@@ -13,7 +13,9 @@ struct MBStreamTests {
         Array("XBSTCK01".utf8) + [0, type.asciiValue ?? 0] + number(UInt64(path.utf8.count), 4) + Array(path.utf8)
     }
 
-    private static func payload(_ path: String, _ bytes: [UInt8], at offset: UInt64 = 0, checksum: UInt64 = 1) -> [UInt8] {
+    private static func payload(_ path: String, _ bytes: [UInt8], at offset: UInt64 = 0, checksum: UInt64 = 1)
+        -> [UInt8]
+    {
         part("P", path) + number(UInt64(bytes.count), 8) + number(offset, 8) + number(checksum, 4) + bytes
     }
 
@@ -57,7 +59,10 @@ struct MBStreamTests {
             #expect(stream.isComplete && stream.isFollowed && stream.unknownKind == nil)
             // Those of the tables, ibdata1, the redo log, the two empty ones and the two notes.
             #expect(stream.files == 56)
-            #expect(stream.values(of: ["none", "xtrabackup_checkpoints"]) == ["backup_type": "full-backuped", "to_lsn": "42"])
+            #expect(
+                stream.values(of: ["none", "xtrabackup_checkpoints"]) == [
+                    "backup_type": "full-backuped", "to_lsn": "42",
+                ])
             #expect(stream.text(of: ["xtrabackup_binlog_info"]) == "binlog.000001\t328\t0-1-5\n")
         }
     }
@@ -74,7 +79,8 @@ struct MBStreamTests {
         }
     }
 
-    @Test("What is no such stream, or has parts of an unknown kind, is not whole and ends the following, not the reading")
+    @Test(
+        "What is no such stream, or has parts of an unknown kind, is not whole and ends the following, not the reading")
     func unknown() {
         var stream = Self.followed(Array("this is no stream at all, but some text".utf8))
         #expect(!stream.isComplete && !stream.isFollowed && stream.chunkBytes(at: 0) == nil)
@@ -120,7 +126,8 @@ struct MBStreamTests {
                 #expect(Self.content(folder + "/ib_logfile0") == [1, 2, 3, 4])
                 #expect(Self.content(folder + "/shop/u1.frm") == [UInt8](repeating: 1, count: 901))
                 #expect(Self.content(folder + "/shop/t1.frm") == nil && Self.content(folder + "/shop/t2.frm") == nil)
-                #expect(Self.content(folder + "/shop/t49.frm")?.count == 949 && Self.content(folder + "/shop/empty") == [])
+                #expect(
+                    Self.content(folder + "/shop/t49.frm")?.count == 949 && Self.content(folder + "/shop/empty") == [])
                 #expect(Self.content(folder + "/shop/nothing") == [])
                 #expect(Self.content(folder + "/xtrabackup_checkpoints") == Self.notes)
             }
@@ -138,7 +145,9 @@ struct MBStreamTests {
 
     @Test(
         "A name that leads out of the target is refused",
-        arguments: ["/tmp/qala-outside", "../outside", "shop/../../outside", "shop//a", "a/./b", "..", ".", "a/b/c/d/e/f/g/h/i"])
+        arguments: [
+            "/tmp/qala-outside", "../outside", "shop/../../outside", "shop//a", "a/./b", "..", ".", "a/b/c/d/e/f/g/h/i",
+        ])
     func hostile(name: String) throws {
         for bytes in [Self.payload(name, [1]), Self.renamed("ibdata1", to: name), Self.part("D", name)] {
             let whole = Self.payload("ibdata1", [1]) + Self.part("E", "ibdata1") + bytes

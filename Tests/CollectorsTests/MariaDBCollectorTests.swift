@@ -52,7 +52,8 @@ struct MariaDBCollectorTests {
         try bytes.withUnsafeBytes { try unpacker.take($0) }
         try unpacker.finish()
         try FileManager.default.createDirectory(atPath: folder.path + "/theirs", withIntermediateDirectories: true)
-        _ = try MariaDBServer.run("/usr/bin/mbstream", ["-x", "-C", folder.path + "/theirs"], input: folder.path + "/stream")
+        _ = try MariaDBServer.run(
+            "/usr/bin/mbstream", ["-x", "-C", folder.path + "/theirs"], input: folder.path + "/stream")
         #expect(try MariaDBServer.run("/usr/bin/diff", ["-r", folder.path + "/own", folder.path + "/theirs"]) == "")
         #expect(unpacker.files > 20 && "\(unpacker.files)" == collected.facts.facts["files"])
         #expect(last.contains("completed OK!"), "\(last)")
@@ -126,7 +127,8 @@ struct MariaDBCollectorTests {
     func refused() throws {
         let folder = try Folder()
         let server = try MariaDBServer()
-        try server.query("CREATE USER archivist@localhost IDENTIFIED BY 'right'; GRANT ALL ON *.* TO archivist@localhost")
+        try server.query(
+            "CREATE USER archivist@localhost IDENTIFIED BY 'right'; GRANT ALL ON *.* TO archivist@localhost")
         var source = source(server)
         source.user = nil
         source.defaultsFile = folder.path + "/options"
@@ -141,7 +143,8 @@ struct MariaDBCollectorTests {
         try folder.write("options", Array("[client]\nuser=archivist\npassword=right\n".utf8))
         chmod(folder.path + "/options", 0o600)
         let right = Collected(collector(source, folder))
-        #expect(right.failure == nil && right.failures.isEmpty && right.facts.isWhole, "\(right.message) \(right.failures)")
+        #expect(
+            right.failure == nil && right.failures.isEmpty && right.facts.isWhole, "\(right.message) \(right.failures)")
         // It may be asked, and may not copy.
         try server.query("REVOKE ALL ON *.* FROM archivist@localhost")
         let little = Collected(collector(source, folder))
@@ -204,7 +207,9 @@ struct MariaDBCollectorTests {
         #expect(second.collected.contents["@mariadb/main/logs/binlog.000002"] == Array(bytes))
         try server.query("FLUSH BINARY LOGS; PURGE BINARY LOGS TO 'binlog.000004'")
         let purged = run()
-        #expect(purged.gap?.contains("of binlog.000003, up to binlog.000004, was purged") == true, "\(purged.gap ?? "none")")
+        #expect(
+            purged.gap?.contains("of binlog.000003, up to binlog.000004, was purged") == true, "\(purged.gap ?? "none")"
+        )
         #expect(run().gap == nil)
         try server.query("RESET MASTER; CREATE DATABASE c")
         let reset = run()
@@ -221,7 +226,8 @@ struct MariaDBCollectorTests {
         let folder = try Folder()
         let server = try MariaDBServer()
         try server.query(
-            "CREATE DATABASE shop; USE shop; CREATE TABLE t (i INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_100")
+            "CREATE DATABASE shop; USE shop; CREATE TABLE t (i INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_100"
+        )
         let copy = Collected(collector(source(server), folder))
         try server.query(
             "INSERT INTO t SELECT seq FROM seq_101_to_150; FLUSH BINARY LOGS; INSERT INTO t VALUES (151)", in: "shop")
@@ -236,7 +242,8 @@ struct MariaDBCollectorTests {
         let file = try #require(copy.facts.facts["binlog-file"])
         let position = try #require(copy.facts.facts["binlog-position"])
         var logs: [String] = []
-        for (path, bytes) in later.contents.sorted(by: { $0.key < $1.key }) where path.hasPrefix("@mariadb/main/logs/") {
+        for (path, bytes) in later.contents.sorted(by: { $0.key < $1.key }) where path.hasPrefix("@mariadb/main/logs/")
+        {
             let name = String(path.dropFirst(19))
             guard name >= file else { continue }
             try folder.write(name, bytes)

@@ -43,7 +43,9 @@ struct MariaDBSourceTests {
         return server
     }
 
-    @Test("A server is archived, restored by --server, prepared, started and replayed to a moment; what did not change is stored once")
+    @Test(
+        "A server is archived, restored by --server, prepared, started and replayed to a moment; what did not change is stored once"
+    )
     func wholeWay() throws {
         let world = try world()
         defer { world.remove() }
@@ -77,7 +79,10 @@ struct MariaDBSourceTests {
         #expect(
             try MariaDBServer.run(
                 "/bin/sh",
-                ["-c", "mariadb-backup --no-defaults --prepare --target-dir=\"$1\" 2>&1 | tail -1", "sh", world.path("new")]
+                [
+                    "-c", "mariadb-backup --no-defaults --prepare --target-dir=\"$1\" 2>&1 | tail -1", "sh",
+                    world.path("new"),
+                ]
             ).contains("completed OK!"))
         let position = try String(contentsOf: world.url("new/xtrabackup_binlog_info"), encoding: .utf8)
             .split(whereSeparator: \.isWhitespace).map(String.init)
@@ -87,7 +92,8 @@ struct MariaDBSourceTests {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { $0 >= position[0] }
         let replay = try MariaDBServer.run(
             "/usr/bin/mariadb-binlog",
-            ["--no-defaults", "--start-position=\(position[1])", "--stop-datetime=\(moment)"] + names.map { "\(folder)/\($0)" })
+            ["--no-defaults", "--start-position=\(position[1])", "--stop-datetime=\(moment)"]
+                + names.map { "\(folder)/\($0)" })
         try world.write("replay.sql", replay)
         // The server's account must get there.
         chmod(world.folder.path, 0o755)
@@ -97,7 +103,8 @@ struct MariaDBSourceTests {
             "/usr/bin/mariadb", ["--no-defaults", "--socket=\(back.socket)", "--user=root", "--binary-mode"],
             input: world.path("replay.sql"))
         #expect(try back.query("SELECT COUNT(*), MAX(t) FROM entry WHERE t = 'before'", in: "shop") == "1\tbefore")
-        let config = try world.qala(["cat", "latest:shop:/@mariadb/main/config\(world.path("etc/my.cnf"))"] + World.byKit)
+        let config = try world.qala(
+            ["cat", "latest:shop:/@mariadb/main/config\(world.path("etc/my.cnf"))"] + World.byKit)
         #expect(config.outputText == "[mariadb]\n", "\(config.errorText)")
     }
 
@@ -132,7 +139,9 @@ struct MariaDBSourceTests {
         let last = try server.query("SHOW BINARY LOGS").split(separator: "\n").last?.prefix { $0 != "\t" } ?? ""
         try server.query("PURGE BINARY LOGS TO '\(last)'")
         let partial = try run(world, server)
-        #expect(partial.status == 3 && partial.outputText.contains("was purged"), "\(partial.outputText) \(partial.errorText)")
+        #expect(
+            partial.status == 3 && partial.outputText.contains("was purged"),
+            "\(partial.outputText) \(partial.errorText)")
         #expect(try run(world, server).status == 0)
     }
 }

@@ -100,7 +100,9 @@ struct MBStream {
         }
     }
 
-    private mutating func gather(_ wanted: Int, _ bytes: Slice<UnsafeRawBufferPointer>, _ body: (inout MBStream) -> Void)
+    private mutating func gather(
+        _ wanted: Int, _ bytes: Slice<UnsafeRawBufferPointer>, _ body: (inout MBStream) -> Void
+    )
         -> Int
     {
         let count = min(wanted - gathered.count, bytes.count)

@@ -51,7 +51,8 @@ package final class MBStreamUnpacker {
     package func finish() throws(CollectorError) {
         guard stream.isComplete else {
             throw CollectorError(
-                .invalidInput, "the stream ends before its files do", hint: "Verify the vault, and take another archive.")
+                .invalidInput, "the stream ends before its files do",
+                hint: "Verify the vault, and take another archive.")
         }
         try writer.sync()
         try writer.writeHeld()
@@ -140,7 +141,9 @@ package final class MBStreamUnpacker {
             do throws(CollectorError) { try body() } catch { failure = error }
         }
 
-        private func begin(_ path: String, _ isRewritten: Bool) throws(CollectorError) -> (descriptor: Int32, bytes: UInt64) {
+        private func begin(_ path: String, _ isRewritten: Bool) throws(CollectorError) -> (
+            descriptor: Int32, bytes: UInt64
+        ) {
             let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (isRewritten ? O_TRUNC : O_EXCL)
             let descriptor = Glibc.open(try place(path), flags, 0o600)
             guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot make", Array(path.utf8)) }
@@ -162,7 +165,9 @@ package final class MBStreamUnpacker {
             for part in parts.dropLast() {
                 above += "/" + part
                 guard made.insert(above).inserted else { continue }
-                guard mkdir(above, 0o700) == 0 else { throw CollectorError.system(errno, "cannot make", Array(above.utf8)) }
+                guard mkdir(above, 0o700) == 0 else {
+                    throw CollectorError.system(errno, "cannot make", Array(above.utf8))
+                }
             }
             return directory + "/" + parts.joined(separator: "/")
         }

@@ -89,7 +89,10 @@ package final class MariaDBCollector: DataCollector {
         // A table whose definition changes meanwhile is locked for a moment, or ends the copy: never a mixed one.
         let command =
             [Self.program] + client.connection
-            + ["--backup", "--stream=mbstream", "--parallel=1", "--target-dir=\(folder.path)", "--tmpdir=\(folder.path)"]
+            + [
+                "--backup", "--stream=mbstream", "--parallel=1", "--target-dir=\(folder.path)",
+                "--tmpdir=\(folder.path)",
+            ]
         let stream = MariaDBStream { [self] in
             try RunningProgram(
                 command, timeout: Double(source.timeout.seconds), timeoutText: source.timeout.text(in: .english),

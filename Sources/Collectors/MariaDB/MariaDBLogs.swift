@@ -107,11 +107,15 @@ final class MariaDBLogs {
     /// Why the logs do not go on from where the last run saw them end; nil when they do, or nothing is known of one.
     private func gap(_ listed: [Log]) -> String? {
         guard let seen = note.seen else { return nil }
-        guard let first = listed.first else { return "the server has no binary logs any more; \(seen.name) was the last" }
+        guard let first = listed.first else {
+            return "the server has no binary logs any more; \(seen.name) was the last"
+        }
         guard let same = listed.first(where: { $0.name == seen.name }) else {
             return "what was written behind byte \(seen.bytes) of \(seen.name), up to \(first.name), was purged"
         }
-        if same.bytes < seen.bytes { return "\(seen.name) was begun anew: it has \(same.bytes) bytes and had \(seen.bytes)" }
+        if same.bytes < seen.bytes {
+            return "\(seen.name) was begun anew: it has \(same.bytes) bytes and had \(seen.bytes)"
+        }
         // One that cannot be read is told where it is read.
         guard let beginning = beginning(of: same.name), beginning != seen.beginning else { return nil }
         return "\(seen.name) was begun anew: it has another beginning"

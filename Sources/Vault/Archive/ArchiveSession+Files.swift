@@ -320,7 +320,8 @@ extension ArchiveSession {
             while start < filled {
                 let rest = lease.buffer.slice(start..<filled)
                 let cut: Int
-                if let fixed = content.chunkBytes(at: file.offset).map({ max(1, min($0, chunker.parameters.maximum)) }) {
+                if let fixed = content.chunkBytes(at: file.offset).map({ max(1, min($0, chunker.parameters.maximum)) })
+                {
                     cut = min(fixed, rest.count)
                     if cut < fixed, !isEnd { break }
                 } else {
