@@ -83,6 +83,24 @@ struct TreeCacheTests {
         #expect(TreeCacheReader(path: path, vaultID: vaultID)?.session == session)
     }
 
+    @Test("A second reader reads the same tree from its beginning, although another run has left a newer one")
+    func replaced() throws {
+        let scratch = try ScratchDirectory()
+        let (path, _) = try write(frames, in: scratch)
+        let (newer, _) = try write([(.tail, [])], in: scratch, name: "newer")
+        let reader = try #require(TreeCacheReader(path: path, vaultID: vaultID))
+        _ = reader.next()
+        #expect(rename(newer, path) == 0)
+        let second = try reader.duplicate()
+        let decompressor = try Decompressor()
+        var plains: [[UInt8]] = []
+        while let frame = second.next() { plains.append(try frame.plain(decompressor)) }
+        #expect(plains == frames.map(\.1) && second.session == reader.session)
+        var left = 0
+        while reader.next() != nil { left += 1 }
+        #expect(left == frames.count - 1)
+    }
+
     @Test("A checkpoint survives, and one whose parts exceed its file is damage")
     func checkpoint() throws {
         var partial = PartialFile(

@@ -225,9 +225,7 @@ package final class ArchiveSession {
             base = Self.loadBase(vault, source, wholeIn: lostManifests.isEmpty ? nil : chunks)
             old = try OldTree(base: base?.reader, journal: interrupted?.journal)
             changes = ChangeDetector(
-                try OldTree(
-                    base: base == nil ? nil : Self.loadBase(vault, source)?.reader,
-                    journal: try interrupted?.journal.reopened(vault.vaultID)))
+                try OldTree(base: try base?.reader.duplicate(), journal: try interrupted?.journal.duplicate()))
             resumed = interrupted.map { ($0.session, $0.journal.checkpoint.partial) }
             pool = try SealingPool(
                 threads: options.sealingThreads, store: vault.store, settings: settings, identities: identities,

@@ -25,11 +25,10 @@ final class OldTree {
         var end: Int
         var checkpoint: TreeCheckpoint
 
-        /// The same journal with a place of its own to read at; nil when its file is gone.
-        func reopened(_ vaultID: Digest) throws(VaultError) -> Journal? {
-            guard let again = TreeCacheReader(path: reader.path, vaultID: vaultID) else { return nil }
+        /// The same journal with a place of its own to read at.
+        func duplicate() throws(VaultError) -> Journal {
             var copy = self
-            copy.reader = again
+            copy.reader = try reader.duplicate()
             return copy
         }
     }

@@ -130,7 +130,22 @@ final class TreeCacheReader {
         posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
     }
 
+    private init(sharing descriptor: Int32, with other: TreeCacheReader) {
+        self.descriptor = descriptor
+        path = other.path
+        session = other.session
+        length = other.length
+        offset = Self.headerCount
+    }
+
     deinit { close(descriptor) }
+
+    /// A second reader of the very same file, from its beginning: at its path a newer one may lie by now.
+    func duplicate() throws(VaultError) -> TreeCacheReader {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard copy >= 0 else { throw StateFile.failure("reading again", path) }
+        return TreeCacheReader(sharing: copy, with: self)
+    }
 
     func rewind(to offset: Int = TreeCacheReader.headerCount) { self.offset = offset }
 

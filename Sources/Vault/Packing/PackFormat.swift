@@ -161,8 +161,9 @@ struct RecordHeader {
 
 /// The list of a pack's records at its end.
 enum PackFooter {
-    static func encode(_ entries: [PackEntry]) -> [UInt8] {
-        var writer = ByteWriter(capacity: 64 * entries.count + 16)
+    /// `atMost`: bytes that the entries take, so that the buffer need not grow.
+    static func encode(_ entries: [PackEntry], atMost: Int = 0) -> [UInt8] {
+        var writer = ByteWriter(capacity: atMost + 16)
         writer.raw(PackFormat.footerMagic)
         writer.u32(UInt32(entries.count))
         for entry in entries {

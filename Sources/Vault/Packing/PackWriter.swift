@@ -21,8 +21,8 @@ final class PackWriter {
         var level: Int32 = 2
         /// A pack is finished when it has reached this many bytes.
         var packBytes = 64 << 20
-        /// Or when its footer has: far from what a reader refuses.
-        var footerBytes = PackFormat.footerLimit / 2
+        /// Or when its footer has: it is held in memory until then, by each open pack.
+        var footerBytes = 4 << 20
     }
 
     private let store: any Store
@@ -160,12 +160,13 @@ final class PackWriter {
     func finish() throws(VaultError) {
         guard let pack = open else { return }
         open = nil
-        let footer = PackFooter.encode(pack.entries)
+        let footer = PackFooter.encode(pack.entries, atMost: pack.footerBytes)
         let total = PackFormat.paddedPack(pack.length + footer.count + PackFormat.trailerCount)
         let padding = total - pack.length - footer.count - PackFormat.trailerCount
         let trailer = PackFooter.trailer(footer: footer, offset: pack.length, suite: settings.suite)
-        let end = footer + [UInt8](repeating: 0, count: padding) + trailer
-        try end.withBytes { (raw) throws(VaultError) in try pack.append(raw) }
+        for part in [footer, [UInt8](repeating: 0, count: padding), trailer] {
+            try part.withBytes { (raw) throws(VaultError) in try pack.append(raw) }
+        }
         try pack.upload.finish()
         let digest = pack.takeDigest(suite: settings.suite)
         finished.append(
