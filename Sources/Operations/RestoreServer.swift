@@ -1,5 +1,6 @@
 import Collectors
 import Domain
+import Synchronization
 import Vault
 
 /// Restores the copy of a MariaDB server out of an archive: files that `mariadb-backup --prepare` makes a data directory of.
