@@ -194,6 +194,11 @@ private final class MariaDBStream: DataContent {
                 .invalidInput, "the copy of the server ended before its files did",
                 hint: "See what mariadb-backup says when it is run by hand.")
         }
+        guard running.complaints.contains("completed OK!") else {
+            throw CollectorError(
+                .invalidInput, "mariadb-backup ended well without saying that the copy is complete",
+                hint: "See what mariadb-backup says when it is run by hand.")
+        }
         guard checkpoints["backup_type"] == "full-backuped" else {
             throw CollectorError(.invalidInput, "the copy does not say of itself that it is a full one")
         }
