@@ -183,6 +183,39 @@ struct MariaDBCollectorTests {
         #expect(!collector.facts.isWhole)
     }
 
+    @Test("A redo log that was overwritten before it was copied gives no whole copy")
+    func overwritten() throws {
+        let folder = try Folder()
+        let server = try MariaDBServer()
+        try server.query(
+            "CREATE DATABASE shop; USE shop; CREATE TABLE t (t LONGTEXT); "
+                + "INSERT INTO t SELECT REPEAT(MD5(seq), 3000) FROM seq_1_to_400")
+        let collector = collector(source(server), folder)
+        defer { collector.close() }
+        var content: (any DataContent)?
+        while content == nil, let item = try collector.next() {
+            if case .entry(_, let given) = item { content = given }
+        }
+        let stream = try #require(content)
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var offset: UInt64 = 0
+        let error = #expect(throws: (any Error).self) {
+            while true {
+                let count = try buffer.withUnsafeMutableBytes { try stream.read(into: $0, at: offset) }
+                offset += UInt64(count)
+                // Eight times what the redo log holds, while nobody reads the copy.
+                if offset == 1 << 20 {
+                    for _ in 0..<2 {
+                        try server.query("INSERT INTO t SELECT REPEAT(MD5(seq), 3000) FROM seq_1_to_330", in: "shop")
+                    }
+                }
+                if count < buffer.count { break }
+            }
+        }
+        #expect(message(error).contains("mariadb-backup ended with"), "\(message(error))")
+        #expect(!collector.facts.isWhole)
+    }
+
     @Test("Binary logs go on from run to run; purged ones and RESET MASTER are told once")
     func gaps() throws {
         let folder = try Folder()
