@@ -19,7 +19,7 @@ release: setup ## Builds the command as it ships.
 	$(SHIPPED) --product qala
 	$(SHIPPED) --product qalad
 
-demo: release ## Archives, searches, verifies and restores real trees of this machine.
+demo: release ## Archives, verifies and restores real trees of this machine; the daemon, the tiers and a volume.
 	QALA_BINARY=$(BINARY) scripts/demo
 
 test: release ## Builds everything and runs all tests, those of the real binary with the release build.

@@ -30,6 +30,9 @@ package struct ControlClient: Sendable {
         _ path: String, _ body: some Encodable, as type: Reply.Type = Reply.self
     ) throws -> Reply { try ask("POST", path, try JSONText.encode(body)) }
 
+    /// Throws ``FailureKind/daemonDown`` where nobody listens.
+    package func checkThatItListens() throws { close(try connected()) }
+
     private func ask<Reply: Decodable>(_ method: String, _ path: String, _ body: [UInt8]?) throws -> Reply {
         let (status, reply) = try exchange(method, path, body ?? [])
         guard (200..<300).contains(status) else {
@@ -98,7 +101,7 @@ package struct ControlClient: Sendable {
             if number == EACCES || number == EPERM {
                 throw Problem(
                     kind: .denied, message: "the daemon's socket \(socketPath) is not open to this user",
-                    hint: "Members of the group qala may ask it.")
+                    hint: "Persons of people.yaml with a `uid`, whose account is in the group qala, may ask it.")
             }
             throw down("no daemon answers at \(socketPath)")
         }

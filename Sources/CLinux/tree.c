@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,37 @@ int tree_link(int descriptor, int directory, const char *name) {
 int tree_exchange(int directory, const char *one, const char *other) {
     int result;
     RETRY(result, renameat2(directory, one, directory, other, RENAME_EXCHANGE));
+    return RESULT(result);
+}
+
+int tree_rename_new(int directory, const char *from, const char *to) {
+    int result;
+    RETRY(result, renameat2(directory, from, directory, to, RENAME_NOREPLACE));
+    return RESULT(result);
+}
+
+int tree_unlink(int directory, const char *name) {
+    int result;
+    RETRY(result, unlinkat(directory, name, 0));
+    return RESULT(result);
+}
+
+int tree_lease(int descriptor) {
+    // Its usual signal, SIGIO, would end the process; this one is ignored by whoever does not ask for it.
+    if (fcntl(descriptor, F_SETSIG, SIGURG) < 0) return -errno;
+    int result;
+    RETRY(result, fcntl(descriptor, F_SETLEASE, F_RDLCK));
+    return RESULT(result);
+}
+
+int tree_lease_holds(int descriptor) {
+    // While it is being broken the system tells the lease that would be compatible.
+    return fcntl(descriptor, F_GETLEASE) == F_RDLCK;
+}
+
+int tree_end_lease(int descriptor) {
+    int result;
+    RETRY(result, fcntl(descriptor, F_SETLEASE, F_UNLCK));
     return RESULT(result);
 }
 

@@ -27,6 +27,8 @@ struct CommandAct: Sendable {
     var details: [ActDetail]
     /// False where only a document says which vault it is.
     var isVaultKnown = true
+    /// True where a daemon does it where one runs, and records it.
+    var isAskedOfDaemon = false
 
     init(_ weight: Weight, _ operation: String, _ subject: String = "", _ details: [ActDetail?] = []) {
         self.weight = weight
@@ -88,6 +90,8 @@ final class ActRecording {
             // Nor would the end be recorded.
             isEnded = true
             if act.weight == .change { throw error }
+            // Who may not write the state cannot do it without the daemon.
+            if act.isAskedOfDaemon, Session.kind(of: error) == .denied { return }
             warnNotRecorded(error)
         }
     }
@@ -96,6 +100,7 @@ final class ActRecording {
     func end(_ status: ExitStatus, _ error: (any Error)? = nil) {
         guard !isEnded else { return }
         isEnded = true
+        if session.isRecordedByDaemon { return }
         let kind = error.map { Session.kind(of: $0) }
         // What was asked wrongly touched nothing; where there is no vault, there is nothing to tell of.
         if !act.weight.begins, kind == .usage || kind == .noVault { return }

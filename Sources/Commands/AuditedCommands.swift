@@ -196,10 +196,19 @@ enum ActFigures {
                 ActDetail("deleted-packs", "\(report.deletedPacks)"),
                 ActDetail("deleted-bytes", "\(report.deletedBytes)"), ActDetail("problems", "\(report.problems.count)"),
             ]
+        case let reply as PartialReport<MoveReport>: moved(reply.report)
         case let report as PolicyApplyReport:
             [
                 ActDetail("result", report.outcome), detail("version", report.version.map { "\($0)" }),
                 ActDetail("request-digest", report.request),
+            ].compactMap(\.self)
+        case let report as ClockDecision:
+            [
+                ActDetail("frozen", report.frozen), ActDetail("proposed", report.proposed),
+                ActDetail("clock", report.clock), ActDetail("boot", report.boot), ActDetail("author", report.author),
+                detail("approver", report.approver), ActDetail("request-digest", report.request),
+                ActDetail("reason", report.reason), ActDetail("author-signature", report.authorSignature),
+                detail("approver-signature", report.approverSignature), detail("vault-time", report.vaultTime),
             ].compactMap(\.self)
         case let report as PolicyApprovalReport: [ActDetail("request-digest", report.request)]
         case let report as InitReport: [ActDetail("vault-id", report.vaultID)]
@@ -223,6 +232,15 @@ enum ActFigures {
         [
             detail("archive", report.archive), ActDetail("files", "\(report.files)"),
             ActDetail("bytes", "\(report.bytes)"), ActDetail("bytes-stored", "\(report.bytesStored)"),
+            report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
+        ].compactMap(\.self)
+    }
+
+    private static func moved(_ report: MoveReport) -> [ActDetail] {
+        [
+            detail("archive", report.archive), ActDetail("policies", "\(report.policies)"),
+            ActDetail("removed", "\(report.files)"), ActDetail("bytes", "\(report.bytes)"),
+            ActDetail("stay", "\(report.stayCount)"),
             report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
         ].compactMap(\.self)
     }
@@ -321,12 +339,48 @@ extension VolumeSecret: AuditedCommand {
 
 // MARK: Registers
 
+extension Reconcile: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            repair && !dryRun ? .deed : .read, "register.reconcile", "",
+            [flag("repair", repair), flag("dry-run", dryRun)])
+    }
+}
+
 extension ProblemRemark: AuditedCommand {
-    var act: CommandAct? { CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)]) }
+    var act: CommandAct? {
+        var act = CommandAct(dryRun ? .read : .deed, "problem.remark", "\(id)", [flag("dry-run", dryRun)])
+        act.isAskedOfDaemon = true
+        return act
+    }
 }
 
 extension Tiers: AuditedCommand {
     var act: CommandAct? { CommandAct(.read, "archive.tiers", "", [detail("policy", policy), flag("due", due)]) }
+}
+
+extension ClockShow: AuditedCommand {
+    var act: CommandAct? { CommandAct(.read, "clock.show") }
+}
+
+extension ClockConfirm: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .change, "clock.confirm", approve ?? request ?? "",
+            [
+                ActDetail("step", approve == nil ? "request" : "approve"), detail("person", person),
+                flag("dry-run", dryRun),
+            ])
+    }
+}
+
+extension Move: AuditedCommand {
+    var act: CommandAct? {
+        var act = CommandAct(dryRun ? .read : .change, "archive.move", policy, [flag("dry-run", dryRun)])
+        // The policy in force says which vault it is.
+        act.isVaultKnown = common.vault != nil
+        return act
+    }
 }
 
 extension RegisterList: AuditedCommand {

@@ -128,9 +128,11 @@ struct Qala: ParsableCommand {
         version: Version.text,
         subcommands: [
             Init.self, Archive.self, Run.self, Archives.self, Ls.self, Cat.self, Find.self, History.self, Diff.self,
-            Restore.self, Verify.self, Tiers.self, Dispose.self, HoldGroup.self, Sweep.self, PolicyGroup.self,
+            Restore.self, Verify.self, Tiers.self, ClockGroup.self, Move.self, Dispose.self, HoldGroup.self, Sweep.self,
+            PolicyGroup.self,
             Status.self,
             Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, AlarmGroup.self, RegisterGroup.self,
-            LogSegmentGroup.self, AuditGroup.self, VolumeGroup.self, Key.self, VaultGroup.self, Manual.self,
+            Reconcile.self, LogSegmentGroup.self, AuditGroup.self, VolumeGroup.self, Key.self, VaultGroup.self,
+            Manual.self,
         ])
 }

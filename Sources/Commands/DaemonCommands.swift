@@ -15,6 +15,23 @@ struct SocketOption: ParsableArguments {
             ?? Places.socket(isRoot: geteuid() == 0, SystemText.environment)
         return ControlClient(socketPath: try session.absolute(path), patience: patience)
     }
+
+    /// The daemon to be asked for what lies in its state: where --socket says so, and where this account may not look there
+    /// while a daemon listens. Nil where the command looks itself.
+    func reader(_ session: Session) throws -> ControlClient? {
+        if socket == nil {
+            // It has a vault of its own.
+            if session.namesVault { return nil }
+            if access(try session.statePath(), R_OK | X_OK) == 0 { return nil }
+            guard errno == EACCES || errno == ENOENT && !session.namesState else { return nil }
+        }
+        let client = try client(session, patience: 120)
+        do { try client.checkThatItListens() } catch let problem as ControlClient.Problem
+            where problem.kind == .daemonDown && socket == nil
+        { return nil }
+        session.isRecordedByDaemon = true
+        return client
+    }
 }
 
 /// What is done through the daemon and takes more than one question.

@@ -2,7 +2,7 @@ package import Domain
 
 /// What the commands about changes of the policies say to people, like ``Text`` in both languages.
 package enum PolicyText: CaseIterable, Sendable {
-    case inForceIs, versionNumber, nothingInForce
+    case inForceIs, versionNumber, nothingInForce, folderDiffers
     case planNothing, planTitle, planSecond, planAlone, planRemarks
     case policyAdded, policyRemoved, policyChanged, personAdded, personRemoved, personChanged, needsSecond, nothingSaid
     case earlierNone, earlierTitle, columnUntilNow, columnThen, columnWhy, never, vaultMissing, unread
@@ -21,6 +21,11 @@ package enum PolicyText: CaseIterable, Sendable {
         case .inForceIs: ("In force", "Qüvvədədir")
         case .versionNumber: ("version %1", "%1 nömrəli versiya")
         case .nothingInForce: ("nothing yet", "hələ heç nə")
+        case .folderDiffers:
+            (
+                "The folder holds other policies: `qala policy plan %1` shows how they differ, `qala policy apply %1` puts them into force.",
+                "Qovluqda başqa siyasətlər var: fərqi `qala policy plan %1` göstərir, `qala policy apply %1` onları qüvvəyə mindirir."
+            )
         case .planNothing:
             ("Nothing that a policy says would change.", "Siyasətlərin məzmununda heç nə dəyişməz.")
         case .planTitle: ("%1, against what is in force (%2):", "%1 və qüvvədə olan (%2):")

@@ -12,11 +12,12 @@ struct RegisterGroup: ParsableCommand {
         discussion: """
             Xidmətin apardığı reyestrləri göstərir.
 
-            They are read from the files of this host's state; no daemon is needed.
+            They are read from the files of this host's state; no daemon is needed. Whose
+            account may not read there is answered by the daemon (--socket), by their role.
             """,
         subcommands: [
             ProblemsRegister.self, RunsRegister.self, AvailabilityRegister.self, HoldsRegister.self,
-            MediaRegister.self, PolicyChangesRegister.self,
+            MediaRegister.self, MovedRegisterGroup.self, PolicyChangesRegister.self,
         ])
 }
 
@@ -31,6 +32,7 @@ enum AvailabilityPlace: RegisterPlace { static let name = RegisterName.availabil
 enum HoldsPlace: RegisterPlace { static let name = RegisterName.holds }
 enum MediaPlace: RegisterPlace { static let name = RegisterName.media }
 enum PolicyChangesPlace: RegisterPlace { static let name = RegisterName.policyChanges }
+enum MovedPlace: RegisterPlace { static let name = RegisterName.moved }
 
 struct ProblemsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -95,6 +97,16 @@ struct PolicyChangesRegister: ParsableCommand {
         ])
 }
 
+struct MovedRegisterGroup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "moved",
+        abstract: "The register of originals that left the active system, and of the archives that hold them.",
+        discussion: "Aktiv sistemdən silinmiş əsl faylların və onları saxlayan arxivlərin reyestri.",
+        subcommands: [
+            RegisterList<MovedPlace>.self, RegisterShow<MovedPlace>.self, RegisterExporting<MovedPlace>.self,
+        ])
+}
+
 /// Which rows are meant.
 struct RegisterFilterOptions: ParsableArguments {
     @Flag(help: "Only problems that are not closed, holds in force, or volumes that are overdue.")
@@ -114,7 +126,7 @@ struct RegisterFilterOptions: ParsableArguments {
             throw ValidationError("--open goes with the registers problems, holds and media.")
         }
         if policy != nil, !name.namesPolicies {
-            throw ValidationError("--policy goes with the registers problems, runs, media and policy-changes.")
+            throw ValidationError("--policy goes with the registers problems, runs, media, moved and policy-changes.")
         }
         if let policy, !Policy.isWellFormed(name: policy) { throw ValidationError("--policy names a policy.") }
         if let since, RegisterFilter.instant(since) == nil {
@@ -155,6 +167,7 @@ struct RegisterList<Place: RegisterPlace>: ParsableCommand {
     @Option(help: ArgumentHelp("How many.", valueName: "n"))
     var limit = 100
 
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -164,8 +177,13 @@ struct RegisterList<Place: RegisterPlace>: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let report = try Registers.list(
-                Place.name, filter.filter, limit: limit, at: try session.workplace())
+            let report: RegisterReport
+            if let client = try socket.reader(session) {
+                let query = ControlPath.query(filter.filter.query + [("limit", "\(limit)")])
+                report = try client.get(ControlPath.register(Place.name) + query)
+            } else {
+                report = try Registers.list(Place.name, filter.filter, limit: limit, at: try session.workplace())
+            }
             try session.answer(report) { Rendering.register(report, session.language) }
             return report.damage.isEmpty ? .done : .damaged
         }
@@ -179,7 +197,7 @@ struct RegisterShow<Place: RegisterPlace>: ParsableCommand {
             switch Place.name {
             case .problems, .availability, .policyChanges: "7"
             case .runs: "20261122T2315"
-            case .holds, .media: "3f9a1c22"
+            case .holds, .media, .moved: "3f9a1c22"
             }
         return CommandConfiguration(
             commandName: "show",
@@ -195,11 +213,21 @@ struct RegisterShow<Place: RegisterPlace>: ParsableCommand {
     @Argument(help: ArgumentHelp("Number or id of the row; of an id, its beginning.", valueName: "id"))
     var id: String
 
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if id.isEmpty { throw ValidationError("Name a row by its number or id.") }
+    }
 
     func run() throws {
         try common.perform { session in
-            let row = try Registers.show(Place.name, id, at: try session.workplace())
+            let row: RegisterRow
+            if let client = try socket.reader(session) {
+                row = try client.get(ControlPath.registerRow(Place.name, id), as: RegisterRowReply.self).row
+            } else {
+                row = try Registers.show(Place.name, id, at: try session.workplace())
+            }
             try session.answer(RegisterRowReply(register: Place.name, row: row)) {
                 Rendering.registerRow(row, of: Place.name, session.language)
             }
@@ -233,6 +261,7 @@ struct RegisterExporting<Place: RegisterPlace>: ParsableCommand {
     var to: String?
 
     @OptionGroup var filter: RegisterFilterOptions
+    @OptionGroup var socket: SocketOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -242,16 +271,13 @@ struct RegisterExporting<Place: RegisterPlace>: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let workplace = try session.workplace()
+            let rows = try rows(session)
             let report: RegisterExport.Report
             if let to {
-                report = try RegisterExport.run(
-                    Place.name, as: format, filter.filter, to: try session.absolute(to), at: workplace)
+                report = try RegisterExport.run(Place.name, as: format, rows, to: try session.absolute(to))
                 try session.answer(report) { Rendering.exported(report, session.language) }
             } else {
-                report = try RegisterExport.run(Place.name, as: format, filter.filter, at: workplace) {
-                    try session.out.bytes($0)
-                }
+                report = try RegisterExport.run(Place.name, as: format, rows) { try session.out.bytes($0) }
             }
             if !session.isJSON {
                 for line in Rendering.flaws(report.damage, report.tornBytes, session.language) {
@@ -260,6 +286,17 @@ struct RegisterExporting<Place: RegisterPlace>: ParsableCommand {
                 try session.note.flush()
             }
             return report.damage.isEmpty ? .done : .damaged
+        }
+    }
+
+    private func rows(_ session: Session) throws -> RegisterExport.Rows {
+        guard let client = try socket.reader(session) else {
+            return RegisterExport.rows(Place.name, filter.filter, at: try session.workplace())
+        }
+        return RegisterExport.rows(Place.name) { start in
+            let page = [("from", "\(start)"), ("limit", "\(ControlPath.longestPage)")]
+            return try client.get(
+                ControlPath.register(Place.name) + ControlPath.query(filter.filter.query + page))
         }
     }
 }

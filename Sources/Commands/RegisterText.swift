@@ -89,5 +89,9 @@ package enum RegisterText: CaseIterable, Sendable {
         "approvers": ("APPROVED BY", "TƏSDİQ EDƏN"),
         "changes": ("CHANGES", "DƏYİŞİKLİKLƏR"), "sameAs": ("SAME AS VERSION", "EYNİ VERSİYA"),
         "digest": ("SHA-256", "SHA-256 İZİ"), "request": ("REQUEST", "SORĞU"),
+        "move": ("ID", "ID"), "path": ("PATH", "YOL"),
+        "pathBytes": ("PATH (BASE64)", "YOL (BASE64)"), "size": ("SIZE", "HƏCM"), "sha256": ("SHA-256", "SHA-256"),
+        "vault": ("VAULT", "ANBAR"),
+        "settled": ("SETTLED LATER", "SONRA AYDINLAŞDIRILIB"), "aside": ("NAME BESIDE", "KÖMƏKÇİ AD"),
     ]
 }

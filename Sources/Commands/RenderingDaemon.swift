@@ -17,6 +17,9 @@ extension Rendering {
         }
         if status.isPaused { facts.append(("", Text.daemonPaused(language))) }
         var lines = openProblems(status.openProblems, language) + Table.facts(facts)
+        if status.folderDiffers {
+            lines.append(PolicyText.folderDiffers(language, [Printable.text(status.policyFolder)]))
+        }
         if !status.policyProblems.isEmpty {
             lines.append(Text.policiesNotInForce(language))
             lines += status.policyProblems.prefix(listedProblems).map { "  " + Printable.text($0) }

@@ -12,7 +12,7 @@ extension Rendering {
             var titles: [(title: String, alignment: Table.Alignment)] = []
             for column in columns {
                 let isNumber =
-                    ["times", "seconds", "files", "bytes"].contains(column)
+                    ["times", "seconds", "files", "bytes", "size"].contains(column)
                     || column == "archives" && report.register == .media
                 titles.append(
                     (title: RegisterText.title(of: column, language), alignment: isNumber ? .right : .left))
@@ -77,6 +77,7 @@ extension Rendering {
         case .holds: ["hold", "placed", "released", "archives", "reason", "basis"]
         case .media: ["volume", "title", "shelf", "holder", "archives", "verified", "verifyBy", "overdue"]
         case .policyChanges: ["number", "time", "author", "approvers", "policies", "reason"]
+        case .moved: ["move", "state", "path", "size", "archive", "policy", "ended"]
         case .problems: ["problem", "kind", "policy", "opened", "lastSeen", "times", "closed", "closedBy", "message"]
         case .runs: ["run", "policy", "state", "ended", "files", "bytes", "message"]
         }
@@ -88,6 +89,9 @@ extension Rendering {
         switch (column, register) {
         case ("kind", .problems): ProblemKind(rawValue: value)?.name(in: language) ?? value
         case ("state", .runs): RunRecord.State(rawValue: value)?.name(in: language) ?? value
+        case ("state", .moved): movedState(value, language)
+        case ("archive", .moved) where !isWhole: Printable.shortID(value)
+        case ("size", _): Int(value).map { Readable.size($0, language) } ?? value
         case ("closed", .problems) where value.isEmpty: RegisterText.open(language)
         case ("released", .holds) where value.isEmpty: RegisterText.held(language)
         case ("time", _), ("opened", _), ("lastSeen", _), ("closed", _), ("ended", _), ("placed", _), ("released", _),
@@ -103,6 +107,16 @@ extension Rendering {
         case ("overdue", .media) where !value.isEmpty: RegisterText.overdue(language)
         case ("state", .media): (value == "out" ? RegisterText.isOut : .onShelf)(language)
         case ("kind", .policyChanges): (value == "firstStart" ? RegisterText.firstStart : .applied)(language)
+        default: value
+        }
+    }
+
+    private static func movedState(_ value: String, _ language: Language) -> String {
+        switch (value, language) {
+        case ("moving", .english): "not settled"
+        case ("moving", .azerbaijani): "aydın deyil"
+        case ("moved", .azerbaijani): "silinib"
+        case ("stayed", .azerbaijani): "qalıb"
         default: value
         }
     }

@@ -74,6 +74,8 @@ final class Session {
     let witness = Witness()
     var vaultPath: String?
     var told: [ActDetail] = []
+    /// The daemon that was asked records what it told.
+    var isRecordedByDaemon = false
     private let options: CommonOptions
 
     init(_ options: CommonOptions) {
@@ -118,6 +120,10 @@ final class Session {
             options.state ?? SystemText.environment("QALA_STATE")
                 ?? Places.state(isRoot: geteuid() == 0, SystemText.environment))
     }
+
+    /// Whether somebody said where the state, or the vault, is.
+    var namesState: Bool { options.state != nil || SystemText.environment("QALA_STATE") != nil }
+    var namesVault: Bool { options.vault != nil }
 
     /// Shows progress while `work` runs.
     func showingProgress<Result>(_ work: () throws -> Result) throws -> Result {

@@ -10,8 +10,9 @@ struct Tiers: ParsableCommand {
             Hər arxivin hansı saxlama səviyyəsində olduğunu, nə edilməli olduğunu və niyə saxlandığını göstərir.
 
             Under the policies in force and by vault time. An archive is kept because of
-            its period, a hold, its place among the newest, or a tier that it has still to
-            reach; what nothing keeps may be disposed of with `qala dispose --expired`.
+            its period, a hold, its place among the newest, a tier that it has still to reach,
+            or because originals were removed on its word (`qala move`); what nothing keeps
+            may be disposed of with `qala dispose --expired`.
 
             Examples:
               qala tiers

@@ -30,8 +30,8 @@ package struct PolicyRequest: Sendable, Equatable {
         var bytes = Array("qala policy request 1\u{0}".utf8)
         bytes += base.bytes
         bytes += proposed.bytes
-        bytes += bigEndian(UInt64(bitPattern: time))
-        for text in [author, reason] { bytes += sized(text) }
+        bytes += SignedBytes.number(time)
+        for text in [author, reason] { bytes += SignedBytes.text(text) }
         return bytes
     }
 }
@@ -60,7 +60,7 @@ package struct Approval: Sendable, Equatable {
     package var canonicalBytes: [UInt8] { Self.canonicalBytes(request: request, person: person) }
 
     package static func canonicalBytes(request: Digest, person: String) -> [UInt8] {
-        Array("qala approval 1\u{0}".utf8) + request.bytes + sized(person)
+        Array("qala approval 1\u{0}".utf8) + request.bytes + SignedBytes.text(person)
     }
 
     /// Returns when this approval counts for a request of `author` on `day`; throws the first reason why it does not.
@@ -80,10 +80,46 @@ package struct Approval: Sendable, Equatable {
     }
 }
 
-private func sized(_ text: String) -> [UInt8] { bigEndian(UInt64(text.utf8.count)) + Array(text.utf8) }
+/// The author's own signature over the request with a digest: whoever carries it out cannot name another one.
+package struct Authorship: Sendable, Equatable {
+    package var request: Digest
+    /// The id in the register of persons.
+    package var author: String
+    package var signature: [UInt8]
 
-private func bigEndian(_ value: UInt64) -> [UInt8] {
-    stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt64($0)) }
+    package init(request: Digest, author: String, signature: [UInt8]) {
+        self.request = request
+        self.author = author
+        self.signature = signature
+    }
+
+    /// What the author signs: like an approval, under a mark of its own.
+    package static func canonicalBytes(request: Digest, author: String) -> [UInt8] {
+        Array("qala author 1\u{0}".utf8) + request.bytes + SignedBytes.text(author)
+    }
+
+    /// Returns when the author is in office on `day` and signed this; throws the first reason why not.
+    package func check(
+        people: People, on day: CivilDay,
+        isValid: (_ key: ApprovalKey, _ message: [UInt8], _ signature: [UInt8]) -> Bool
+    ) throws(Approval.Refusal) {
+        guard let person = people[author] else { throw .unknownPerson }
+        guard person.validity?.covers(day) ?? true else { throw .notInOffice }
+        guard let key = person.publicKey else { throw .noKey }
+        guard signature.count == Approval.signatureByteCount,
+            isValid(key, Self.canonicalBytes(request: request, author: author), signature)
+        else { throw .badSignature }
+    }
+}
+
+/// Parts of what people sign: numbers as eight bytes, big-endian, and texts after their length.
+enum SignedBytes {
+    static func text(_ text: String) -> [UInt8] { number(Int64(text.utf8.count)) + Array(text.utf8) }
+
+    static func number(_ value: Int64) -> [UInt8] {
+        let bits = UInt64(bitPattern: value)
+        return stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: bits >> UInt64($0)) }
+    }
 }
 
 extension Approval.Refusal {
@@ -91,12 +127,12 @@ extension Approval.Refusal {
         switch (self, language) {
         case (.selfApproval, .english): "whoever asks for a change cannot approve it"
         case (.selfApproval, .azerbaijani): "dəyişikliyi istəyən şəxs onu özü təsdiq edə bilməz"
-        case (.unknownPerson, .english): "the approver is not in people.yaml"
-        case (.unknownPerson, .azerbaijani): "təsdiq edən şəxs people.yaml faylında yoxdur"
-        case (.notInOffice, .english): "the approver is not in office on this day"
-        case (.notInOffice, .azerbaijani): "təsdiq edən şəxsin səlahiyyəti bu gün qüvvədə deyil"
-        case (.noKey, .english): "people.yaml holds no public key of the approver"
-        case (.noKey, .azerbaijani): "təsdiq edən şəxsin açıq açarı people.yaml faylında yoxdur"
+        case (.unknownPerson, .english): "this person is not in people.yaml"
+        case (.unknownPerson, .azerbaijani): "bu şəxs people.yaml faylında yoxdur"
+        case (.notInOffice, .english): "this person is not in office on this day"
+        case (.notInOffice, .azerbaijani): "bu şəxsin səlahiyyəti həmin gün qüvvədə deyil"
+        case (.noKey, .english): "people.yaml holds no public key of this person"
+        case (.noKey, .azerbaijani): "bu şəxsin açıq açarı people.yaml faylında yoxdur"
         case (.badSignature, .english): "the signature does not belong to this request and this person"
         case (.badSignature, .azerbaijani): "imza bu sorğuya və bu şəxsə aid deyil"
         }

@@ -82,7 +82,11 @@ package enum PolicyPlan {
         return Set(before.keys).union(after.keys).sorted().flatMap { name -> [PolicyChange] in
             switch (before[name], after[name]) {
             case (let old?, let new?): return compare(old, new)
-            case (nil, _?): return [PolicyChange(.policy(name), .added)]
+            case (nil, let new?):
+                // Otherwise one person could have originals removed by a second policy for the same files. The first set of
+                // all is the act of installation.
+                let needsConsent = new.mode == .move && !old.isEmpty
+                return [PolicyChange(.policy(name), .added, consent: needsConsent ? [.originalsRemoved] : [])]
             case (_?, nil): return [PolicyChange(.policy(name), .removed, consent: [.policyRemoved])]
             case (nil, nil): return []
             }
@@ -124,6 +128,7 @@ package enum PolicyPlan {
             found["component", default: []].insert(.confidentialityLowered)
         }
         if old.mode == .copy, new.mode == .move { found["mode", default: []].insert(.originalsRemoved) }
+        if new.mode == .move, letsOthersGo(old, new) { found["sources", default: []].insert(.originalsRemoved) }
         if isShortened(old.retention, new.retention) { found["retention", default: []].insert(.retentionShortened) }
         if losesCopy(old, new) { found["copies", default: []].insert(.copyRemoved) }
         for tier in Tier.allCases {
@@ -131,6 +136,12 @@ package enum PolicyPlan {
             if !reasons.isEmpty { found["tiers.\(tier.rawValue)"] = reasons }
         }
         return found
+    }
+
+    /// Other places, fewer exclusions, or logs and databases that stayed because the policy followed them.
+    private static func letsOthersGo(_ old: Policy, _ new: Policy) -> Bool {
+        old.sources != new.sources || old.logs.contains { !new.logs.contains($0) }
+            || old.data.contains { !new.data.contains($0) }
     }
 
     private static func order(_ confidentiality: Confidentiality) -> Int {

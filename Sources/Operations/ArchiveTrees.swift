@@ -5,7 +5,7 @@ import Glibc
 import Synchronization
 import Vault
 
-/// Archives trees of files, ad hoc or by a policy.
+/// Archives trees of files, ad hoc or by a policy. Originals stay, also of `mode: move`: ``MoveOriginals`` is a step of its own.
 package enum ArchiveTrees {
     package struct Request {
         package var roots: [String]
@@ -52,11 +52,6 @@ package enum ArchiveTrees {
         let open = try OpenVault(workplace)
         guard let policy = request.policy, !request.dryRun else {
             return try walk(request, open, started)
-        }
-        if policy.mode == .move {
-            throw OperationError(
-                .badPolicy, "the policy \(policy.name) removes originals (`mode: move`), which is not carried out yet",
-                hint: "Use `mode: copy`; nothing was archived and nothing removed.")
         }
         let hooks = RunHooks(policy: policy, interrupt: workplace.interrupt)
         do {

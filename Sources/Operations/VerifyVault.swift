@@ -65,7 +65,7 @@ package enum VerifyVault {
                 report.freshnessProven = true
             }
         }
-        if report.depth == "data" { VerifiedMark.keep(vault, isWhole: report.damage.isEmpty) }
+        if report.depth == "data" { VerifiedMarks.keep(vault, isWhole: report.damage.isEmpty) }
         report.seconds = MonotonicTime.now() - started
         return report
     }

@@ -13,8 +13,9 @@ import ServiceLifecycle
 /// The control socket of a daemon: decodes a request, asks the daemon, encodes the answer.
 ///
 /// Invariants:
-/// 1. The socket is open to its owner alone until its group and rights are set; who can connect is an operator.
-/// 2. What changes something names its caller by the credentials that the kernel tells, never by what the request says.
+/// 1. The socket is open to its owner alone until its group and rights are set; who can connect may read metrics and health.
+/// 2. Everything else is in a group of routes with the right that it takes, and who asks is what the kernel tells, never what
+///    the request says.
 /// 3. Bodies are bounded, connections are bounded, and an idle one is closed.
 package struct ControlServer: Service {
     private static let bodyLimit = 64 << 10
@@ -68,6 +69,21 @@ package struct ControlServer: Service {
         let daemon = daemon
         router.add(middleware: Answers())
         HealthRoutes.add(to: router, of: daemon)
+        func group(_ right: Right) -> RouterGroup<ControlContext> {
+            router.group().add(middleware: Admission(daemon: daemon, right: right))
+        }
+        addReading(to: group(.read))
+        ReadingRoutes.add(to: group(.read), of: daemon)
+        addControl(to: group(.control))
+        group(.administer).post(RouterPath(ControlPath.reload)) { _, context in
+            try await daemon.reload(by: try await context.caller())
+            return try Response.json(await daemon.status())
+        }
+        return router
+    }
+
+    private func addReading(to router: RouterGroup<ControlContext>) {
+        let daemon = daemon
         router.get(RouterPath(ControlPath.status)) { _, _ in try Response.json(await daemon.status()) }
         router.get(RouterPath(ControlPath.runs)) { request, _ in
             let policy = request.uri.queryParameters["policy"].map(String.init)
@@ -76,6 +92,16 @@ package struct ControlServer: Service {
         router.get("v1/runs/:id") { _, context in
             try Response.json(RunReply(run: try await daemon.find(try context.parameters.require("id"))))
         }
+        router.get(RouterPath(ControlPath.alarms)) { _, _ in
+            try Response.json(AlarmsReply(alarms: await daemon.alarms()))
+        }
+        router.get(RouterPath(ControlPath.events)) { request, _ in
+            try Response.json(EventsReply(events: await daemon.recentEvents(limit: try limit(request))))
+        }
+    }
+
+    private func addControl(to router: RouterGroup<ControlContext>) {
+        let daemon = daemon
         router.post(RouterPath(ControlPath.runs)) { request, context in
             guard let policy = try await asked(request).policy else {
                 throw OperationError(.usage, "a policy is needed", hint: "Name one.")
@@ -93,15 +119,7 @@ package struct ControlServer: Service {
                 return try Response.json(await daemon.status())
             }
         }
-        router.post(RouterPath(ControlPath.reload)) { _, context in
-            try await daemon.reload(by: try await context.caller())
-            return try Response.json(await daemon.status())
-        }
-        router.get(RouterPath(ControlPath.alarms)) { _, _ in
-            try Response.json(AlarmsReply(alarms: await daemon.alarms()))
-        }
-        router.post(RouterPath(ControlPath.alarmTest)) { request, context in
-            _ = try await context.caller()
+        router.post(RouterPath(ControlPath.alarmTest)) { request, _ in
             let channel = try await asked(request, ChannelAsked.self, "{\"channel\":\"NAME\"}")?.channel
             return try Response.json(AlarmTestReply(channels: try await daemon.testAlarms(channel)))
         }
@@ -110,10 +128,6 @@ package struct ControlServer: Service {
             let caller = try await context.caller()
             return try Response.json(try await daemon.remark(asked.problem, asked.text, by: caller))
         }
-        router.get(RouterPath(ControlPath.events)) { request, _ in
-            try Response.json(EventsReply(events: await daemon.recentEvents(limit: try limit(request))))
-        }
-        return router
     }
 
     private func limit(_ request: Request) throws -> Int {
@@ -139,7 +153,7 @@ package struct ControlServer: Service {
 }
 
 /// What a request comes with: the connection, and so who is at its other end.
-private struct ControlContext: RequestContext {
+struct ControlContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     private let channel: any Channel
 
@@ -155,13 +169,30 @@ private struct ControlContext: RequestContext {
         var group: gid_t = 0
     }
 
-    func caller() async throws -> String {
+    func caller() async throws -> String { "uid \(try await account())" }
+
+    /// Of the process at the other end, when it connected.
+    func account() async throws -> UInt32 {
         guard let options = channel as? any SocketOptionProvider else {
             throw OperationError(.denied, "the caller is not known")
         }
         let peer: Peer = try await options.unsafeGetSocketOption(level: .socket, name: .init(rawValue: SO_PEERCRED))
             .get()
-        return "uid \(peer.user)"
+        return peer.user
+    }
+}
+
+/// Lets through who has the right.
+private struct Admission: RouterMiddleware {
+    let daemon: Daemon
+    let right: Right
+
+    func handle(
+        _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
+    ) async throws -> Response {
+        let question = "\(request.method.rawValue) \(request.uri.path)"
+        try await daemon.admit(try await context.account(), to: right, asking: question)
+        return try await next(request, context)
     }
 }
 
@@ -191,7 +222,7 @@ private struct Answers: RouterMiddleware {
 }
 
 extension Response {
-    fileprivate static func json(_ value: some Encodable, status: Int = 200) throws -> Response {
+    static func json(_ value: some Encodable, status: Int = 200) throws -> Response {
         var bytes = try JSONText.encode(value)
         bytes.append(0x0A)
         return Response(

@@ -239,6 +239,10 @@ struct DaemonFaultTests {
                 try bench.run(0)
                 guard try bench.desk.ask("pause", "often").status == 0 else { throw FaultError(description: "pause") }
                 try bench.raised("overdue", within: 20 + 15)
+                let listed = try bench.desk.json("alarms")["alarms"] as? [[String: Any]] ?? []
+                guard !listed.contains(where: { $0["kind"] as? String == "paused" }) else {
+                    throw FaultError(description: "a pause of seconds is listed as one of a day")
+                }
                 guard try bench.desk.ask("resume", "often").status == 0 else { throw FaultError(description: "resume") }
                 try bench.cleared("overdue")
                 try bench.nothingElse()

@@ -243,9 +243,15 @@ struct DaemonTests {
         #expect(try desk.world.qala(apply + ["--socket", desk.world.path("socket")]).status == 78)
         try desk.writePolicy("more", schedule: nil)
         daemon.send(SIGHUP)
-        try desk.wait("the difference") {
-            let told = try problems()
-            return told.count == 1 && told[0].contains("qala policy plan")
+        func differs() throws -> Bool? { try desk.json("status")["folderDiffers"] as? Bool }
+        try desk.wait("the difference") { try differs() == true }
+        #expect(try problems().isEmpty, "another set is no failure")
+        for language in ["en", "az"] {
+            let text = try desk.ask("status", "--language", language).outputText
+            let folder = desk.world.path("policies")
+            for next in ["qala policy plan \(folder)", "qala policy apply \(folder)"] {
+                #expect(text.contains(next), "\(text)")
+            }
         }
         #expect(try names() == ["often"], "the folder is only a proposal")
 
@@ -255,6 +261,8 @@ struct DaemonTests {
         #expect(try names() == ["more", "often"])
         #expect(try version() == 2)
         #expect(try problems().isEmpty)
+        #expect(try differs() == false)
+        #expect(try !desk.ask("status").outputText.contains("qala policy plan"))
 
         // A start needs no folder once something was applied, and takes nothing from a damaged register.
         try FileManager.default.removeItem(at: desk.world.url("policies"))
@@ -299,7 +307,7 @@ struct DaemonTests {
         let help = try ProcessRunner.run(
             try #require(daemonBinary), ["--help"], environment: ["HOME": desk.world.folder.path],
             in: desk.world.folder)
-        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 6)
+        #expect(help.status == 0 && help.outputText.components(separatedBy: "(default:").count == 7)
     }
 
     @Test("A file at the place of the socket is kept, and the daemon ends")

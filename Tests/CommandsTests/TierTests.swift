@@ -5,8 +5,8 @@ import Testing
 /// Tiers and expiry by the real binary.
 @Suite("Tiers of the real binary", .serialized, .enabled(if: qalaBinary != nil))
 struct TierTests {
-    /// A vault of two persons with a policy in force that keeps each archive for a moment.
-    private func world() throws -> World {
+    /// A vault of two persons with a policy in force that keeps each archive for a moment, on a volume too if so asked.
+    private func world(onVolume: Bool = false) throws -> World {
         let world = try World(inMemory: true)
         try world.write("tree/a.txt", "one\n")
         try world.write("policies/people.yaml", "people:\n  archivist: {name: A}\n  deputy-archivist: {name: B}\n")
@@ -18,12 +18,17 @@ struct TierTests {
         }
         try replace("- files: /etc\n", "- files: \(world.path("tree"))\n")
         try replace("  - site: standby\n    role: mirror\n    lag: 1 hour\n", "")
-        try replace("  - site: shelf\n    role: volume\n    count: 1\n", "")
         try replace("period: 5 years", "period: 2 seconds")
-        let start = try #require(text.range(of: "  offline:\n"))
-        let end = try #require(text.range(of: "    after: 90 days\n"))
-        text.replaceSubrange(
-            start.lowerBound..<end.upperBound, with: "  offline:\n    unused: what expires at once needs no shelf\n")
+        if onVolume {
+            try replace("    period: 10 years\n    after: 90 days\n", "    period: 2 seconds\n    on: commit\n")
+        } else {
+            try replace("  - site: shelf\n    role: volume\n    count: 1\n", "")
+            let start = try #require(text.range(of: "  offline:\n"))
+            let end = try #require(text.range(of: "    after: 90 days\n"))
+            text.replaceSubrange(
+                start.lowerBound..<end.upperBound,
+                with: "  offline:\n    unused: what expires at once needs no shelf\n")
+        }
         try replace("keep-for: 5 years\n  last: 10\n  daily: 30\n", "keep-for: 1 second\n")
         try world.write("policies/config.yaml", text)
         #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
@@ -72,6 +77,9 @@ struct TierTests {
         #expect(seen.first?["isKept"] as? Bool == false && seen.first?["expiredSince"] is String, "\(seen)")
         #expect(seen.last?["isKept"] as? Bool == true && why(seen.last).contains("newest"), "\(seen)")
         #expect(try rows(world, "--due").count == 1)
+        // Periods run from the first verification: the ones that follow must not keep anything for ever.
+        #expect(try world.qala("verify", "--read-data").status == 0)
+        #expect(try rows(world).first?["isKept"] as? Bool == false)
 
         let placed = try world.qala("hold", "add", ids[0], "--reason", "case", "--json")
         let hold = try #require(try World.object(placed)["hold"] as? String)
@@ -88,6 +96,27 @@ struct TierTests {
         #expect(try rows(world).map { $0["archive"] as? String } == [ids[1]])
         let shown = try world.qala("tiers", "--language", "az")
         #expect(shown.status == 0 && shown.outputText.contains("ən yeni tam arxividir"), "\(shown.outputText)")
+    }
+
+    @Test("A later verification of a volume does not prolong the period that began with the first one")
+    func volumePeriod() throws {
+        let world = try world(onVolume: true)
+        defer { world.remove() }
+        let id = try #require(try world.archives().first)
+        #expect(try world.qala("verify", "--read-data").status == 0)
+        #expect(try rows(world).first?["due"] as? [String] == ["writeVolumes 1"])
+        #expect(try world.qala("volume", "create", "disk", "--shelf", "B", "--secret", "secret").status == 0)
+        #expect(try world.qala("volume", "write", "disk", id, "--secret", "secret").status == 0)
+        func verify() throws { #expect(try world.qala("volume", "verify", "disk", "--secret", "secret").status == 0) }
+        // Digests alone prove no content: the tier is owed as before.
+        #expect(try world.qala("volume", "verify", "disk").status == 0)
+        usleep(1_100_000)
+        #expect(why(try rows(world).first).contains("has not reached the offline archive"))
+        try verify()
+        usleep(3_100_000)
+        #expect(try rows(world).first?["isKept"] as? Bool == false)
+        try verify()
+        #expect(try rows(world).first?["isKept"] as? Bool == false)
     }
 
     @Test("While vault time is not trusted nothing expires")

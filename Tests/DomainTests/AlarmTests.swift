@@ -91,6 +91,10 @@ struct AlarmTests {
                 watch { $0.volumes = [.init(id: "3fa9", place: "2026, B-12", verifyBy: start)] }, .volumeUnverified, 0
             ),
             ("a policy is invalid", watch { $0.policyProblems = ["db.yaml:3:1: unknown key"] }, .policiesNotInForce, 0),
+            (
+                "a folder of policies is not applied for a day",
+                watch { $0.policyProposal = "the folder differs" }, .policiesProposed, day
+            ),
             ("the state is read-only", watch { $0.stateProblem = "read-only" }, .stateNotKept, 0),
             ("a disk fills", watch { $0.spaces[0].free = 1 << 30 }, .lowSpace, 0),
             ("mail is down", watch { $0.undelivered = ["mail": "refused"] }, .undelivered, 0),
@@ -118,6 +122,10 @@ struct AlarmTests {
             }
             #expect(told.map { $0 - begin <= within } == true, "\(fault)")
             #expect(within == 0 || told == begin + within, "\(fault) was told too early")
+            var young = AlarmBook()
+            _ = young.update(watch.alarms(at: Self.start), at: begin)
+            let isListed = young.open.first(where: { $0.alarm.kind == kind })?.hasLasted(at: begin)
+            #expect(isListed == (within == 0), "\(fault)")
             let after = book.update(Self.watch().alarms(at: Self.start), at: begin + within + 10)
             #expect(after.contains { $0.event == .cleared && $0.alarm.kind == kind } == !kind.isEvent, "\(fault)")
             #expect(book.open.isEmpty)

@@ -105,3 +105,98 @@ struct VaultClockTests {
         }
     }
 }
+
+@Suite("Confirmations of vault time")
+struct ClockRequestTests {
+    private static let start: Int64 = 1_800_000_000
+    private static let day: Int64 = 86_400
+
+    private func reading(_ wall: Int64, _ boot: Int64, _ id: String = "b") -> VaultClock.Reading {
+        VaultClock.Reading(wall: wall, boot: boot, bootID: id)
+    }
+
+    /// Frozen in the boot `b`, 50 seconds after its start.
+    private func frozen() -> VaultClock {
+        var clock = VaultClock(reading(Self.start, 1000, "a"))
+        clock.advance(to: reading(Self.start + 3650 * Self.day, 50))
+        return clock
+    }
+
+    private func request(_ clock: VaultClock, at moment: VaultClock.Reading, _ proposed: Int64? = nil) -> ClockRequest {
+        ClockRequest(
+            reading: moment, frozen: clock.seconds, proposed: proposed ?? moment.wall, author: "aysel", reason: "moved")
+    }
+
+    @Test("It counts from the moment that it names, whatever the wall clock says meanwhile, and only once")
+    func once() throws {
+        var clock = frozen()
+        let asked = request(clock, at: reading(Self.start + 3650 * Self.day, 50))
+        clock.advance(to: reading(0, 350))
+        try clock.confirm(asked, at: reading(0, 650))
+        #expect(clock.time == VaultTime(seconds: Self.start + 3650 * Self.day + 600))
+        #expect(throws: ClockRequest.Refusal.trusted) { try clock.confirm(asked, at: reading(0, 700)) }
+        #expect(clock.seconds == Self.start + 3650 * Self.day + 650)
+    }
+
+    @Test("A confirmation of another boot, of another freeze, or of yesterday counts for nothing")
+    func stale() throws {
+        let moment = reading(Self.start + 3650 * Self.day, 50)
+        var clock = frozen()
+        let asked = request(clock, at: moment)
+        var later = clock
+        later.advance(to: reading(Self.start + 3650 * Self.day, 30, "c"))
+        #expect(throws: ClockRequest.Refusal.otherBoot) {
+            try later.confirm(asked, at: reading(Self.start, 60, "c"))
+        }
+        #expect(throws: ClockRequest.Refusal.old) {
+            try clock.confirm(asked, at: reading(Self.start, 51 + ClockRequest.validSeconds))
+        }
+        #expect(!clock.isTrusted)
+        var other = frozen()
+        var wrong = request(other, at: moment)
+        wrong.frozen += 1
+        #expect(throws: ClockRequest.Refusal.otherFreeze) { try other.confirm(wrong, at: reading(0, 60)) }
+        var future = request(other, at: reading(0, 100))
+        future.frozen = other.seconds
+        #expect(throws: ClockRequest.Refusal.otherBoot) { try other.confirm(future, at: reading(0, 70)) }
+    }
+
+    @Test("An earlier time than the frozen one only makes it trusted")
+    func earlier() throws {
+        var clock = frozen()
+        let before = clock.seconds
+        let asked = request(clock, at: reading(Self.start, 50), Self.start - 100 * Self.day)
+        #expect(asked.day == CivilDay(secondsSince1970: before))
+        try clock.confirm(asked, at: reading(Self.start, 60))
+        #expect(clock.time == VaultTime(seconds: before + 10))
+    }
+
+    @Test("Every field is signed")
+    func fields() {
+        let clock = frozen()
+        let asked = request(clock, at: reading(Self.start, 50))
+        var seen: Set<[UInt8]> = [asked.canonicalBytes]
+        let changes: [(inout ClockRequest) -> Void] = [
+            { $0.reading.bootID = "c" }, { $0.reading.boot += 1 }, { $0.reading.wall += 1 }, { $0.frozen += 1 },
+            { $0.proposed += 1 }, { $0.author = "ayselm" }, { $0.reason = "oved" },
+        ]
+        for change in changes {
+            var other = asked
+            change(&other)
+            seen.insert(other.canonicalBytes)
+        }
+        #expect(seen.count == changes.count + 1)
+        let digest = Digest.zero
+        #expect(
+            Authorship.canonicalBytes(request: digest, author: "aysel")
+                != Approval.canonicalBytes(request: digest, person: "aysel"))
+    }
+
+    @Test("A reading that is older than what is known does not count the time since boot again")
+    func olderReading() {
+        var clock = VaultClock(reading(Self.start, 100_000))
+        clock.advance(to: reading(Self.start, 100_010))
+        clock.advance(to: reading(Self.start, 100_009))
+        #expect(clock.time == VaultTime(seconds: Self.start + 10))
+    }
+}

@@ -51,6 +51,15 @@ int tree_set_modified(int descriptor, int is_path, int64_t seconds, uint32_t nan
 int tree_link(int descriptor, int directory, const char *name);
 // Lets two names of one directory trade places at once.
 int tree_exchange(int directory, const char *one, const char *other);
+// Gives a name of a directory another one there, which nothing has yet; EEXIST otherwise.
+int tree_rename_new(int directory, const char *from, const char *to);
+int tree_unlink(int directory, const char *name);
+// A read lease: EAGAIN while anybody has the file open for writing or mapped so. Who would open it to write or cut it waits
+// until the lease is given back, at most for the time that the system sets; this process hears of it by asking only.
+int tree_lease(int descriptor);
+// 1 while nobody waits for the lease to end, 0 after that.
+int tree_lease_holds(int descriptor);
+int tree_end_lease(int descriptor);
 int tree_allocate(int descriptor, uint64_t size);
 int tree_sync(int descriptor);
 

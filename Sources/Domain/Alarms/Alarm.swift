@@ -9,6 +9,8 @@ package struct Alarm: Sendable, Hashable, Codable {
         // Of the host.
         case policiesNotInForce, stateNotKept, lowSpace, undelivered, stateDamaged, notVerified, alarmsNotInForce,
             notServed
+        // A folder that could be applied, and was not for a day.
+        case policiesProposed
         case timeNotTrusted
         // What happened, and is not over by itself.
         case clockStepped, outage, missedRuns
@@ -48,7 +50,9 @@ extension Alarm.Kind {
             .stateDamaged, .notVerified, .alarmsNotInForce, .timeNotTrusted, .clockStepped, .volumesOverdue,
             .volumeUnverified:
             .warning
-        case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns, .volumesDue: .notice
+        case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns, .volumesDue,
+            .policiesProposed:
+            .notice
         }
     }
 
@@ -61,7 +65,7 @@ extension Alarm.Kind {
     }
 
     /// Seconds for which it must last before anybody is told.
-    package var patience: Int64 { self == .paused ? 86_400 : 0 }
+    package var patience: Int64 { self == .paused || self == .policiesProposed ? 86_400 : 0 }
 
     package func text(in language: Language) -> String {
         switch (self, language) {
@@ -95,6 +99,8 @@ extension Alarm.Kind {
         case (.volumeUnverified, .azerbaijani): "oflayn daşıyıcının təkrar yoxlanması gecikir"
         case (.policiesNotInForce, .english): "the policies of the folder are not in force"
         case (.policiesNotInForce, .azerbaijani): "qovluqdakı siyasətlər qüvvəyə minməyib"
+        case (.policiesProposed, .english): "the folder of policies differs from what is in force for more than a day"
+        case (.policiesProposed, .azerbaijani): "siyasət qovluğu bir gündən çoxdur qüvvədə olandan fərqlənir"
         case (.stateNotKept, .english): "the daemon cannot keep its state"
         case (.stateNotKept, .azerbaijani): "xidmət öz vəziyyətini saxlaya bilmir"
         case (.lowSpace, .english): "little space is left"

@@ -39,6 +39,11 @@ package struct AlarmBook: Sendable, Equatable, Codable {
         /// When it was told last; nil while nobody was told.
         package var told: Int64?
         package var count = 0
+
+        /// Whether it is one yet: of what is alarming only after a time, that time has passed.
+        package func hasLasted(at time: Int64) -> Bool {
+            told != nil || time - min(since, time) >= alarm.kind.patience
+        }
     }
 
     package static let restSeconds: Int64 = 600
@@ -97,7 +102,7 @@ package struct AlarmBook: Sendable, Equatable, Codable {
                 return nil
             }
         } else {
-            guard time - entry.since >= kind.patience, resting[entry.alarm] == nil else { return nil }
+            guard entry.hasLasted(at: time), resting[entry.alarm] == nil else { return nil }
         }
         let event: AlarmNotice.Event = entry.told == nil ? .raised : .reminded
         entry.told = time

@@ -96,6 +96,8 @@ package struct AlarmWatch: Sendable {
 
     package var policies: [PolicyFacts] = []
     package var policyProblems: [String] = []
+    /// How the folder differs from what is in force where it could be applied; nil where it does not.
+    package var policyProposal: String?
     /// Why the state cannot be kept; nil when it can.
     package var stateProblem: String?
     package var spaces: [Space] = []
@@ -123,6 +125,7 @@ package struct AlarmWatch: Sendable {
         if !policyProblems.isEmpty {
             found[Alarm(.policiesNotInForce, "policies")] = policyProblems.prefix(20).joined(separator: "\n")
         }
+        if let policyProposal { found[Alarm(.policiesProposed, "policies")] = policyProposal }
         if let stateProblem { found[Alarm(.stateNotKept, "state")] = stateProblem }
         for space in spaces where space.isLow {
             found[Alarm(.lowSpace, space.place)] =

@@ -27,10 +27,12 @@ package struct ArchiveFact: Sendable, Equatable {
     /// Absolute paths of the roots; empty when unknown: every hold on a path then covers the archive.
     package var paths: [String]
     package var tier: TierStanding
+    /// The files that left the active system on the word of this archive; nil for none.
+    package var moved: MovedFiles?
 
     package init(
         id: Digest, policy: String, component: Component? = nil, series: Digest, time: Int64, isPartial: Bool = false,
-        places: Int = 1, paths: [String] = [], tier: TierStanding = .untiered
+        places: Int = 1, paths: [String] = [], tier: TierStanding = .untiered, moved: MovedFiles? = nil
     ) {
         self.id = id
         self.policy = policy
@@ -41,6 +43,7 @@ package struct ArchiveFact: Sendable, Equatable {
         self.places = places
         self.paths = paths
         self.tier = tier
+        self.moved = moved
     }
 
     /// Age in a series; equal times are told apart by identity, so that every order of the input is the same order.

@@ -17,6 +17,8 @@ package struct KeepReason: Hashable, Sendable {
         /// The newest archive of its series, although partial.
         case newest
         case generation(Generation, count: Int)
+        /// Files whose originals were removed are in no other archive for certain.
+        case onlyCopy(files: Int)
         /// Its time has not come yet.
         case futureTime
     }
@@ -173,6 +175,11 @@ extension KeepReason.Why {
                 "it is one of the \(count) \(generation.rawValue) archives to keep", "newer ones take its place",
                 "it is no longer one of the \(count) \(generation.rawValue) archives to keep"
             )
+        case .onlyCopy(let files):
+            (
+                "it is the only copy of \(files) moved files", "the policy changes",
+                "it had been kept long enough as the only copy of \(files) moved files"
+            )
         case .futureTime:
             ("its time lies ahead of the vault's time", "that time", "the vault's time reached the time of the archive")
         }
@@ -223,6 +230,11 @@ extension KeepReason.Why {
                 "saxlanmalı \(count) \(generation.name(in: .azerbaijani)) arxivdən biridir",
                 "yerini daha yenilər tutanadək",
                 "artıq saxlanmalı \(count) \(generation.name(in: .azerbaijani)) arxivdən biri deyil"
+            )
+        case .onlyCopy(let files):
+            (
+                "əsli silinmiş \(files) faylın yeganə nüsxəsidir", "siyasət dəyişənədək",
+                "əsli silinmiş \(files) faylın yeganə nüsxəsi kimi saxlanma müddəti bitdi"
             )
         case .futureTime:
             ("vaxtı anbarın vaxtından irəlidədir", "həmin vaxtadək", "anbarın vaxtı arxivin vaxtına çatdı")

@@ -122,6 +122,9 @@ extension RetentionPlan {
         for hold in holds where hold.covers(fact) {
             reasons.append(KeepReason(.hold(id: hold.id, name: hold.name), until: hold.releasedAt))
         }
+        if let moved = fact.moved {
+            reasons.append(KeepReason(.onlyCopy(files: moved.count), until: moved.end))
+        }
         if let term = rule?.keepFor { reasons.append(KeepReason(.minimum(term), until: term.end(from: fact.time))) }
         if let tier = fact.tier.owes {
             reasons.append(KeepReason(.owedTier(tier), until: nil))

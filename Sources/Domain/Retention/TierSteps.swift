@@ -167,6 +167,27 @@ extension TierState {
         return !isDemanded || (isReached(.offline, plan, at: now) && isFulfilled(.offline, plan))
     }
 
+    /// What the originals wait for, in a fixed order; empty when they may be removed, and when none is owed any more.
+    package func waits(_ plan: TierPlan, at now: VaultTime) -> [MoveWait] {
+        guard disposedAt == nil, owesOriginal(plan) else { return [] }
+        var waits: [MoveWait] = now.isTrusted ? [] : [.time]
+        waits += holds.sorted().map { .hold($0) }
+        let end = activeEnd(plan)
+        if end.map({ $0 > now.seconds }) ?? true { waits.append(.period(until: end)) }
+        if plan.online.isUsed {
+            for place in plan.places where !(places[place]?.isVerified ?? false) {
+                waits.append(places[place]?.isThere ?? false ? .verification(place) : .copy(place))
+            }
+        }
+        let isDemanded = !plan.online.isUsed || due(.offline, plan).map { $0 <= now.seconds } ?? false
+        if plan.offline.isUsed, isDemanded, !isFulfilled(.offline, plan) {
+            waits.append(.volumes(plan.offlineCopies - volumes.values.count(where: \.isVerified)))
+        }
+        // Such as a verification that vault time has not come to yet.
+        if waits.isEmpty, !mayRemoveOriginal(plan, at: now.seconds) { waits.append(.period(until: nil)) }
+        return waits
+    }
+
     /// The next instant at which ``actions(_:at:isExpirable:)`` can change although nothing happens; nil for never.
     package func nextInstant(_ plan: TierPlan, after now: Int64) -> Int64? {
         guard disposedAt == nil else { return nil }

@@ -55,8 +55,9 @@ package struct VaultClock: Sendable, Equatable, Codable {
             boot = reading.boot
             bootID = reading.bootID
         }
-        if reading.bootID == bootID, reading.boot >= boot {
-            run(for: reading.boot.subtractingClamped(boot))
+        if reading.bootID == bootID {
+            // One that is older than what is known comes from another process that was slower, or from a snapshot: late is safe.
+            run(for: max(0, reading.boot.subtractingClamped(boot)))
             return
         }
         // Started again: what lies between is the time it was off, and the time since it was started.

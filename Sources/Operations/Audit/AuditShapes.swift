@@ -15,6 +15,13 @@ package struct AuditRow: Codable, Sendable {
     package var via: String
 }
 
+/// A part of the entries.
+package struct AuditPage: Codable, Sendable {
+    package var entries: [AuditRow]
+    /// The number from which the rest goes on; nil where this was all.
+    package var next: UInt64?
+}
+
 /// Entries of the log that are not what was signed.
 package struct AuditFindingRow: Codable, Sendable {
     package var kind: String

@@ -27,8 +27,36 @@ package enum ShowAuditLog {
     }
 
     package static func run(_ request: Request, at workplace: Workplace, each: (AuditRow) throws -> Void) throws {
+        try entries(of: AuditReading.log(at: workplace), request, workplace.interrupt, each)
+    }
+
+    /// A part of the entries, for the process that appends and so takes nothing over to read. With `last` all of them, else
+    /// `limit` at most, and fewer where they are long.
+    package static func page(_ request: Request, limit: Int, at workplace: Workplace) throws -> AuditPage {
+        struct Full: Error {}
+        var page = AuditPage(entries: [], next: nil)
+        var bytes = 0
+        let log = try AuditPlace(state: workplace.statePath).reading()
+        do {
+            try entries(of: log, request, workplace.interrupt) { row in
+                if request.last == nil, page.entries.count >= limit || bytes >= pageBytes {
+                    page.next = row.number
+                    throw Full()
+                }
+                page.entries.append(row)
+                bytes += row.subject.utf8.count + row.details.values.reduce(0) { $0 + $1.utf8.count }
+            }
+        } catch is Full {}
+        return page
+    }
+
+    /// Of the texts on a page.
+    private static let pageBytes = 8 << 20
+
+    private static func entries(
+        of log: AuditLog, _ request: Request, _ interrupt: InterruptFlag, _ each: (AuditRow) throws -> Void
+    ) throws {
         let since = try request.since.map(instant)
-        let log = try AuditReading.log(at: workplace)
         let size = log.size
         var first = min(request.from ?? 0, size)
         let isPlain = request.operation == nil && request.actor == nil && since == nil
@@ -38,7 +66,7 @@ package enum ShowAuditLog {
         var stopped: (any Error)?
         do throws(VaultError) {
             try log.entries(first..<size) { (entry) throws(VaultError) in
-                if workplace.interrupt.isSet { throw VaultError(.interrupted, "interrupted") }
+                if interrupt.isSet { throw VaultError(.interrupted, "interrupted") }
                 guard matches(entry, request, since) else { return }
                 let row = AuditRow(entry)
                 if let last = request.last, !isPlain {

@@ -93,6 +93,7 @@ extension Daemon {
         var watch = AlarmWatch()
         watch.policies = policies.policies.map { facts(of: $0, at: now) }
         watch.policyProblems = alarmView.policyFailure + policyProblems
+        watch.policyProposal = policyProposal
         watch.stateProblem = alarmView.stateProblem ?? alarmView.registerProblem ?? alarmDesk.storeProblem
         watch.spaces = spaces
         (watch.damage, watch.unverified) = verificationTroubles
@@ -180,7 +181,8 @@ extension Daemon {
     }
 
     package func alarms() -> [AlarmRow] {
-        alarmDesk.open.map { open in
+        let now = clock.read().wall / 1_000_000
+        return alarmDesk.open.filter { $0.hasLasted(at: now) }.map { open in
             AlarmRow(
                 kind: open.alarm.kind.rawValue, level: open.alarm.kind.level.rawValue, subject: open.alarm.subject,
                 detail: open.detail, since: TimeText.seconds(open.since), told: open.count)

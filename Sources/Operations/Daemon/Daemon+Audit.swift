@@ -43,6 +43,25 @@ extension Daemon {
         try recordFirst(AuditAct(Self.actor(caller), operation, subject: subject, run: run))
     }
 
+    /// Something that was read for `caller`, or was to be.
+    func recordRead(
+        _ operation: String, _ subject: String, _ details: [AuditDetail], failing error: (any Error)? = nil,
+        by caller: String
+    ) {
+        record(
+            AuditAct(
+                Self.actor(caller), operation, subject: subject, outcome: error == nil ? .done : .failed,
+                details: details + (error.map { [AuditDetail("error", Self.words($0))] } ?? [])))
+    }
+
+    /// Something that `account` asked for and was not given.
+    func recordRefused(_ question: String, by account: UInt32, _ reason: String) {
+        record(
+            AuditAct(
+                .user(id: account, name: LocalUser.name(of: account)), "daemon.ask", subject: question,
+                outcome: .denied, details: [AuditDetail("error", reason)]))
+    }
+
     private func recordFirst(_ act: AuditAct) throws {
         do { try audit.record(act) } catch {
             throw OperationError(
@@ -78,6 +97,14 @@ extension Daemon {
             AuditAct(
                 Self.itself, "vault.verify", subject: vault, outcome: failure == nil ? .done : .failed,
                 details: details))
+    }
+
+    func recordMove(_ policy: String, _ report: MoveReport, _ failure: String?) {
+        var details = [AuditDetail("policies", "\(report.policies)"), AuditDetail("removed", "\(report.files)")]
+        if let archive = report.archive { details.append(AuditDetail("archive", archive)) }
+        if let failure { details.append(AuditDetail("error", failure)) }
+        let outcome: AuditOutcome = failure == nil ? .done : report.archive == nil ? .failed : .partial
+        record(AuditAct(Self.itself, "archive.move", subject: policy, outcome: outcome, details: details))
     }
 
     /// That a run began, or how it ended.

@@ -53,7 +53,8 @@ extension Daemon {
         metrics.waiting = queue.count
         metrics.isRunning = going != nil
         metrics.isPaused = scheduler.state.isPaused
-        metrics.arePoliciesRefused = !policyProblems.isEmpty
+        metrics.arePoliciesRefused = !policyProblems.isEmpty || !alarmView.policyFailure.isEmpty
+        metrics.arePoliciesProposed = folderDiffers
         for (place, path) in [("state", settings.statePath), ("vault", settings.vaultPath)] {
             if let room = places.ask(path).place?.room { metrics.rooms.append((place, room)) }
         }

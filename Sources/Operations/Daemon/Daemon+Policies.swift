@@ -77,18 +77,16 @@ extension Daemon {
     @discardableResult
     func checkFolder() -> [String] {
         folderCheckedAt = clock.read().boot
+        folderDiffers = false
         guard let inForce else { return [] }
         let name = PolicySource.name(inForce.number)
         do {
             let document = try PolicySetDocument.read(folder: settings.policyFolder)
-            guard document.digest != inForce.digest else {
-                policyProblems = []
-                return []
+            if document.digest != inForce.digest {
+                _ = try validated(document, settings.policyFolder)
+                folderDiffers = true
             }
-            _ = try validated(document, settings.policyFolder)
-            policyProblems = [
-                "the folder differs from \(name); `qala policy plan \(settings.policyFolder)` shows how"
-            ]
+            policyProblems = []
             return []
         } catch {
             let lines = Self.lines(error)
@@ -99,6 +97,14 @@ extension Daemon {
             // Without a folder there is no proposal, and nothing to be applied.
             return (error as? any Failure)?.kind == .notFound ? [] : lines
         }
+    }
+
+    /// That the folder is another set is no failure; somebody may have forgotten to apply it.
+    var policyProposal: String? {
+        guard folderDiffers, let inForce else { return nil }
+        let folder = settings.policyFolder
+        return "the folder \(folder) differs from \(PolicySource.name(inForce.number)): `qala policy plan \(folder)` "
+            + "shows how, and `qala policy apply \(folder)` puts it into force"
     }
 
     private static func lines(_ error: any Error) -> [String] {

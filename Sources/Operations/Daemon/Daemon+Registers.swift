@@ -158,6 +158,15 @@ extension Daemon {
         storeRegisters()
     }
 
+    /// How the removal of originals of a policy ended.
+    func noteMove(of policy: String, _ failure: String?, isDamage: Bool) {
+        let outcome: ProblemLedger.Outcome = failure == nil ? .done : isDamage ? .damaged : .failed
+        let id = "move-\(clock.read().wall / 1_000_000)"
+        let name = MoveOriginals.problem(of: policy)
+        registers?.note(ProblemLedger.Event.ended(policy: name, run: id, outcome, message: failure ?? ""), at: now)
+        storeRegisters()
+    }
+
     /// Told once when lines begin to wait, and once when none does any more.
     private func storeRegisters() {
         guard let registers else { return }

@@ -16,7 +16,8 @@ extension Daemon {
             version: settings.version, processID: ProcessID.own, started: startedAt,
             policyFolder: settings.policyFolder, policyVersion: inForce?.number,
             isPaused: scheduler.state.isPaused, going: goingNow,
-            waiting: queue.compactMap(run), policies: rows, policyProblems: policyProblems, openProblems: openProblems)
+            waiting: queue.compactMap(run), policies: rows, policyProblems: alarmView.policyFailure + policyProblems,
+            folderDiffers: folderDiffers, openProblems: openProblems)
     }
 
     private var goingNow: DaemonStatus.Going? {

@@ -14,7 +14,10 @@ extension Daemon {
             let time = try writing {
                 try VaultTimeFile.now(state: settings.statePath, newest: newest, clock: clock)
             }
-            if !time.isTrusted, isTimeTrusted { tell(.warning, "vault time is not trusted: nothing expires") }
+            if !time.isTrusted, isTimeTrusted {
+                tell(.warning, "vault time is not trusted: nothing expires until `qala clock confirm`")
+            }
+            if time.isTrusted, !isTimeTrusted { tell(.notice, "vault time is trusted again: two persons confirmed it") }
             isTimeTrusted = time.isTrusted
             alarmView.stateDamage["clock.json"] = nil
         } catch {

@@ -147,6 +147,7 @@ extension Daemon {
             tell(.error, "what was verified cannot be stored: \(Self.words(error))")
         }
         recordVerification(vault, depth.rawValue, failure)
+        if depth == .content, failure == nil { wantMoves(of: vault) }
         let text = failure.map { "found: \($0)" } ?? "passed"
         tell(failure == nil ? .info : .error, "verification (\(depth.rawValue)) of \(vault) \(text)")
     }

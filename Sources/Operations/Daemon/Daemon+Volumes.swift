@@ -30,9 +30,10 @@ extension Daemon {
         volumeView.isStale = false
         let vaults = Set(policies.policies.map { $0.vault ?? settings.vaultPath }).sorted()
         let state = settings.statePath
+        let clock = clock
         do {
             volumeView.thread = try WorkerThread {
-                let found = VolumeDues.look(at: vaults, state: state)
+                let found = VolumeDues.look(at: vaults, state: state, clock: clock)
                 Task { await self.sawVolumes(found) }
             }
         } catch { tell(.error, "the volumes cannot be looked at: \(Self.words(error))") }

@@ -8,9 +8,10 @@ import Vault
 /// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
 /// 2. One run is going at a time; the others wait in the order in which they were asked for.
 /// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
-/// 4. A run needs the writing keys of this host alone. Only a verification opens archives, where the host was given a key.
-/// 5. After ``stop()`` no run and no verification starts, those that are going end soon, and the work loop turns until they have;
-///    the next start resumes the run.
+/// 4. A run needs the writing keys of this host alone. Only a verification and the removal of originals open archives, where
+///    the host was given a key.
+/// 5. After ``stop()`` no run, no verification and no removal starts, those that are going end soon, and the work loop turns
+///    until they have; the next start resumes the run.
 package actor Daemon {
     package struct Settings: Sendable {
         /// The host state, in which the daemon has a folder of its own.
@@ -71,6 +72,8 @@ package actor Daemon {
     private var wake: (wall: Int64?, boot: Int64?) = (nil, nil)
     var policies = PolicySet.empty
     var policyProblems: [String] = []
+    /// The folder holds another set, which could be applied.
+    var folderDiffers = false
     /// The applied version that `policies` is.
     var inForce: (number: Int, digest: Digest)?
     /// When the folder was last compared with it, as boot time.
@@ -88,7 +91,13 @@ package actor Daemon {
     var isTimeTrusted = true
     var verifications = VerificationBook()
     var verifying: Verifying?
+    var moves = MoveDesk()
     var events: [DaemonEvent] = []
+    /// Readings for persons that are going, and what ends them.
+    var readings = 0
+    let readingInterrupt = InterruptFlag()
+    /// When an account was last refused a right, as boot time.
+    var refusals: [String: Int64] = [:]
     let audit: AuditKeeper
     /// Nil until they are opened, and where they cannot be.
     var registers: DaemonRegisters?
@@ -162,7 +171,7 @@ package actor Daemon {
     /// Works until ``stop()``, and then until what is going has ended. Nothing in it waits for a thread that works.
     package func serve() async {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
-        while !isStopping || going != nil || verifying != nil {
+        while !isStopping || going != nil || verifying != nil || moves.going != nil {
             let rest = turn()
             let longest = isStopping ? Self.stoppingSleep : Self.longestSleep
             let nanoseconds = UInt64(max(0.01, min(longest, feeding, rest)) * 1e9)
@@ -188,6 +197,7 @@ package actor Daemon {
         keepReserve()
         advanceVaultTime()
         verifyWhatIsDue()
+        moveWhatIsDue()
         return untilWake
     }
 
@@ -198,6 +208,8 @@ package actor Daemon {
         going?.interrupt.set()
         // It is begun anew after the next start.
         verifying?.interrupt.set()
+        moves.going?.interrupt.set()
+        readingInterrupt.set()
     }
 
     private var untilWake: Double {
@@ -359,6 +371,7 @@ package actor Daemon {
         let text = [run.state.rawValue, run.message].compactMap(\.self).joined(separator: ": ")
         tell(run.state == .done ? .info : run.state == .failed ? .error : .warning, text, run)
         prune()
+        if run.archive != nil { wantMove(run.policy) }
         if let event { handle(event) }
     }
 

@@ -14,7 +14,7 @@ final class DaemonFolder {
     init(state: String) throws {
         path = state + "/daemon"
         try StateFile.makeDirectory(path + "/runs")
-        guard let lock = try FileLock(path: path + "/daemon.lock") else {
+        guard let lock = try FileLock.acquire(path: path + "/daemon.lock", patience: 1) else {
             throw OperationError(
                 .inUse, "another daemon works with the state directory \(state)",
                 hint: "`qala status` asks it. One daemon serves one state directory; --state names another.")

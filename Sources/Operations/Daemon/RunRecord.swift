@@ -115,8 +115,10 @@ package struct DaemonStatus: Codable, Sendable {
     package var going: Going?
     package var waiting: [RunRecord]
     package var policies: [PolicyRow]
-    /// How the folder, a proposal, differs from what is in force, or why it cannot be applied; else empty.
+    /// Why what was applied last is not in force, and why the folder, a proposal, cannot be applied; else empty.
     package var policyProblems: [String]
+    /// Whether the folder holds another set than the one in force, which could be applied.
+    package var folderDiffers: Bool
     package var openProblems: OpenProblems?
 }
 

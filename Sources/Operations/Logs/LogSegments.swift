@@ -51,6 +51,17 @@ package enum LogSegments {
         return List(segments: rows)
     }
 
+    /// Every ledger of this host, and what is wrong in them. No segment is read.
+    static func ledgers(at workplace: Workplace) throws -> (rows: [Row], problems: [PathProblem]) {
+        var all = Ledger()
+        for name in try policies(nil, workplace) {
+            let one = try ledger(of: name, workplace)
+            all.rows += one.rows
+            all.problems += one.problems
+        }
+        return (all.rows, all.problems)
+    }
+
     /// The policies that have a spool on this host.
     private static func policies(_ policy: String?, _ workplace: Workplace) throws -> [String] {
         let base = "\(workplace.statePath)/logs"

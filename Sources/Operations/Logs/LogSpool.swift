@@ -68,22 +68,13 @@ final class LogSpool {
             throw OperationError(.usage, "\(policy) cannot name a policy", hint: "Give the name that its document has.")
         }
         try StateFile.makeDirectory(path)
-        guard let lock = try Self.lock("\(path)/lock") else {
+        guard let lock = try FileLock.acquire(path: "\(path)/lock", patience: 1) else {
             throw OperationError(
                 .inUse, "another run reads the logs of policy \(policy)", hint: "Try again when it is over.")
         }
         self.lock = lock
         for name in try StateFile.list(path) where name.hasSuffix(".new") { unlink("\(path)/\(name)") }
         try load()
-    }
-
-    /// A program that another thread is just starting holds the locks of this process until it runs, so one look is not enough.
-    private static func lock(_ path: String) throws -> FileLock? {
-        for attempt in 0..<20 {
-            if attempt > 0 { usleep(50_000) }
-            if let lock = try FileLock(path: path) { return lock }
-        }
-        return nil
     }
 
     static func failure(_ what: String, _ path: String) -> OperationError {

@@ -44,6 +44,7 @@ struct DaemonMetrics: Sendable {
     var isRunning = false
     var isPaused = false
     var arePoliciesRefused = false
+    var arePoliciesProposed = false
     /// By what lies there: `state`, `vault`.
     var rooms: [(place: String, room: DiskRoom)] = []
 
@@ -69,8 +70,12 @@ struct DaemonMetrics: Sendable {
         out.single("qala_runs_running", .gauge, "Runs that are going, 0 or 1.", isRunning ? 1 : 0)
         out.single("qala_schedules_paused", .gauge, "Whether all schedules are paused.", isPaused ? 1 : 0)
         out.single(
-            "qala_policies_refused", .gauge, "Whether the policies of the folder are not the ones in force.",
+            "qala_policies_refused", .gauge,
+            "Whether the policies of the folder, or those applied last, are not valid.",
             arePoliciesRefused ? 1 : 0)
+        out.single(
+            "qala_policies_proposed", .gauge, "Whether the folder holds other policies than those in force.",
+            arePoliciesProposed ? 1 : 0)
         out.family(
             "qala_filesystem_available_bytes", .gauge, "Room that is left where the state and the vault lie.",
             rooms.map { MetricsText.Sample(labels: [("place", $0.place)], value: Double($0.room.available)) })

@@ -24,6 +24,7 @@ struct PolicyArchives {
     private struct Content {
         var archives: [Seen]
         var holds: [Hold]
+        var moved: MovedBook
     }
 
     private var contents: [Content] = []
@@ -67,7 +68,8 @@ struct PolicyArchives {
                 Seen(id: archive.id, time: Int64(clamping: archive.time), policy: header.policy ?? "", header: header))
         }
         let holds = open.vault.log.holds.filter(\.isInForce).map(Self.hold)
-        contents.append(Content(archives: archives, holds: holds))
+        let moved = try MovedBook(state: workplace.statePath, vault: open.vault.vaultID.hex)
+        contents.append(Content(archives: archives, holds: holds, moved: moved))
         for archive in archives { known[archive.id] = archive }
         unread += silent
     }
@@ -92,27 +94,27 @@ struct PolicyArchives {
         let policies = Dictionary(set.policies.map { ($0.name, $0) }) { first, _ in first }
         let found = contents.flatMap { content in
             RetentionPlan.simulate(
-                archives: content.archives.map { Self.fact($0, policies[$0.policy]) }, rules: rules,
+                archives: content.archives.map { Self.fact($0, policies[$0.policy], content.moved) }, rules: rules,
                 holds: content.holds, until: until)
         }
         return found.sorted { ($0.instant, $0.archive) < ($1.instant, $1.archive) }
     }
 
-    private static func fact(_ seen: Seen, _ policy: Policy?) -> ArchiveFact {
-        fact(seen, tier: policy.map { standing(seen, $0) } ?? .untiered, places: 1)
+    private static func fact(_ seen: Seen, _ policy: Policy?, _ moved: MovedBook) -> ArchiveFact {
+        fact(
+            seen, tier: policy.map { standing(seen, $0) } ?? .untiered, places: 1,
+            moved: moved.files(of: seen.id, under: policy))
     }
 
     /// `places`: verified copies.
-    static func fact(_ seen: Seen, tier: TierStanding, places: Int) -> ArchiveFact {
+    static func fact(_ seen: Seen, tier: TierStanding, places: Int, moved: MovedFiles? = nil) -> ArchiveFact {
         let header = seen.header
         let roots = header.roots.sorted()
         let series = SHA256Digest.of(Array(([header.host ?? ""] + roots).joined(separator: "\u{0}").utf8))
         return ArchiveFact(
             id: seen.id, policy: seen.policy, component: header.component.flatMap { Component(rawValue: $0) },
-            series: series, time: seen.time,
-            isPartial: header.partial || header.sources?.contains { !$0.isWhole } == true, places: places,
-            paths: roots,
-            tier: tier)
+            series: series, time: seen.time, isPartial: header.isPartial, places: places, paths: roots, tier: tier,
+            moved: moved)
     }
 
     private static func standing(_ seen: Seen, _ policy: Policy) -> TierStanding {
@@ -121,4 +123,9 @@ struct PolicyArchives {
         let events: [TierEvent] = [.committed(place: site, at: seen.time), .verified(place: site, at: seen.time)]
         return TierState(archive: seen.id, folding: events).standing(plan, at: seen.time)
     }
+}
+
+extension ArchiveHeader {
+    /// Something of the sources is not in the archive.
+    var isPartial: Bool { partial || sources?.contains { !$0.isWhole } == true }
 }

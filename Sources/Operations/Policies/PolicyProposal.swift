@@ -95,10 +95,8 @@ struct PolicyProposal {
     func refusal(of approval: Approval, on day: CivilDay) -> String? {
         guard approval.request == digest else { return "it is for another request" }
         do {
-            try approval.check(author: request.author, people: base.set.people, on: day) { key, message, signature in
-                guard let publicKey = Digest(key.bytes) else { return false }
-                return SigningKey.verify(signature: signature, message: message, publicKey: publicKey)
-            }
+            try approval.check(
+                author: request.author, people: base.set.people, on: day, isValid: PersonSignature.isValid)
             return nil
         } catch {
             return error.text(in: .english)

@@ -49,8 +49,6 @@ final class PolicyRegister {
     /// More versions than an institution will ever apply.
     static let maximumCount = 100_000
     private static let headName = "head.json"
-    /// Microseconds between two attempts to get the lock.
-    private static let lockPause: UInt32 = 20_000
     private let path: String
     private let calls: any FileSystemCalls
 
@@ -87,15 +85,11 @@ final class PolicyRegister {
     /// Whoever holds it may append. It is held for a moment only; who waited in vain for `patience` seconds gets 11.
     func lock(patience: Double = 10) throws -> FileLock {
         try StateFile.makeDirectory(path)
-        let end = MonotonicTime.now() + patience
-        while true {
-            if let lock = try FileLock(path: path + "/lock") { return lock }
-            guard MonotonicTime.now() < end else {
-                throw OperationError(
-                    .inUse, "another command puts policies into force", hint: "Run this one again when it has ended.")
-            }
-            usleep(Self.lockPause)
+        guard let lock = try FileLock.acquire(path: path + "/lock", patience: patience) else {
+            throw OperationError(
+                .inUse, "another command puts policies into force", hint: "Run this one again when it has ended.")
         }
+        return lock
     }
 
     /// Puts a proposal into force; `lock` proves that nobody else does. The caller has checked persons and consent.

@@ -108,7 +108,8 @@ enum SmallFile {
             let bytes = try StateFile.read(path, limit: limit)
         else {
             throw OperationError(
-                .notFound, "there is no \(what) \(path)", hint: "Name the file that `qala policy` wrote.")
+                .notFound, "there is no \(what) \(path)",
+                hint: "Name the file that the other person, or `qala policy`, wrote.")
         }
         return bytes
     }

@@ -71,7 +71,10 @@ final class DaemonRegisters {
             if since == nil { since = entry.time }
             if let id = entry.fields["run"] { ids.insert(id) }
             guard entry.kind == RunRecord.State.done.rawValue, let policy = entry.fields["policy"] else { return }
-            done[policy] = RunFacts(entry.fields)
+            // A run that was added later may be older.
+            let facts = RunFacts(entry.fields)
+            if let known = done[policy]?.ended, let ended = facts.ended, ended < known { return }
+            done[policy] = facts
         }
         knownRuns = ids
         knownSince = reading.isWhole ? nil : since

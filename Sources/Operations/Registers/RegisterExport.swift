@@ -20,11 +20,42 @@ package enum RegisterExport {
         package var tornBytes: Int
     }
 
+    /// Hands over the rows that are meant, oldest first, and adds to the report what is wrong with the files.
+    package typealias Rows = (inout RegisterReport, (RegisterRow) throws -> Void) throws -> Void
+
+    /// Those of the files of this host.
+    package static func rows(_ name: RegisterName, _ filter: RegisterFilter, at workplace: Workplace) -> Rows {
+        { report, body in try Registers.each(name, filter, at: workplace, &report, body) }
+    }
+
+    /// Those that somebody else reads page by page: `page` gives the rows from the one with that number on, counted from 0.
+    /// Each page but the first begins with the row that was the last one before, so that none is missed unseen.
+    package static func rows(_ name: RegisterName, page: @escaping (Int) throws -> RegisterReport) -> Rows {
+        { report, body in
+            var (count, last, more) = (0, String?.none, 1)
+            while more > 0 {
+                let next = try page(max(0, count - 1))
+                var rows = next.rows[...]
+                if let last {
+                    guard rows.popFirst()?.id == last, !rows.isEmpty || next.more == 0 else {
+                        throw OperationError(
+                            .tryAgain, "the register \(name.rawValue) changed while it was read",
+                            hint: "Repeat the command.")
+                    }
+                }
+                for row in rows { try body(row) }
+                count += rows.count
+                last = rows.last?.id ?? last
+                more = rows.isEmpty ? 0 : next.more
+                (report.damage, report.tornBytes) = (next.damage, next.tornBytes)
+            }
+        }
+    }
+
     /// Hands the bytes to `write` piece by piece, oldest row first. What is damaged is left out as far as it cannot be read,
     /// and named in the report.
     package static func run(
-        _ name: RegisterName, as format: Format, _ filter: RegisterFilter, at workplace: Workplace,
-        _ write: ([UInt8]) throws -> Void
+        _ name: RegisterName, as format: Format, _ rows: @escaping Rows, _ write: ([UInt8]) throws -> Void
     ) throws -> Report {
         var report = RegisterReport(register: name)
         let columns = name.columns
@@ -35,7 +66,7 @@ package enum RegisterExport {
         case .csv: try write(Array(CSVText.line(columns).utf8))
         case .json: try write(Array("{\"register\":\"\(name.rawValue)\",\"rows\":[\n".utf8))
         }
-        try Registers.each(name, filter, at: workplace, &report) { row in
+        try rows(&report) { row in
             switch format {
             case .csv: try write(Array(CSVText.line(columns.map { row.fields[$0] ?? "" }).utf8))
             case .json:
@@ -51,10 +82,10 @@ package enum RegisterExport {
 
     /// The same to a new file, which is complete and on the disk when this returns, and is not there when it throws.
     package static func run(
-        _ name: RegisterName, as format: Format, _ filter: RegisterFilter, to path: String, at workplace: Workplace
+        _ name: RegisterName, as format: Format, _ rows: @escaping Rows, to path: String
     ) throws -> Report {
         let file = try ExportFile(path)
-        var report = try run(name, as: format, filter, at: workplace) { try file.write($0) }
+        var report = try run(name, as: format, rows) { try file.write($0) }
         try file.finish()
         report.file = path
         return report

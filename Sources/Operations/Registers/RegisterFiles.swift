@@ -9,6 +9,8 @@ package enum RegisterName: String, Sendable, CaseIterable, Codable {
     case holds
     /// The offline volumes, from the register of volumes.
     case media
+    /// Originals that left the active system, and the archives that hold them.
+    case moved
     /// The versions of the policies that were applied, from their register.
     case policyChanges = "policy-changes"
     case problems

@@ -95,6 +95,11 @@ extension RegisterName {
                 "number", "time", "kind", "author", "approvers", "reason", "policies", "changes", "sameAs", "digest",
                 "request",
             ]
+        case .moved:
+            [
+                "move", "time", "state", "path", "pathBytes", "size", "sha256", "archive", "policy", "version",
+                "vault", "ended", "reason", "settled", "aside",
+            ]
         case .problems:
             [
                 "problem", "kind", "policy", "opened", "lastSeen", "times", "message", "runs", "closed", "closedBy",
@@ -112,10 +117,10 @@ extension RegisterName {
     package var hasOpenRows: Bool { [.holds, .media, .problems].contains(self) }
 
     /// Whether its rows name policies.
-    package var namesPolicies: Bool { [.media, .policyChanges, .problems, .runs].contains(self) }
+    package var namesPolicies: Bool { [.media, .moved, .policyChanges, .problems, .runs].contains(self) }
 
     /// What a line is called that has the name of a column of its own.
-    fileprivate var kindColumn: String { self == .runs ? "state" : "kind" }
+    fileprivate var kindColumn: String { self == .runs || self == .moved ? "state" : "kind" }
 }
 
 /// The registers, read from their files: no daemon is needed, and one that runs is not disturbed.
@@ -139,6 +144,30 @@ package enum Registers {
         report.rows = rows.suffix(limit).reversed()
         return report
     }
+
+    /// Oldest first from the row at `start`, counted from 0: `limit` at most, and fewer where they are long. What comes after
+    /// them is counted. A page is read again by who compares its first row with the last one of the page before.
+    package static func page(
+        _ name: RegisterName, _ filter: RegisterFilter, from start: Int, limit: Int, at workplace: Workplace
+    ) throws -> RegisterReport {
+        var report = RegisterReport(register: name)
+        var (rows, at, bytes, more) = ([RegisterRow](), 0, 0, 0)
+        try each(name, filter, at: workplace, &report) { row in
+            defer { at += 1 }
+            guard at >= start else { return }
+            guard more == 0, rows.count < limit, rows.count < 2 || bytes < pageBytes else {
+                more += 1
+                return
+            }
+            rows.append(row)
+            bytes += row.fields.values.reduce(0) { $0 + $1.utf8.count }
+        }
+        (report.rows, report.more) = (rows, more)
+        return report
+    }
+
+    /// Of the texts on a page.
+    private static let pageBytes = 8 << 20
 
     /// The row with this id, or the only one whose id begins with it.
     package static func show(_ name: RegisterName, _ id: String, at workplace: Workplace) throws -> RegisterRow {
@@ -179,6 +208,7 @@ package enum Registers {
                 if filter.admits(row, kind: entry.kind, since: entry.time) { try body(row) }
             }
             report.take(reading)
+        case .moved: report.take(try moved(files, filter, body))
         case .problems:
             var ledger = ProblemLedger(keepsClosed: true)
             var changed: [Int: String] = [:]
@@ -213,6 +243,36 @@ package enum Registers {
                 if filter.admits(row, kind: row.fields["kind"] ?? "", since: row.time) { try body(row) }
             }
         }
+    }
+
+    /// A row for each file, at the place of the line that says what became of it; those that are not settled last.
+    private static func moved(
+        _ files: RegisterFiles, _ filter: RegisterFilter, _ body: (RegisterRow) throws -> Void
+    ) throws -> RegisterFiles.Reading {
+        var begun: [(id: String, entry: RegisterEntry)] = []
+        func end(_ id: String, _ end: RegisterEntry?) throws {
+            guard let at = begun.lastIndex(where: { $0.id == id }) else { return }
+            let entry = begun.remove(at: at).entry
+            var fields = entry.fields
+            fields["time"] = entry.time
+            fields["state"] = end?.kind ?? entry.kind
+            fields["ended"] = end?.time
+            fields["reason"] = end?.fields["reason"]
+            fields["settled"] = end?.fields["settled"]
+            let row = RegisterRow(
+                id: id, time: entry.time, fields: fields.filter { RegisterName.moved.columns.contains($0.key) })
+            let kind = end?.kind ?? entry.kind
+            if filter.admits(row, kind: kind, since: end?.time ?? entry.time) { try body(row) }
+        }
+        let reading = try files.read { entry in
+            if entry.kind == MovedLine.moving.rawValue, let id = entry.fields["move"] {
+                begun.append((id, entry))
+            } else if entry.kind == MovedLine.moved.rawValue || entry.kind == MovedLine.stayed.rawValue {
+                for id in MovedLine.ids(entry.fields) { try end(id, entry) }
+            }
+        }
+        for id in begun.map(\.id) { try end(id, nil) }
+        return reading
     }
 
     private static func row(_ entry: RegisterEntry, _ name: RegisterName) -> RegisterRow {

@@ -1,7 +1,5 @@
 import Documents
 import Domain
-import Glibc
-import Vault
 
 /// Where an archive has come to, what is due for it, and why it is kept.
 package struct TierRow: Codable, Sendable {
@@ -17,6 +15,8 @@ package struct TierRow: Codable, Sendable {
     package var isKept: Bool
     /// Since when nothing keeps it.
     package var expiredSince: String?
+    /// Files whose originals left the active system on its word; nil for none.
+    package var movedFiles: Int?
     /// One sentence for each reason.
     package var why: BothTexts
 }
@@ -53,8 +53,11 @@ extension DisposeArchives {
         guard view.now.isTrusted else {
             throw OperationError(
                 .denied, "vault time is not trusted: the clock jumped, or this host was off for long",
-                hint: "Nothing expires until it is. Name the archives, if two persons decide so all the same.")
+                hint:
+                    "Two persons confirm it with `qala clock confirm`. Or name the archives, if they decide so all the same."
+            )
         }
+        try view.moved.checkWhole()
         let expired = view.rows().filter { !$0.isKept && (policy == nil || $0.policy == policy) }
         guard !expired.isEmpty else {
             throw OperationError(
@@ -79,12 +82,12 @@ struct VolumeDues: Sendable {
     }
 
     /// Needs no key: archives that say nothing without one are not counted.
-    static func look(at vaults: [String], state: String) -> VolumeDues {
+    static func look(at vaults: [String], state: String, clock: DaemonClock = .ofMachine()) -> VolumeDues {
         var found = VolumeDues()
         var instants: [String: [Int64]] = [:]
         for vault in vaults {
             do {
-                let view = try TierView(Workplace(vaultPath: vault, statePath: state))
+                let view = try TierView(Workplace(vaultPath: vault, statePath: state), clock: clock)
                 instants.merge(view.volumeDues()) { $0 + $1 }
             } catch let error as any Failure where error.kind == .noVault || error.kind == .notFound {
                 // That there is no vault, the runs tell.
@@ -104,118 +107,5 @@ struct VolumeDues: Sendable {
             }
         } catch { found.registerProblem = (error as? any Failure)?.message ?? "\(error)" }
         return found
-    }
-}
-
-/// What is known of the archives of one vault at one moment.
-private struct TierView {
-    let version: AppliedVersion
-    let now: VaultTime
-    private(set) var unread = 0
-    private var seen: [PolicyArchives.Seen] = []
-    private var states: [Digest: TierState] = [:]
-    private let holds: [Hold]
-
-    init(_ workplace: Workplace) throws {
-        version = try PolicyRegister(statePath: workplace.statePath).inForce()
-        let open = try OpenVault(workplace)
-        let log = open.vault.log
-        let newest = log.committed.map(\.time).max().map { Int64(clamping: $0) } ?? 0
-        now = try VaultTimeFile.now(state: workplace.statePath, newest: newest)
-        holds = log.holds.filter(\.isInForce).map(PolicyArchives.hold)
-        let mark = VerifiedMark.read(open.vault)
-        let volumes = try Self.volumeEvents(workplace, of: open.vault.vaultID.hex)
-        let policies = Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
-        for (archive, header) in try open.headers() {
-            guard let header else {
-                unread += 1
-                continue
-            }
-            let time = Int64(clamping: archive.time)
-            seen.append(.init(id: archive.id, time: time, policy: header.policy ?? "", header: header))
-            let site = policies[header.policy ?? ""]?.copies.first { $0.role == .vault }?.site ?? ""
-            var events: [TierEvent] = [.committed(place: site, at: time)]
-            if let mark, archive.number <= mark.record {
-                events.append(.verified(place: site, at: max(time, mark.time)))
-            }
-            states[archive.id] = TierState(archive: archive.id, folding: events + (volumes[archive.id] ?? []))
-        }
-    }
-
-    /// A volume counts from the day on which it was last verified with its secret; one that failed since does not.
-    private static func volumeEvents(_ workplace: Workplace, of vault: String) throws -> [Digest: [TierEvent]] {
-        var events: [Digest: [TierEvent]] = [:]
-        let register = VolumeRegister(workplace)
-        for volume in try register.all() {
-            let custody = try register.custody(volume.id)
-            let failed = custody.last { $0.act == "verificationFailed" }.flatMap { TimeText.parse($0.time) }
-            let verified = volume.verified.flatMap(TimeText.parse)
-            for holding in volume.archives where holding.vault == vault {
-                guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
-                    continue
-                }
-                events[id, default: []].append(.written(volume: volume.id, at: written))
-                if let verified, verified >= written {
-                    events[id, default: []].append(.volumeVerified(volume: volume.id, at: verified))
-                }
-                if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
-            }
-        }
-        return events
-    }
-
-    func rows() -> [TierRow] {
-        let policies = Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
-        let plans = policies.compactMapValues { try? $0.tierPlan() }
-        var rules: [String: RetentionRule] = [:]
-        for policy in policies.values { rules[policy.name] = policy.retention }
-        let facts = seen.map { archive in
-            let state = states[archive.id]
-            let standing = plans[archive.policy].flatMap { plan in state?.standing(plan, at: now.seconds) }
-            let copies = (state?.places.values.count(where: \.isVerified) ?? 0)
-            return PolicyArchives.fact(archive, tier: standing ?? .untiered, places: copies)
-        }
-        let decisions = Dictionary(
-            RetentionPlan.decide(archives: facts, rules: rules, holds: holds, now: now).map { ($0.archive, $0) }
-        ) { first, _ in first }
-        return seen.sorted { ($0.time, $0.id) < ($1.time, $1.id) }.map { row($0, decisions[$0.id], plans[$0.policy]) }
-    }
-
-    /// Of each policy, when archives are due that are not on volumes as its plan demands.
-    func volumeDues() -> [String: [Int64]] {
-        let policies = Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
-        let plans = policies.compactMapValues { try? $0.tierPlan() }
-        var dues: [String: [Int64]] = [:]
-        for archive in seen {
-            guard let plan = plans[archive.policy], let due = states[archive.id]?.volumesDue(plan) else { continue }
-            dues[archive.policy, default: []].append(due)
-        }
-        return dues
-    }
-
-    private func row(_ archive: PolicyArchives.Seen, _ decision: RetentionDecision?, _ plan: TierPlan?) -> TierRow {
-        var why: [Language: [String]] = [:]
-        for language in Language.allCases { why[language] = decision?.lines(in: language) ?? [] }
-        let isKept = decision?.isKept ?? true
-        var row = TierRow(
-            archive: archive.id.hex, policy: archive.policy, time: TimeText.seconds(archive.time), due: [],
-            isKept: isKept, why: BothTexts(why))
-        if case .expire(let since, _)? = decision?.verdict { row.expiredSince = TimeText.seconds(since) }
-        guard let plan, let state = states[archive.id] else { return row }
-        row.stage = state.stage(plan, at: now.seconds).rawValue
-        row.due = state.actions(plan, at: now, isExpirable: !isKept).map(Self.word)
-        return row
-    }
-
-    private static func word(_ action: TierAction) -> String {
-        switch action {
-        case .copy(let site): "copy \(site)"
-        case .verify(let site): "verify \(site)"
-        case .writeVolumes(let count): "writeVolumes \(count)"
-        case .verifyVolume(let volume): "verifyVolume \(volume)"
-        case .mayRemoveOriginal: "removeOriginal"
-        case .mayRemoveCopy(let site): "removeCopy \(site)"
-        case .mayExpire: "dispose"
-        }
     }
 }

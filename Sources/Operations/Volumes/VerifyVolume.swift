@@ -74,7 +74,7 @@ package enum VerifyVolume {
             return known.verifyBy
         }
         guard let opened = report.archivesOpened else {
-            try register.append("verified", "digests only, \(report.files) files", to: known.id)
+            try register.append("verified", "\(CustodyEvent.digestsOnly), \(report.files) files", to: known.id)
             return known.verifyBy
         }
         try register.append("verified", "\(report.files) files, \(opened) archives opened", to: known.id)

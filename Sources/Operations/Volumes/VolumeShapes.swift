@@ -50,6 +50,12 @@ package struct CustodyEvent: Codable, Sendable {
     package var account: Int
     /// SHA-256 of the line before; empty in the first.
     package var previous: String
+
+    /// How the detail of a verification begins that opened nothing, for want of the secret.
+    static let digestsOnly = "digests only"
+
+    /// Whether everything was opened and found whole.
+    var isWholeVerification: Bool { act == "verified" && !detail.hasPrefix(Self.digestsOnly) }
 }
 
 /// A volume in a list.

@@ -214,5 +214,16 @@ package final class FileLock {
         self.descriptor = descriptor
     }
 
+    /// Waits for at most `patience` seconds; nil when somebody else still holds it then. Even where nobody should, one look is
+    /// not enough: a program that another thread of this process starts holds its locks until it runs.
+    package static func acquire(path: String, patience: Double) throws(VaultError) -> FileLock? {
+        let end = MonotonicTime.now() + patience
+        while true {
+            if let lock = try FileLock(path: path) { return lock }
+            guard MonotonicTime.now() < end else { return nil }
+            usleep(20_000)
+        }
+    }
+
     deinit { close(descriptor) }
 }
