@@ -3,6 +3,9 @@ package struct MariaDBSource: Sendable, Equatable {
     package static let usualTimeout = Period.hours(12)
     package static let longestTimeout = Period.days(7)
 
+    /// Where packages put the data of a server; which one it is only the server itself knows.
+    package static let usualDataDirectory = "/var/lib/mysql"
+
     package var name: String
     /// Where the local server listens.
     package var socket: String?
