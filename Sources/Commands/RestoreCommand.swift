@@ -16,6 +16,8 @@ struct Restore: ParsableCommand {
             Without root, owners cannot be set and the exit status is 3.
             With --cluster, DIR becomes the data directory of a PostgreSQL cluster that
             a server of the same major version starts from.
+            With --server, DIR holds the copy of a MariaDB server, of which
+            mariadb-backup --prepare makes a data directory.
 
             Examples:
               qala restore latest --to /tmp/restored
@@ -23,6 +25,7 @@ struct Restore: ParsableCommand {
               qala restore 2026-11-22 /srv/www --in-place --conflict overwrite
               qala restore latest:database --cluster main --to /var/lib/postgresql/15/new
               qala restore latest:database --cluster main --to /srv/new --target-time "2026-11-23 09:50:00"
+              qala restore latest:database --server main --to /srv/new
             """)
 
     @Argument(help: ArgumentHelp("The archive.", valueName: "archive"))
@@ -53,10 +56,13 @@ struct Restore: ParsableCommand {
 
     @Option(
         name: .customLong("tablespace-map"),
-        help: ArgumentHelp("With --cluster: the new path of a tablespace, by its old path or number.", valueName: "old=new"))
+        help: ArgumentHelp(
+            "With --cluster: the new path of a tablespace, by its old path or number.", valueName: "old=new"))
     var tablespaceMap: [String] = []
 
     @OptionGroup(title: "Point in time") var recovery: PointInTimeOptions
+    @Option(help: ArgumentHelp("Restore this MariaDB server, ready to be prepared.", valueName: "name"))
+    var server: String?
 
     @OptionGroup var common: CommonOptions
 
@@ -65,13 +71,15 @@ struct Restore: ParsableCommand {
             if let cluster { return try restore(cluster, session) }
             guard try recovery.options(session.language) == nil else {
                 throw recovery.usage(
-                    session.language, "a target of a recovery belongs to --cluster", "bərpa məqsədi --cluster ilə birgə verilir")
+                    session.language, "a target of a recovery belongs to --cluster",
+                    "bərpa məqsədi --cluster ilə birgə verilir")
             }
             if let first = tablespaceMap.first {
                 throw CommandError(
                     .usage, Text.tablespaceForm(session.language, [first]),
                     hint: Text.tablespaceFormHint(session.language))
             }
+            if let server { return try restore(server: server, session) }
             let place = try session.archivePath(archive)
             guard (to == nil) == inPlace else {
                 throw CommandError(

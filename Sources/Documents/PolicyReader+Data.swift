@@ -16,6 +16,7 @@ extension PolicyReader {
         case .git: readGit(node).map { .git($0) }
         case .postgresql: readPostgreSQL(node).map { .postgresql($0) }
         case .wal: readWAL(node).map { .wal($0) }
+        case .mariadb: readMariaDB(node).map { .mariadb($0) }
         }
     }
 

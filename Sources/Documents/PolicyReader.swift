@@ -26,7 +26,7 @@ struct PolicyReader {
     static let commandKeys = ["command", "run", "file", "timeout", "minimum-size"]
     /// Keys that belong to several kinds stand here once.
     static let sourceKeys =
-        fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys + postgreSQLKeys + walKeys
+        fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys + postgreSQLKeys + walKeys + mariadbKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

@@ -101,6 +101,7 @@ package struct PolicyFacts {
         case .git(let repository): line(repository)
         case .postgresql(let cluster): line(cluster)
         case .wal(let wal): line(wal)
+        case .mariadb(let server): line(server)
         }
     }
 

@@ -112,7 +112,9 @@ struct ClusterFiles {
     /// To the cluster's owner.
     func give(file name: String) throws {
         guard geteuid() == 0 else { return }
-        guard lchown("\(directory)/\(name)", owner.user, owner.group) == 0 else { throw failure("cannot give away", name) }
+        guard lchown("\(directory)/\(name)", owner.user, owner.group) == 0 else {
+            throw failure("cannot give away", name)
+        }
     }
 
     func sync() throws {

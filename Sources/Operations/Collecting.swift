@@ -242,6 +242,7 @@ private final class SourceData: FileContent {
 
     var isStream: Bool { content.isStream }
     var chunkBytes: Int? { content.chunkBytes }
+    func chunkBytes(at offset: UInt64) -> Int? { content.chunkBytes(at: offset) }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
         if offset > 0 { try collector.checkInterrupt() }

@@ -46,6 +46,10 @@ final class DataWalk {
                 cluster, staging: workplace.statePath + "/staging", started: started,
                 isInterrupted: { workplace.interrupt.isSet })
         case .wal(let wal): try WALCollector(wal, at: workplace, started: started)
+        case .mariadb(let server):
+            MariaDBCollector(
+                server, state: workplace.statePath, started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

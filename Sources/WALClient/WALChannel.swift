@@ -111,7 +111,9 @@ package struct WALChannel: ~Copyable {
                     message.msg_control = raw.baseAddress
                     // Not a byte more: the kernel closes what does not fit.
                     message.msg_controllen = Self.controlBytes
-                    let count = Self.repeating { recvmsg(descriptor, &message, Int32(truncatingIfNeeded: MSG_CMSG_CLOEXEC)) }
+                    let count = Self.repeating {
+                        recvmsg(descriptor, &message, Int32(truncatingIfNeeded: MSG_CMSG_CLOEXEC))
+                    }
                     flags = message.msg_flags
                     told = Int(message.msg_controllen)
                     return count

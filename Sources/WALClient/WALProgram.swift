@@ -25,7 +25,8 @@ package enum WALProgram {
     /// `arguments` without the program's name; returns the exit status.
     package static func run(_ arguments: [String]) -> Int32 {
         guard let call = parse(arguments) else {
-            complain("usage: qala-wal [--socket PATH] [--source NAME] [--retry SECONDS] push PATH | fetch NAME DESTINATION")
+            complain(
+                "usage: qala-wal [--socket PATH] [--source NAME] [--retry SECONDS] push PATH | fetch NAME DESTINATION")
             return failed
         }
         switch call.verb {

@@ -74,7 +74,8 @@ struct WALCommandTests {
         #expect(try bench.desk.ask("run", "db").status == 0)
         _ = try bench.server.sql("INSERT INTO t VALUES (2)")
         usleep(200_000)
-        let moment = try bench.server.sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+        let moment = try bench.server.sql(
+            "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
         usleep(1_200_000)
         _ = try bench.server.sql("INSERT INTO t VALUES (3)")
         let last = try bench.segment()
@@ -92,7 +93,8 @@ struct WALCommandTests {
             #expect(restored.status == 0, "\(restored.errorText)")
             let recovery = try World.object(restored)["recovery"] as? [String: Any]
             #expect((recovery?["segments"] as? Int ?? 0) > 0)
-            try bench.server.run("pg_ctl", "-D", place, "-l", "\(bench.server.path)/log2", "-w", "-o", bench.server.options, "start")
+            try bench.server.run(
+                "pg_ctl", "-D", place, "-l", "\(bench.server.path)/log2", "-w", "-o", bench.server.options, "start")
             try bench.desk.wait("the end of the recovery") { try bench.server.sql("SELECT pg_is_in_recovery()") == "f" }
             #expect(try bench.server.sql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM t") == rows)
             #expect(try bench.server.sql("SHOW archive_mode") == "off")
@@ -100,12 +102,15 @@ struct WALCommandTests {
             try FileManager.default.removeItem(atPath: place)
         }
         let late = try bench.world.qala(
-            ["restore", "latest:db", "--cluster", "main", "--to", "x", "--target-time", "2099-01-01 00:00"] + World.byKit)
+            ["restore", "latest:db", "--cluster", "main", "--to", "x", "--target-time", "2099-01-01 00:00"]
+                + World.byKit)
         #expect(late.status == 1 && late.errorText.contains("behind the end"), "\(late.errorText)")
         for wrong in [
             ["--target-time", "2099-01-01 00:00"], ["--cluster", "main", "--target", "last"],
-            ["--cluster", "main", "--target", "latest", "--target-xid", "3"], ["--cluster", "main", "--target-lsn", "3"],
-            ["--cluster", "main", "--target-time", "soon"], ["--cluster", "main", "--target-time", "2026-11-23"], ["--cluster", "main", "--target-timeline", "2"],
+            ["--cluster", "main", "--target", "latest", "--target-xid", "3"],
+            ["--cluster", "main", "--target-lsn", "3"],
+            ["--cluster", "main", "--target-time", "soon"], ["--cluster", "main", "--target-time", "2026-11-23"],
+            ["--cluster", "main", "--target-timeline", "2"],
         ] {
             let refused = try bench.world.qala(["restore", "latest:db", "--to", "x"] + wrong + World.byKit)
             #expect(refused.status == 64, "\(wrong): \(refused.errorText)")

@@ -36,6 +36,26 @@ struct DataSourceDocumentTests {
         #expect(try parse(given) == [.git(expected)])
     }
 
+    @Test("What a policy says of a MariaDB server reaches the source, and what it leaves out is usual")
+    func mariadb() throws {
+        var expected = MariaDBSource(name: "main")
+        #expect(try parse("{mariadb: main}") == [.mariadb(expected)])
+        expected.socket = "/run/mysqld/mysqld.sock"
+        expected.user = "archivist"
+        expected.defaultsFile = "/etc/qala/mariadb.cnf"
+        expected.config = ["/etc/mysql"]
+        expected.binaryLogs = true
+        expected.timeout = .hours(6)
+        expected.witnesses = [WitnessQuery(name: "letters", query: "select 1", database: "registry")]
+        let given = """
+            {mariadb: main, socket: /run/mysqld/mysqld.sock, user: archivist, defaults-file: /etc/qala/mariadb.cnf,
+            config: /etc/mysql, binary-logs: true, timeout: 6 hours,
+            witnesses: [{name: letters, database: registry, query: select 1}]}
+            """
+        #expect(try parse(given.replacing("\n", with: " ")) == [.mariadb(expected)])
+        #expect(DataSource.mariadb(expected).root == "@mariadb/main")
+    }
+
     @Test(
         "What is wrong is told at its place",
         arguments: [
@@ -51,6 +71,12 @@ struct DataSourceDocumentTests {
             ("{git: code, repository: code.git}", "`code.git` is no repository"),
             ("{git: code, repository: 'https://me:secret@host/a'}", "is no repository"),
             ("{git: code, repository: /a, timeout: 8 days}", "`timeout` is at most"),
+            ("{mariadb: main, password: secret}", "unknown key `password`"),
+            ("{mariadb: main, socket: mysqld.sock}", "`mysqld.sock` is not an absolute, plain path"),
+            ("{mariadb: main, binary-logs: daily}", "`binary-logs`"),
+            ("{mariadb: main, timeout: 8 days}", "`timeout` is at most"),
+            ("{mariadb: main, witnesses: [{query: select 1}]}", "the key `name` is missing"),
+            ("{mariadb: main}, {mariadb: main, socket: /b}", "`mariadb main` is a source already"),
             ("{sqlite: a, path: /a}, {sqlite: a, path: /b}", "`sqlite a` is a source already"),
         ])
     func wrong(source: String, message: String) {
@@ -68,6 +94,10 @@ struct DataSourceDocumentTests {
             "{sqlite: a, path: /a, witnesses: [{name: n, query: select 2}]}",
             "{git: a, repository: /a}", "{git: b, repository: /a}", "{git: a, repository: /b}",
             "{git: a, repository: /a, timeout: 2 hours}", "{git: a, repository: /a, integrity-check: 2 days}",
+            "{mariadb: a}", "{mariadb: b}", "{mariadb: a, socket: /a}", "{mariadb: a, user: b}",
+            "{mariadb: a, defaults-file: /a}", "{mariadb: a, config: /a}", "{mariadb: a, binary-logs: true}",
+            "{mariadb: a, timeout: 2 hours}", "{mariadb: a, witnesses: [{name: n, query: select 1}]}",
+            "{mariadb: a, witnesses: [{name: n, query: select 1, database: d}]}",
         ]
         for source in sources {
             let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"

@@ -25,12 +25,14 @@ struct PostgreSQLPolicyTests {
         #expect(cluster.dataDirectory == "/var/lib/postgresql/15/main")
         #expect(cluster.connection.passfile == "/etc/qala/main.pgpass")
         #expect(cluster.config == ["/etc/postgresql/15/main"] && cluster.programs == "/usr/lib/postgresql/15/bin")
-        #expect(cluster.witnesses == [.init(name: "letters", query: "SELECT count(*) FROM letter", database: "registry")])
+        #expect(
+            cluster.witnesses == [.init(name: "letters", query: "SELECT count(*) FROM letter", database: "registry")])
     }
 
     @Test("Little is enough")
     func short() throws {
-        let policy = try policy("  - {postgresql: main, data-directory: /srv/pg}\n  - {postgresql: far, mode: remote, host: db}\n")
+        let policy = try policy(
+            "  - {postgresql: main, data-directory: /srv/pg}\n  - {postgresql: far, mode: remote, host: db}\n")
         #expect(policy.data.map(\.root) == ["@postgresql/main", "@postgresql/far"])
         guard case .postgresql(let far)? = policy.data.last else { return }
         #expect(far.connection == PostgreSQLSource.Connection(host: "db"))

@@ -18,7 +18,8 @@ struct WALPolicyTests {
     @Test("The example that is shipped as a comment is right, and so is that of the page")
     func shipped() throws {
         let folder = ShippedPoliciesTests.folder
-        let lines = try String(contentsOfFile: folder + "/Policies/database.yaml", encoding: .utf8).split(separator: "\n")
+        let lines = try String(contentsOfFile: folder + "/Policies/database.yaml", encoding: .utf8).split(
+            separator: "\n")
         let start = try #require(lines.firstIndex { $0.hasPrefix("  # - postgresql-wal:") })
         let block = lines[start...].prefix { $0.hasPrefix("  # - ") || $0.hasPrefix("  #   ") }
         let text = block.map { $0.replacing("  # ", with: "  ", maxReplacements: 1) }.joined(separator: "\n")
@@ -70,7 +71,8 @@ struct WALPolicyTests {
                     .first { $0.field == "sources" }?.lines ?? []
             }
             let all = try [
-                "", ", user: pg", ", acknowledge: vault", ", batch-segments: 4", ", batch-time: 90 s", ", incarnation: 2",
+                "", ", user: pg", ", acknowledge: vault", ", batch-segments: 4", ", batch-time: 90 s",
+                ", incarnation: 2",
                 ", slot: a_1", ", socket: /tmp",
             ].map(lines)
             #expect(Set(all).count == 8, "\(all)")

@@ -3,13 +3,17 @@ import Testing
 
 @Suite("Places in the log of PostgreSQL")
 struct LSNTests {
-    @Test("They are read and written as PostgreSQL does", arguments: [("0/0", 0), ("0/4000028", 0x400_0028), ("16/B374D848", 0x16_B374_D848)] as [(String, UInt64)])
+    @Test(
+        "They are read and written as PostgreSQL does",
+        arguments: [("0/0", 0), ("0/4000028", 0x400_0028), ("16/B374D848", 0x16_B374_D848)] as [(String, UInt64)])
     func text(text: String, bytes: UInt64) {
         #expect(LSN(text)?.bytes == bytes)
         #expect(LSN(bytes).description == text)
     }
 
-    @Test("Anything else is none", arguments: ["", "/", "0", "0/", "/0", "0/0/0", "0/123456789", "0/-1", "0/+1", "g/0", " 0/0"])
+    @Test(
+        "Anything else is none",
+        arguments: ["", "/", "0", "0/", "/0", "0/0/0", "0/123456789", "0/-1", "0/+1", "g/0", " 0/0"])
     func noText(text: String) { #expect(LSN(text) == nil) }
 
     @Test("Segments hold everything from the start up to the end")

@@ -41,7 +41,9 @@ struct WALTests {
         magic: UInt16 = 0xD110, info: UInt16 = 2, timeline: UInt32 = 1, address: UInt64 = 3 << 24,
         system: UInt64 = 7, segment: UInt32 = 16 << 20
     ) -> [UInt8] {
-        func bytes(_ value: UInt64, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) } }
+        func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
+            (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
+        }
         return bytes(UInt64(magic), 2) + bytes(UInt64(info), 2) + bytes(UInt64(timeline), 4) + bytes(address, 8)
             + bytes(0, 8) + bytes(system, 8) + bytes(UInt64(segment), 4) + bytes(8192, 4)
     }
@@ -53,7 +55,9 @@ struct WALTests {
         #expect(header.systemID == 7 && header.majorVersion == 15 && header.address == LSN(3 << 24))
         #expect(header.objection(to: name, size: 16 << 20) == nil)
         #expect(header.objection(to: name, size: (16 << 20) - 1) != nil)
-        for wrong in [page(timeline: 2), page(timeline: 0), page(address: 4 << 24), page(system: 0), page(segment: 32 << 20)] {
+        for wrong in [
+            page(timeline: 2), page(timeline: 0), page(address: 4 << 24), page(system: 0), page(segment: 32 << 20),
+        ] {
             #expect(try WALPageHeader(wrong).objection(to: name, size: 16 << 20) != nil)
         }
         // Where a timeline begins, the page may still be of the older one.
@@ -88,9 +92,12 @@ struct WALTests {
             for number in there.shuffled(using: &generator) { coverage.insert(WALSegment(timeline: 1, number: number)) }
             let missing = coverage.gaps.flatMap { gap in (0..<gap.count).map { gap.first.number + $0 } }
             let expected = (there.min() ?? 0)...(there.max() ?? 0)
-            #expect(Set(missing) == Set(expected).subtracting(there).subtracting(there.isEmpty ? [0] : []), "seed \(seed)")
+            #expect(
+                Set(missing) == Set(expected).subtracting(there).subtracting(there.isEmpty ? [0] : []), "seed \(seed)")
             for number in UInt64(0)..<40 {
-                #expect(coverage.contains(WALSegment(timeline: 1, number: number)) == there.contains(number), "seed \(seed)")
+                #expect(
+                    coverage.contains(WALSegment(timeline: 1, number: number)) == there.contains(number), "seed \(seed)"
+                )
             }
         }
     }
@@ -118,7 +125,8 @@ struct WALTests {
     // MARK: How far a recovery gets
 
     private func base() -> RecoveryBase {
-        RecoveryBase(systemID: 7, timeline: 1, start: LSN(2 << 24 | 0x28), stop: LSN(3 << 24 | 0x100), segmentSize: size)
+        RecoveryBase(
+            systemID: 7, timeline: 1, start: LSN(2 << 24 | 0x28), stop: LSN(3 << 24 | 0x100), segmentSize: size)
     }
 
     @Test("A target behind a gap is refused, and one before it is not")

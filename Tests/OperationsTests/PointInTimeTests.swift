@@ -143,7 +143,9 @@ struct PointInTimeTests {
         try bench.takeWAL(without: [lost])
         for target in [.latest, .position(try #require(LSN(fourth.lsn))), try time(fourth.time)] as [RecoveryTarget] {
             for dryRun in [true, false] {
-                let error = #expect(throws: OperationError.self) { try bench.restore(target, to: "new", dryRun: dryRun) }
+                let error = #expect(throws: OperationError.self) {
+                    try bench.restore(target, to: "new", dryRun: dryRun)
+                }
                 #expect(error?.message.contains(lost) == true, "\(error?.message ?? "")")
             }
         }
@@ -197,7 +199,8 @@ struct PointInTimeTests {
         _ = try bench.restore(.latest, to: "new")
         let folder = bench.world.place("new/\(PointInTime.folderName)")
         let last = try #require(
-            try FileManager.default.contentsOfDirectory(atPath: folder).filter { WALFileName($0)?.form == .segment }.max())
+            try FileManager.default.contentsOfDirectory(atPath: folder).filter { WALFileName($0)?.form == .segment }
+                .max())
         #expect(unlink("\(folder)/\(last)") == 0)
         #expect(bench.fails("new"))
     }
@@ -205,7 +208,8 @@ struct PointInTimeTests {
     @Test(
         "A moment is read as an operator or psql writes it, and means its beginning",
         arguments: [
-            ("2026-11-23T09:50:00+04:00", "2026-11-23T05:50:00+00"), ("2026-11-23 09:50:07.25+04", "2026-11-23T05:50:07.25+00"),
+            ("2026-11-23T09:50:00+04:00", "2026-11-23T05:50:00+00"),
+            ("2026-11-23 09:50:07.25+04", "2026-11-23T05:50:07.25+00"),
             ("2026-11-23T05:50Z", "2026-11-23T05:50:00+00"), ("2026-11-23 05:50-00:30", "2026-11-23T06:20:00+00"),
             ("2026-11-23 13:15:32.019356+00", "2026-11-23T13:15:32.019356+00"),
         ])
@@ -213,7 +217,10 @@ struct PointInTimeTests {
 
     @Test(
         "What is no moment is none",
-        arguments: ["", "now", "2026-11-23", "2026-02-30 10:00", "2026-11-23 25:00", "2026-11-23 10:00:00+4", "2026-11-23 10:00 UTC"])
+        arguments: [
+            "", "now", "2026-11-23", "2026-02-30 10:00", "2026-11-23 25:00", "2026-11-23 10:00:00+4",
+            "2026-11-23 10:00 UTC",
+        ])
     func noMoments(text: String) { #expect(RecoveryTime.parse(text) == nil) }
 
     @Test("The command that fetches survives every character that a path may have")

@@ -39,7 +39,8 @@ private struct ClusterBench {
 
     func restore(_ target: String = "new", tablespaces: [String: String] = [:]) throws -> RestoreReport {
         try RestoreCluster.run(
-            .init(archive: "latest", cluster: "main", target: world.place(target), tablespaces: tablespaces, verify: true),
+            .init(
+                archive: "latest", cluster: "main", target: world.place(target), tablespaces: tablespaces, verify: true),
             at: workplace)
     }
 
@@ -59,7 +60,8 @@ struct PostgreSQLTests {
         try world.start()
         try world.makeDirectory("space")
         try world.sql("CREATE TABLESPACE extra LOCATION '\(world.place("space"))'")
-        try world.sql("CREATE TABLE spaced (n int) TABLESPACE extra; INSERT INTO spaced SELECT generate_series(1, 1000)")
+        try world.sql(
+            "CREATE TABLE spaced (n int) TABLESPACE extra; INSERT INTO spaced SELECT generate_series(1, 1000)")
         try world.sql("CREATE UNLOGGED TABLE quick (n int); INSERT INTO quick SELECT generate_series(1, 1000)")
         try world.sql("CREATE ROLE reader PASSWORD 'secret'")
         try world.run("pgbench", ["-i", "-q", "-s", "2", "-h", world.socket(), "-U", "postgres", "postgres"])
@@ -88,7 +90,9 @@ struct PostgreSQLTests {
         let names = try bench.names()
         let quick = (try world.file(of: "quick")).replacing(world.place("data"), with: "/@postgresql/main/1-data")
         #expect(!names.contains(quick) && names.contains(quick + "_init"))
-        for part in ["0-globals.sql", "0-schema.sql", "1-data/PG_VERSION", "3-control/pg_control", "4-label/backup_label"] {
+        for part in [
+            "0-globals.sql", "0-schema.sql", "1-data/PG_VERSION", "3-control/pg_control", "4-label/backup_label",
+        ] {
             #expect(names.contains("/@postgresql/main/\(part)"), "\(part)")
         }
         #expect(names.contains("/@postgresql/main/0-config" + world.place("data/postgresql.conf")))
@@ -241,7 +245,9 @@ struct PostgreSQLTests {
         #expect(try ListArchives.run(policy: nil, at: bench.workplace).isEmpty)
     }
 
-    @Test("A server that is killed during the archive, started again or not, leaves no whole source", arguments: [false, true])
+    @Test(
+        "A server that is killed during the archive, started again or not, leaves no whole source",
+        arguments: [false, true])
     func killed(startsAgain: Bool) throws {
         let world = try PostgreSQLWorld()
         try world.start()
@@ -305,7 +311,8 @@ struct PostgreSQLTests {
         try world.start()
         try world.makeDirectory("space")
         try world.sql("CREATE TABLESPACE extra LOCATION '\(world.place("space"))'")
-        try world.sql("CREATE TABLE spaced (n int) TABLESPACE extra; INSERT INTO spaced SELECT generate_series(1, 1000)")
+        try world.sql(
+            "CREATE TABLE spaced (n int) TABLESPACE extra; INSERT INTO spaced SELECT generate_series(1, 1000)")
         let bench = try ClusterBench(world)
         let report = try bench.archive(world.source(.remote))
         #expect(report.problemCount == 0, "\(report.problems)")

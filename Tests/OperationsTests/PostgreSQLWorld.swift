@@ -74,8 +74,10 @@ final class PostgreSQLWorld {
 
     @discardableResult
     func sql(_ statement: String, database: String = "postgres", on name: String = "data") throws -> String {
-        try run("psql", ["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", socket(name), "-U", "postgres", "-c", statement, database])
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+        try run(
+            "psql", ["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", socket(name), "-U", "postgres", "-c", statement, database]
+        )
+        .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// Runs a program of the server to its end; anything but 0 is an error. Returns what it printed.
@@ -93,14 +95,17 @@ final class PostgreSQLWorld {
         posix_spawn_file_actions_addopen(&actions, 1, file, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
         var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
-        var environment: [UnsafeMutablePointer<CChar>?] = Self.environment(path).map { strdup("\($0.key)=\($0.value)") } + [nil]
+        var environment: [UnsafeMutablePointer<CChar>?] =
+            Self.environment(path).map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for word in words + environment { free(word) } }
         var child: pid_t = 0
         try #require(posix_spawn(&child, command[0], &actions, nil, &words, &environment) == 0)
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 { try #require(errno == EINTR) }
         let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
-        guard status == 0 else { throw Failed(description: "\(program) ended with \(status >> 8): \(text.suffix(2000))") }
+        guard status == 0 else {
+            throw Failed(description: "\(program) ended with \(status >> 8): \(text.suffix(2000))")
+        }
         return text
     }
 

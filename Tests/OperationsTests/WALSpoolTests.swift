@@ -36,7 +36,8 @@ struct WALFiles {
         return bytes
     }
 
-    func spool(isOwner: Bool = true, onStep: @escaping @Sendable (String) throws -> Void = { _ in }) throws -> WALSpool {
+    func spool(isOwner: Bool = true, onStep: @escaping @Sendable (String) throws -> Void = { _ in }) throws -> WALSpool
+    {
         try WALSpool(name: "main", statePath: scratch.place("state"), isOwner: isOwner, onStep: onStep)
     }
 
@@ -91,7 +92,9 @@ struct WALSpoolTests {
         #expect(try files.ledger().count == 2, "the second time is the same again")
         // Also when the first one is in an archive and has left the spool.
         try spool.noteArchived([key], in: "a")
-        #expect(throws: WALRefusal.self) { try files.give(WALFiles.segment(3, filling: 2), WALFiles.name(3), to: spool) }
+        #expect(throws: WALRefusal.self) {
+            try files.give(WALFiles.segment(3, filling: 2), WALFiles.name(3), to: spool)
+        }
         #expect(try spool.quarantined().count == 2)
         // A cluster that goes on as another life writes beside.
         let other = try files.give(WALFiles.segment(3, filling: 1), WALFiles.name(3), to: spool, incarnation: 2)
@@ -134,7 +137,9 @@ struct WALSpoolTests {
 
     private struct Crash: Error {}
 
-    @Test("After a crash at any step the spool opens, and the file is taken once", arguments: ["copied", "named", "ledger"])
+    @Test(
+        "After a crash at any step the spool opens, and the file is taken once",
+        arguments: ["copied", "named", "ledger"])
     func crash(step: String) throws {
         let files = try WALFiles()
         do {
@@ -176,7 +181,8 @@ struct WALSpoolTests {
         #expect(try Data(contentsOf: URL(filePath: path)) == whole)
 
         let lines = whole.split(separator: 0x0A).map { $0 + [0x0A] }
-        let changed = Data(String(decoding: lines[0], as: UTF8.self).replacing("\"bytes\":1048576", with: "\"bytes\":1048577").utf8)
+        let changed = Data(
+            String(decoding: lines[0], as: UTF8.self).replacing("\"bytes\":1048576", with: "\"bytes\":1048577").utf8)
         try #require(changed != lines[0])
         for wrong in [changed + lines[1] + lines[2], lines[0] + lines[2], lines[1] + lines[2]] {
             try Data(wrong).write(to: URL(filePath: path))
@@ -193,8 +199,10 @@ struct WALSpoolTests {
         #expect(unlink(spool.path(of: key)) == 0)
         #expect(spool.lost(try spool.index()) == [key])
         let row = try #require(
-            try WALStatus.list(source: nil, at: Workplace(vaultPath: "/nowhere", statePath: files.scratch.place("state")))
-                .sources.first)
+            try WALStatus.list(
+                source: nil, at: Workplace(vaultPath: "/nowhere", statePath: files.scratch.place("state"))
+            )
+            .sources.first)
         #expect(row.lost == [WALFiles.name(3)] && !row.isSound)
         // PostgreSQL may hand it over once more.
         try files.give(WALFiles.segment(3), WALFiles.name(3), to: spool)
@@ -242,7 +250,10 @@ struct WALSpoolTests {
         let runs = WALFacts.runs(of: segments)
         #expect(runs.map(\.count) == [3, 1, 1])
         #expect(WALFacts.runs(WALFacts.text(runs, size), size) == runs)
-        for wrong in ["x", "000000010000000000000003", "000000010000000000000003+0", "000000010000000000000003+-1", "00000002.history+1"] {
+        for wrong in [
+            "x", "000000010000000000000003", "000000010000000000000003+0", "000000010000000000000003+-1",
+            "00000002.history+1",
+        ] {
             #expect(WALFacts.runs(wrong, size) == nil, "\(wrong)")
         }
     }

@@ -30,6 +30,9 @@ package protocol DataContent: AnyObject {
     /// Bytes of every chunk but the last, where the content has pages that stay in their places; nil lets the content
     /// decide.
     var chunkBytes: Int? { get }
+    /// Bytes of the chunk that begins at `offset`, where the content knows its parts; more than was read so far asks for more of it
+    /// first.
+    func chunkBytes(at offset: UInt64) -> Int?
     /// Whether an entry with the same stamps as last time has the same content.
     var isKnownByStamp: Bool { get }
     /// Fills `buffer` from `offset` on; fewer bytes only at the end. Of a stream, offsets only ever rise.
@@ -43,6 +46,7 @@ package protocol DataContent: AnyObject {
 extension DataContent {
     package var isStream: Bool { true }
     package var chunkBytes: Int? { nil }
+    package func chunkBytes(at offset: UInt64) -> Int? { chunkBytes }
     package var isKnownByStamp: Bool { false }
     package func nextData(from offset: UInt64) throws -> Range<UInt64>? { offset..<UInt64.max }
     package func hasChanged() throws -> Bool { false }

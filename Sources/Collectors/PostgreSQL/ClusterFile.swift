@@ -57,7 +57,8 @@ final class ClusterFile: DataContent {
             guard let file = try opened() else { return 0 }
             // Of a small file no more than it was listed with, so that one that grows does not seem to be changed.
             let room =
-                isStream ? buffer : UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(size - min(size, offset))))
+                isStream
+                ? buffer : UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(size - min(size, offset))))
             let count = try Self.read(file, room, offset, entryPath)
             if let pages { verify(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), offset, pages, file) }
             if count < buffer.count { descriptor = nil }

@@ -112,7 +112,9 @@ final class LocalCluster: DataCollector {
         for problem in tree.problems.take() where problem.what != .vanished {
             problems.add(problem)
             // Without a file of its configuration the cluster is whole all the same.
-            if tree.kind != .config, [.unreadable, .changed, .unknownKind, .pathTooLong].contains(problem.what) { findings.noteUnread() }
+            if tree.kind != .config, [.unreadable, .changed, .unknownKind, .pathTooLong].contains(problem.what) {
+                findings.noteUnread()
+            }
         }
     }
 
@@ -211,7 +213,8 @@ final class LocalCluster: DataCollector {
         guard server.systemIdentifier == "\(identifier)" else {
             throw CollectorError(
                 .invalidInput, "\(found) is of another cluster than the server that answers",
-                hint: "Check `data-directory`, `socket` and `port`; a server in a container has a directory of its own.")
+                hint: "Check `data-directory`, `socket` and `port`; a server in a container has a directory of its own."
+            )
         }
         guard case .success(let status) = CName(found.utf8).withPointer({ FileStatus.of($0, in: AT_FDCWD) }) else {
             throw CollectorError(.denied, "\(found) cannot be examined", hint: "Run as root or as the server's user.")

@@ -55,7 +55,8 @@ final class LogicalCluster: DataCollector {
         programs.major = server.major
         learnt.facts["version"] = server.version
         learnt.facts["system-identifier"] = server.systemIdentifier
-        let rows = try server.connection.rows("SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1'")
+        let rows = try server.connection.rows(
+            "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1'")
         let found = rows.compactMap { $0.first ?? nil }.map { bytes in
             (name: String(decoding: bytes, as: UTF8.self), file: Self.fileName(bytes))
         }
@@ -99,7 +100,8 @@ final class LogicalCluster: DataCollector {
             .made(name.isEmpty ? root : "\(root)/\(name)", kind: .directory, modified: started), content: nil)
     }
 
-    private func content(_ name: String, _ program: String, _ arguments: [String], database: String? = nil) -> DataItem {
+    private func content(_ name: String, _ program: String, _ arguments: [String], database: String? = nil) -> DataItem
+    {
         let dump = DumpContent(
             start: { [programs] in try programs.start(program, arguments + ["--no-password"], database: database) },
             onEnd: { [weak self] isWhole in

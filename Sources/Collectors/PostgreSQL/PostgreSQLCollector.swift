@@ -31,7 +31,8 @@ final class PostgreSQLPrograms {
     }
 
     /// Starts `name`, whose connection goes through the environment; `database` where it wants one.
-    func start(_ name: String, _ arguments: [String], database: String? = nil) throws(CollectorError) -> RunningProgram {
+    func start(_ name: String, _ arguments: [String], database: String? = nil) throws(CollectorError) -> RunningProgram
+    {
         let connection = source.connection
         var environment =
             RunningProgram.usualEnvironment + [

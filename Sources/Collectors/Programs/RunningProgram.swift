@@ -122,8 +122,11 @@ package final class RunningProgram {
             hint: "Run the program by hand as the user of the daemon; nothing of its output counts.")
     }
 
+    /// The end of what it wrote to its standard error.
+    package var complaints: String { String(decoding: complaint, as: UTF8.self) }
+
     private var said: String? {
-        let lines = String(decoding: complaint, as: UTF8.self).split(separator: "\n").suffix(5)
+        let lines = complaints.split(separator: "\n").suffix(5)
         return lines.isEmpty ? nil : lines.joined(separator: " / ")
     }
 

@@ -5,6 +5,7 @@ package enum DataSource: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable, Codable {
         case command, sqlite, git, postgresql
         case wal = "postgresql-wal"
+        case mariadb
     }
 
     case command(CommandSource)
@@ -12,6 +13,7 @@ package enum DataSource: Sendable, Equatable {
     case git(GitSource)
     case postgresql(PostgreSQLSource)
     case wal(WALSource)
+    case mariadb(MariaDBSource)
 
     package var kind: Kind {
         switch self {
@@ -20,6 +22,7 @@ package enum DataSource: Sendable, Equatable {
         case .git: .git
         case .postgresql: .postgresql
         case .wal: .wal
+        case .mariadb: .mariadb
         }
     }
 
@@ -31,6 +34,7 @@ package enum DataSource: Sendable, Equatable {
         case .git(let source): source.name
         case .postgresql(let source): source.name
         case .wal(let source): source.name
+        case .mariadb(let source): source.name
         }
     }
 

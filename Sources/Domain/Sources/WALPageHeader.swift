@@ -41,7 +41,9 @@ package struct WALPageHeader: Equatable, Sendable {
         }
         guard systemID > 0 else { return "names no system" }
         guard let segment = name.segment(segmentSize) else { return "has a name that such segments do not have" }
-        guard address == segmentSize.start(segment.number) else { return "begins at \(address), not where its name says" }
+        guard address == segmentSize.start(segment.number) else {
+            return "begins at \(address), not where its name says"
+        }
         guard timeline > 0, timeline <= name.timeline else {
             return "is of timeline \(timeline), and its name of \(name.timeline)"
         }

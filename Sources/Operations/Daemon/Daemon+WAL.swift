@@ -56,7 +56,8 @@ extension Daemon {
             if let trouble { tell(.error, trouble) }
             let all = desk.served.filter { $0.policy == one.policy }.compactMap { walView.troubles[$0.source.name] }
             registers?.note(
-                all.isEmpty ? .walSound(policy: one.policy)
+                all.isEmpty
+                    ? .walSound(policy: one.policy)
                     : .wal(policy: one.policy, message: all.joined(separator: "; ")), at: now)
             storeRegisters()
         }

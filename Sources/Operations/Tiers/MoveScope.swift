@@ -105,6 +105,9 @@ struct MoveScope {
         case .sqlite(let database):
             guard let path = resolved(database.path, whole: true) else { return [] }
             return ["", "-journal", "-wal", "-shm"].map { path + Array($0.utf8) }
+        case .mariadb(let server):
+            let paths = server.config + [server.defaultsFile, MariaDBSource.usualDataDirectory].compactMap(\.self)
+            return paths.compactMap { resolved($0, whole: true) }
         }
     }
 

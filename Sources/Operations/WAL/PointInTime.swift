@@ -63,7 +63,8 @@ package enum PointInTime {
     static func plan(
         _ facts: SourceFacts, of header: ArchiveHeader, to options: Options, in directory: String, _ open: OpenVault
     ) throws -> Plan {
-        if case .time(let seconds, _) = options.target, let started = TimeText.parse(header.started), seconds < started {
+        if case .time(let seconds, _) = options.target, let started = TimeText.parse(header.started), seconds < started
+        {
             throw OperationError(
                 .failed, "the target lies before \(TimeText.seconds(started)), when the base archive was begun",
                 hint: "Take an earlier base archive.")
@@ -105,7 +106,9 @@ package enum PointInTime {
     /// With what the archive itself holds.
     private static func covered(_ base: RecoveryBase, _ facts: SourceFacts, _ coverage: WALCoverage) -> WALCoverage {
         func segment(_ name: String) -> WALSegment? {
-            facts.facts[name].flatMap { WALFileName($0) }.flatMap { $0.form == .segment ? $0.segment(base.segmentSize) : nil }
+            facts.facts[name].flatMap { WALFileName($0) }.flatMap {
+                $0.form == .segment ? $0.segment(base.segmentSize) : nil
+            }
         }
         guard let first = segment("start-wal"), let last = segment("stop-wal"), first.timeline == last.timeline,
             first.number <= last.number
@@ -150,7 +153,8 @@ package enum PointInTime {
         switch refusal {
         case .gap(let gap):
             return OperationError(
-                .failed, "the target cannot be reached: \(gap.count) WAL segments are missing from \(gap.first.name(size))",
+                .failed,
+                "the target cannot be reached: \(gap.count) WAL segments are missing from \(gap.first.name(size))",
                 hint: latest ?? "")
         case .notArchived:
             return OperationError(

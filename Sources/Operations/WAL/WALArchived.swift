@@ -3,7 +3,9 @@ import Domain
 extension ArchiveTrees {
     /// Tells the spools of a run's WAL what a committed archive took in. What cannot be told is a warning: the archive
     /// counts, and the next one takes the same files in again.
-    static func noteWAL(_ paths: [String], _ facts: [SourceFacts], in archive: String, at workplace: Workplace) -> [String] {
+    static func noteWAL(_ paths: [String], _ facts: [SourceFacts], in archive: String, at workplace: Workplace)
+        -> [String]
+    {
         var warnings: [String] = []
         for one in facts where one.kind == DataSource.Kind.wal.rawValue {
             guard let systemID = one.facts["system-identifier"].flatMap({ UInt64($0) }),

@@ -55,7 +55,8 @@ final class WALDesk: Sendable {
         let before = sources.withLock { $0 }
         for (policy, vault, source) in wanted {
             if let first = made[source.name] {
-                problems.append("the WAL of \(source.name) is a source of \(first.policy) and of \(policy): the first counts")
+                problems.append(
+                    "the WAL of \(source.name) is a source of \(first.policy) and of \(policy): the first counts")
                 continue
             }
             do {
@@ -257,7 +258,9 @@ final class WALDesk: Sendable {
                 return WALReply(.tryAgain, "\(name.text) \(place)")
             }
             let size = index.coverage[cluster]?.segmentSize
-            guard let size = size ?? inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize else { continue }
+            guard let size = size ?? inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize else {
+                continue
+            }
             var coverage = index.coverage[cluster] ?? WALCoverage(size)
             guard coverage.segmentSize == size else { continue }
             coverage.formUnion(inventory.coverage(of: cluster, size))
@@ -267,7 +270,8 @@ final class WALDesk: Sendable {
                     return WALReply(.tryAgain, "timeline \(name.timeline) is known, and its history is missing")
                 }
             } else if let segment = name.segment(size), coverage.hasLater(than: segment.number, of: name.timeline) {
-                return WALReply(.tryAgain, "\(name.text) is missing, and later segments of its timeline are there: a gap")
+                return WALReply(
+                    .tryAgain, "\(name.text) is missing, and later segments of its timeline are there: a gap")
             }
         }
         guard isKnown else { return WALReply(.tryAgain, "no WAL of this cluster is known") }
@@ -304,7 +308,8 @@ final class WALDesk: Sendable {
             for (cluster, coverage) in index.coverage {
                 if let gap = coverage.gaps.first {
                     let name = gap.first.name(coverage.segmentSize)
-                    found.append("WAL of \(one.source.name) (\(cluster)) has a gap of \(gap.count) segments from \(name)")
+                    found.append(
+                        "WAL of \(one.source.name) (\(cluster)) has a gap of \(gap.count) segments from \(name)")
                 }
             }
             return found.isEmpty ? nil : found.sorted().joined(separator: "; ")

@@ -55,7 +55,9 @@ package struct WALInventory {
         let size = facts.facts["wal-segment-bytes"].flatMap { UInt64($0) }.flatMap { WALSegmentSize($0) }
         let runs = size.flatMap { size in facts.facts["ranges"].flatMap { WALFacts.runs($0, size) } } ?? []
         let histories = facts.facts.compactMap { name, text -> WALTimelineHistory? in
-            guard name.hasPrefix("history-"), let timeline = UInt32(name.dropFirst("history-".count)) else { return nil }
+            guard name.hasPrefix("history-"), let timeline = UInt32(name.dropFirst("history-".count)) else {
+                return nil
+            }
             return WALFacts.history(timeline, text)
         }
         return Piece(

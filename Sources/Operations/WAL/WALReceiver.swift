@@ -88,7 +88,8 @@ final class WALReceiver: Sendable {
                     "--no-password",
                 ]
                 _ = try run(common + ["--create-slot", "--if-not-exists"], seconds: 60)
-                _ = try run(common + ["--synchronous", "--no-loop", "--status-interval=5"], seconds: Self.foreverSeconds)
+                _ = try run(
+                    common + ["--synchronous", "--no-loop", "--status-interval=5"], seconds: Self.foreverSeconds)
                 throw OperationError(.tryAgain, "pg_receivewal ended")
             } catch {
                 if stopping.isSet { return }
@@ -160,7 +161,8 @@ final class WALReceiver: Sendable {
     /// A slot that the server gave up, or is about to, is told before the stream stops.
     private func lookAtSlot() {
         guard let program = Self.program("psql"), let slot = source.slot, WALSource.isSlotName(slot) else { return }
-        let query = "SELECT wal_status, coalesce(safe_wal_size::text, '') FROM pg_replication_slots "
+        let query =
+            "SELECT wal_status, coalesce(safe_wal_size::text, '') FROM pg_replication_slots "
             + "WHERE slot_name = '\(slot)'"
         let command = [
             program, "-XAtw", "-F", " ", "-h", source.socket, "-U", source.user, "-d", "postgres", "-c", query,

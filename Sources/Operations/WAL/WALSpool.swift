@@ -111,7 +111,8 @@ final class WALSpool: Sendable {
     private func damaged(_ what: String) -> OperationError {
         OperationError(
             .damaged, "\(ledgerPath) \(what)",
-            hint: "Move the folder \(path) away and start the daemon again: what lies in it can then be pushed by hand.")
+            hint: "Move the folder \(path) away and start the daemon again: what lies in it can then be pushed by hand."
+        )
     }
 
     private func append(_ line: WALLedgerLine, _ state: inout State) throws {
@@ -237,7 +238,8 @@ final class WALSpool: Sendable {
             if head.isEmpty { head = Array(block[..<min(count, 8192)]) }
         }
         let copied = try examine(
-            name, head, Copied(
+            name, head,
+            Copied(
                 path: temporary, bytes: file.length, digest: hasher.finalize().hex,
                 cluster: WALCluster(systemID: systemID, incarnation: incarnation)))
         // Recovery to a time is decided by when PostgreSQL wrote it last.

@@ -56,7 +56,8 @@ package enum WALStatus {
         let gaps = clusters.flatMap { cluster, coverage in
             coverage.gaps.prefix(told).map {
                 Gap(
-                    cluster: "\(cluster)", first: $0.first.name(coverage.segmentSize), segments: Int(clamping: $0.count))
+                    cluster: "\(cluster)", first: $0.first.name(coverage.segmentSize), segments: Int(clamping: $0.count)
+                )
             }
         }
         let now = Int64(clamping: WallTime.seconds())

@@ -48,6 +48,9 @@ package protocol FileContent: AnyObject {
     /// Bytes of every chunk but the last, where pages of the content stay in their places; nil cuts by content. At most what
     /// a chunk may have.
     var chunkBytes: Int? { get }
+    /// Bytes of the chunk that begins at `offset`, where the content knows its parts; more than was read so far asks for more of it
+    /// first. Nil cuts by content. Asked for rising offsets, each at the end of the chunk before.
+    func chunkBytes(at offset: UInt64) -> Int?
     /// Fills `buffer` from `offset` on; fewer bytes only at the end of the file.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int
     /// The next run of data at or after `offset`, as offsets; nil when only a hole follows.
@@ -59,6 +62,7 @@ package protocol FileContent: AnyObject {
 extension FileContent {
     package var isStream: Bool { false }
     package var chunkBytes: Int? { nil }
+    package func chunkBytes(at offset: UInt64) -> Int? { chunkBytes }
 }
 
 extension ArchiveSession {
@@ -306,7 +310,6 @@ extension ArchiveSession {
         var filled = 0
         var start = 0
         var position = file.offset
-        let fixed = content.chunkBytes.map { max(1, min($0, chunker.parameters.maximum)) }
         while true {
             let wanted = Int(min(UInt64(lease.bytes.count - filled), end - position))
             let room = UnsafeMutableRawBufferPointer(rebasing: lease.bytes[filled..<filled + wanted])
@@ -317,7 +320,8 @@ extension ArchiveSession {
             while start < filled {
                 let rest = lease.buffer.slice(start..<filled)
                 let cut: Int
-                if let fixed {
+                if let fixed = content.chunkBytes(at: file.offset).map({ max(1, min($0, chunker.parameters.maximum)) })
+                {
                     cut = min(fixed, rest.count)
                     if cut < fixed, !isEnd { break }
                 } else {

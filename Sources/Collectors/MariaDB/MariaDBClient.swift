@@ -1,0 +1,65 @@
+import Domain
+import Glibc
+
+/// The client program of a MariaDB server, one query at a time. No library of the server is needed, and no secret passes through
+/// this process: a password is in a file that the programs read themselves.
+struct MariaDBClient {
+    private static let program = "/usr/bin/mariadb"
+    private static let answerLimit = 4 << 20
+
+    let source: MariaDBSource
+    let isInterrupted: () -> Bool
+
+    /// How the server is reached, for all its programs; a file of options must come first.
+    var connection: [String] {
+        [source.defaultsFile.map { "--defaults-file=\($0)" } ?? "--no-defaults"]
+            + (source.user.map { ["--user=\($0)"] } ?? []) + (source.socket.map { ["--socket=\($0)"] } ?? [])
+    }
+
+    /// Refuses a file of options that others could read.
+    func checkSecret() throws(CollectorError) {
+        guard let path = source.defaultsFile else { return }
+        var info = stat()
+        guard stat(path, &info) == 0 else {
+            throw CollectorError.system(errno, "cannot read the file of options", Array(path.utf8))
+        }
+        guard info.st_mode & 0o007 == 0 else {
+            throw CollectorError(
+                .denied, "others may read \(path), where a password stands",
+                hint: "Take the rights from them: chmod o= FILE.")
+        }
+    }
+
+    /// The rows of the answer, each with its fields.
+    func rows(_ query: String, in database: String? = nil) throws(CollectorError) -> [[String]] {
+        let command =
+            [Self.program] + connection + ["--batch", "--skip-column-names", "--raw", "--connect-timeout=30"]
+            + (database.map { ["--database=\($0)"] } ?? []) + ["--execute=\(query)"]
+        let text = try Self.output(of: command, isInterrupted)
+        return text.split(separator: "\n").map {
+            $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+        }
+    }
+
+    /// What a program that ends well prints; where that is nothing, what it says beside.
+    static func output(of command: [String], _ isInterrupted: @escaping () -> Bool) throws(CollectorError) -> String {
+        guard let program = command.first, access(program, X_OK) == 0 else {
+            throw CollectorError(
+                .notFound, "\(command.first ?? "") is not there",
+                hint: "Install the packages mariadb-client and mariadb-backup of the server's release.")
+        }
+        let running = try RunningProgram(
+            command, timeout: 300, timeoutText: "five minutes", isInterrupted: isInterrupted)
+        defer { running.close() }
+        var bytes: [UInt8] = []
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+        defer { block.deallocate() }
+        while true {
+            let count = try running.read(into: block)
+            bytes += block[..<count]
+            guard bytes.count <= answerLimit else { throw CollectorError(.limit, "\(program) answers without end") }
+            if count < block.count { break }
+        }
+        return bytes.isEmpty ? running.complaints : String(decoding: bytes, as: UTF8.self)
+    }
+}

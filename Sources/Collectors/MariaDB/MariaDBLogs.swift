@@ -1,0 +1,204 @@
+import Domain
+import Glibc
+
+/// The binary logs of a server as it lists them, read where they lie on this host, each up to the length that the server gave: what
+/// is behind that may be half written.
+///
+/// Invariants:
+/// 1. A run that does not begin where the one before ended tells it, once.
+/// 2. What was seen last is noted after everything handed out is in the archive.
+final class MariaDBLogs {
+    /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
+    private static let beginningBytes = 80
+    /// Flags of that event, of which one says that the log is still written to.
+    private static let flags = 21..<23
+
+    private struct Log {
+        var name: String
+        var bytes: UInt64
+    }
+
+    private let directory: String
+    private let under: String
+    private let started: Timestamp
+    private let problems: ProblemLog
+    private let note: LogNote
+    private let logs: [Log]
+    private var given = 0
+    private(set) var facts: [String: String] = [:]
+
+    /// `state` is where is kept what was seen last.
+    init(
+        _ client: MariaDBClient, under: String, state: String, started: Timestamp, problems: ProblemLog
+    ) throws(CollectorError) {
+        self.under = under
+        self.started = started
+        self.problems = problems
+        let base = try client.rows("SELECT @@log_bin_basename").first?.first ?? ""
+        guard let slash = base.lastIndex(of: "/"), slash > base.startIndex else {
+            throw CollectorError(.invalidInput, "the server does not say where its binary logs are")
+        }
+        directory = String(base[..<slash])
+        var listed: [Log] = []
+        for row in try client.rows("SHOW BINARY LOGS") {
+            guard row.count >= 2, CommandSource.isFileName(row[0]), let bytes = UInt64(row[1]) else {
+                throw CollectorError(.invalidInput, "the server lists its binary logs in an unknown way")
+            }
+            listed.append(Log(name: row[0], bytes: bytes))
+        }
+        note = LogNote(of: client.source.name, directory, in: state)
+        logs = listed.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        // The newest by the server's order, which counts, not by the bytes of the names.
+        newest = listed.last?.name ?? ""
+        facts["logs-first"] = listed.first?.name
+        facts["logs-last"] = listed.last?.name
+        facts["logs-last-bytes"] = listed.last.map { "\($0.bytes)" }
+        if let gap = gap(listed) {
+            facts["logs-gap"] = gap
+            problems.add(FileProblem(path: Array(under.utf8), what: .logGap, detail: gap))
+        }
+    }
+
+    private let newest: String
+
+    func next() -> DataItem? {
+        defer { given += 1 }
+        if given == 0 { return .entry(.made(under, kind: .directory, modified: started), content: nil) }
+        if given <= logs.count {
+            let log = logs[given - 1]
+            return item(log)
+        }
+        if given == logs.count + 1 { return .barrier }
+        if let last = logs.first(where: { $0.name == newest }), let beginning = beginning(of: last.name) {
+            note.keep(LogNote.Seen(name: last.name, bytes: last.bytes, beginning: beginning))
+        }
+        return nil
+    }
+
+    private func item(_ log: Log) -> DataItem {
+        let path = "\(directory)/\(log.name)"
+        let content = LogContent(path, bytes: log.bytes)
+        var entry = Entry.made("\(under)/\(log.name)", modified: started, size: log.bytes)
+        var info = stat()
+        if lstat(path, &info) == 0 {
+            entry.permissions = UInt16(info.st_mode & 0o7777)
+            entry.userID = info.st_uid
+            entry.groupID = info.st_gid
+            entry.device = UInt64(info.st_dev)
+            entry.inode = UInt64(info.st_ino)
+            entry.modified = Timestamp(info.st_mtim)
+            entry.changed = Timestamp(info.st_ctim)
+            // Closed since before this run began: nothing is written to it any more.
+            entry.isRacy = log.name == newest || max(entry.modified, entry.changed).seconds >= started.seconds - 2
+        }
+        return .entry(entry, content: content)
+    }
+
+    private func beginning(of name: String) -> String? {
+        let file = open("\(directory)/\(name)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: Self.beginningBytes)
+        guard read(file, &bytes, bytes.count) == bytes.count else { return nil }
+        bytes.removeSubrange(Self.flags)
+        return bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
+    /// Why the logs do not go on from where the last run saw them end; nil when they do, or nothing is known of one.
+    private func gap(_ listed: [Log]) -> String? {
+        guard let seen = note.seen else { return nil }
+        guard let first = listed.first else {
+            return "the server has no binary logs any more; \(seen.name) was the last"
+        }
+        guard let same = listed.first(where: { $0.name == seen.name }) else {
+            return "what was written behind byte \(seen.bytes) of \(seen.name), up to \(first.name), was purged"
+        }
+        if same.bytes < seen.bytes {
+            return "\(seen.name) was begun anew: it has \(same.bytes) bytes and had \(seen.bytes)"
+        }
+        // One that cannot be read is told where it is read.
+        guard let beginning = beginning(of: same.name), beginning != seen.beginning else { return nil }
+        return "\(seen.name) was begun anew: it has another beginning"
+    }
+}
+
+extension Timestamp {
+    fileprivate init(_ time: timespec) {
+        self.init(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec))
+    }
+}
+
+/// Which binary log of a server was the last, and how far it was read: a file in the host state.
+private struct LogNote {
+    struct Seen {
+        var name: String
+        var bytes: UInt64
+        var beginning: String
+    }
+
+    private let folder: String
+    private let path: String
+
+    /// Logs of another directory have a note of their own.
+    init(of name: String, _ directory: String, in folder: String) {
+        let number = directory.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
+            ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3
+        }
+        self.folder = folder
+        path = "\(folder)/\(name)-\(String(number, radix: 16)).logs"
+    }
+
+    var seen: Seen? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var buffer = [UInt8](repeating: 0, count: 1024)
+        let count = max(0, read(file, &buffer, buffer.count))
+        let parts = String(decoding: buffer[..<count], as: UTF8.self).split(separator: " ").map(String.init)
+        guard parts.count == 3, let bytes = UInt64(parts[1]) else { return nil }
+        return Seen(name: parts[0], bytes: bytes, beginning: parts[2])
+    }
+
+    /// Where it cannot be kept, the next run compares with an older one.
+    func keep(_ seen: Seen) {
+        guard (try? StagingFolder.make(folder)) != nil else { return }
+        try? StagingFolder.write("\(seen.name) \(seen.bytes) \(seen.beginning)", to: path)
+    }
+}
+
+/// A log up to the length that the server gave.
+private final class LogContent: DataContent {
+    private let path: String
+    private let bytes: UInt64
+    private var descriptor: Int32 = -1
+    let isStream = false
+    let isKnownByStamp = true
+
+    init(_ path: String, bytes: UInt64) {
+        self.path = path
+        self.bytes = bytes
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+        if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
+        guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot open", Array(path.utf8)) }
+        let wanted = Int(min(UInt64(buffer.count), bytes - min(bytes, offset)))
+        var filled = 0
+        while filled < wanted, let start = buffer.baseAddress {
+            let count = pread(descriptor, start + filled, wanted - filled, Int(offset) + filled)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw CollectorError.system(errno, "cannot read", Array(path.utf8)) }
+            guard count > 0 else {
+                throw CollectorError(.changed, "\(path) is shorter than the server says: \(bytes) bytes")
+            }
+            filled += count
+        }
+        if filled < buffer.count {
+            close(descriptor)
+            descriptor = -1
+        }
+        return filled
+    }
+}

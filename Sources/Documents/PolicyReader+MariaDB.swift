@@ -1,0 +1,43 @@
+import Domain
+import Yams
+
+extension PolicyReader {
+    static let mariadbKeys = [
+        "mariadb", "socket", "user", "defaults-file", "config", "binary-logs", "timeout", "witnesses",
+    ]
+    private static let witnessOfServerKeys = ["name", "query", "database"]
+
+    mutating func readMariaDB(_ node: Node) -> MariaDBSource? {
+        guard let (name, values) = dataValues(node, .mariadb, allowed: Self.mariadbKeys) else { return nil }
+        var source = MariaDBSource(name: name)
+        source.socket = values["socket"].flatMap { readPath($0, named: "socket") }
+        source.user = values["user"].flatMap { nodes.id($0, named: "user") }
+        source.defaultsFile = values["defaults-file"].flatMap { readPath($0, named: "defaults-file") }
+        if let node = values["config"] {
+            source.config = (nodes.list(node, named: "config", orOne: true) ?? []).compactMap {
+                readPath($0, named: "config")
+            }
+        }
+        source.binaryLogs = values["binary-logs"].flatMap { nodes.boolean($0, named: "binary-logs") } ?? false
+        let timeout = values["timeout"].flatMap {
+            nodes.fixedPeriod($0, named: "timeout", atMost: MariaDBSource.longestTimeout)
+        }
+        source.timeout = timeout ?? source.timeout
+        if let node = values["witnesses"] {
+            let items = nodes.list(node, named: "witnesses", atMost: SourceFacts.maximumWitnesses) ?? []
+            source.witnesses = items.compactMap { readWitnessOfServer($0) }
+        }
+        return source
+    }
+
+    private mutating func readWitnessOfServer(_ node: Node) -> WitnessQuery? {
+        let values = nodes.mapping(
+            node, named: "witnesses", place: .source, allowed: Self.witnessOfServerKeys, required: ["name", "query"])
+        guard let values else { return nil }
+        let database = values["database"].flatMap { nodes.text($0, named: "database") }
+        guard let name = values["name"].flatMap({ nodes.id($0, named: "name") }),
+            let query = values["query"].flatMap({ nodes.text($0, named: "query") })
+        else { return nil }
+        return WitnessQuery(name: name, query: query, database: database)
+    }
+}

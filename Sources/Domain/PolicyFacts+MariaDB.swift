@@ -1,0 +1,18 @@
+extension PolicyFacts {
+    func line(_ server: MariaDBSource) -> String {
+        var parts = ["MariaDB \(server.name)"]
+        if let socket = server.socket { parts.append("\(word("socket", "soket")): \(socket)") }
+        if let user = server.user { parts.append("\(word("as", "istifadəçi")): \(user)") }
+        if let file = server.defaultsFile { parts.append("\(word("password in", "parol burada")): \(file)") }
+        if !server.config.isEmpty {
+            parts.append("\(word("configuration", "sazlama")): \(server.config.joined(separator: " "))")
+        }
+        if server.binaryLogs { parts.append(word("with binary logs", "ikilik loqlarla")) }
+        parts.append("\(word("at most", "ən çoxu")) \(server.timeout.text(in: language))")
+        for witness in server.witnesses {
+            let database = witness.database.map { " (\($0))" } ?? ""
+            parts.append("\(word("witness", "şahid sorğu")) \(witness.name)\(database): \(witness.query)")
+        }
+        return parts.joined(separator: "; ")
+    }
+}

@@ -1,0 +1,40 @@
+/// A MariaDB server, of which each run takes a full copy while it works.
+package struct MariaDBSource: Sendable, Equatable {
+    package static let usualTimeout = Period.hours(12)
+    package static let longestTimeout = Period.days(7)
+
+    /// Where packages put the data of a server; which one it is only the server itself knows.
+    package static let usualDataDirectory = "/var/lib/mysql"
+
+    package var name: String
+    /// Where the local server listens.
+    package var socket: String?
+    /// Who asks; nil leaves it to the defaults file or to the account of this process.
+    package var user: String?
+    /// A file of options in the server's own form, where a password stands: it is read by the server's programs alone.
+    package var defaultsFile: String?
+    /// Files and directories outside of the data directory that belong to the server.
+    package var config: [String] = []
+    /// Whether the binary logs that the server has are archived too.
+    package var binaryLogs = false
+    package var timeout = MariaDBSource.usualTimeout
+    /// Asked right before the copy begins; what is counted there is in the copy at least.
+    package var witnesses: [WitnessQuery] = []
+
+    package init(name: String) { self.name = name }
+}
+
+/// A question to a database server whose answer is kept with the archive and compared when the archive is tried.
+package struct WitnessQuery: Sendable, Equatable {
+    package var name: String
+    /// The first field of its first row is the answer.
+    package var query: String
+    /// Nil for none.
+    package var database: String?
+
+    package init(name: String, query: String, database: String? = nil) {
+        self.name = name
+        self.query = query
+        self.database = database
+    }
+}
