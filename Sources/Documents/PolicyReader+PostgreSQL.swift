@@ -44,7 +44,7 @@ extension PolicyReader {
         return connection
     }
 
-    private mutating func readWitness(_ node: Node) -> PostgreSQLSource.Witness? {
+    private mutating func readWitness(_ node: Node) -> WitnessQuery? {
         let values = nodes.mapping(
             node, named: "witnesses", place: .source, allowed: Self.witnessKeys, required: ["name", "query"])
         guard let values else { return nil }
@@ -52,6 +52,6 @@ extension PolicyReader {
         guard let name = values["name"].flatMap({ nodes.id($0, named: "name") }),
             let query = values["query"].flatMap({ nodes.text($0, named: "query") })
         else { return nil }
-        return PostgreSQLSource.Witness(name: name, query: query, database: database)
+        return WitnessQuery(name: name, query: query, database: database)
     }
 }

@@ -10,7 +10,7 @@ extension PolicyReader {
             nodes.fixedPeriod($0, named: "busy-timeout", atMost: SQLiteSource.longestBusyTimeout)
         }
         let check = values["integrity-check"].flatMap { nodes.fixedPeriod($0, named: "integrity-check") }
-        var witnesses: [SQLiteSource.Witness] = []
+        var witnesses: [WitnessQuery] = []
         if let node = values["witnesses"] {
             let items = nodes.list(node, named: "witnesses", atMost: SourceFacts.maximumWitnesses) ?? []
             witnesses = items.compactMap { readWitnessOfFile($0) }
@@ -23,13 +23,13 @@ extension PolicyReader {
         return source
     }
 
-    private mutating func readWitnessOfFile(_ node: Node) -> SQLiteSource.Witness? {
+    private mutating func readWitnessOfFile(_ node: Node) -> WitnessQuery? {
         let values = nodes.mapping(
             node, named: "witnesses", place: .source, allowed: Self.witnessOfFileKeys,
             required: Self.witnessOfFileKeys)
         guard let values, let name = values["name"].flatMap({ nodes.id($0, named: "name") }),
             let query = values["query"].flatMap({ nodes.text($0, named: "query") })
         else { return nil }
-        return SQLiteSource.Witness(name: name, query: query)
+        return WitnessQuery(name: name, query: query)
     }
 }

@@ -23,18 +23,3 @@ package struct MariaDBSource: Sendable, Equatable {
 
     package init(name: String) { self.name = name }
 }
-
-/// A question to a database server whose answer is kept with the archive and compared when the archive is tried.
-package struct WitnessQuery: Sendable, Equatable {
-    package var name: String
-    /// The first field of its first row is the answer.
-    package var query: String
-    /// Nil for none.
-    package var database: String?
-
-    package init(name: String, query: String, database: String? = nil) {
-        self.name = name
-        self.query = query
-        self.database = database
-    }
-}

@@ -33,20 +33,6 @@ package struct PostgreSQLSource: Sendable, Equatable {
         }
     }
 
-    /// A query whose first field tells that the right state came back.
-    package struct Witness: Sendable, Equatable {
-        package var name: String
-        package var query: String
-        /// Nil for the database of the connection.
-        package var database: String?
-
-        package init(name: String, query: String, database: String? = nil) {
-            self.name = name
-            self.query = query
-            self.database = database
-        }
-    }
-
     /// Names of its parts below the root, in the order in which they are read.
     package enum Part {
         package static let config = "0-config"
@@ -69,7 +55,7 @@ package struct PostgreSQLSource: Sendable, Equatable {
     package var config: [String] = []
     /// Where the server's programs are; nil for where packages put those of its version.
     package var programs: String?
-    package var witnesses: [Witness] = []
+    package var witnesses: [WitnessQuery] = []
 
     package init(name: String, mode: Mode = .local, dataDirectory: String?, connection: Connection = Connection()) {
         self.name = name

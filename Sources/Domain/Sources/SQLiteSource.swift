@@ -4,17 +4,6 @@ package struct SQLiteSource: Sendable, Equatable {
     package static let longestBusyTimeout = Period.hours(24)
     package static let usualIntegrityCheck = Period.days(1)
 
-    /// A query whose first field tells that the right state came back.
-    package struct Witness: Sendable, Equatable {
-        package var name: String
-        package var query: String
-
-        package init(name: String, query: String) {
-            self.name = name
-            self.query = query
-        }
-    }
-
     package var name: String
     /// Absolute; of the database itself, not of its journal.
     package var path: String
@@ -22,7 +11,7 @@ package struct SQLiteSource: Sendable, Equatable {
     package var busyTimeout: Period = SQLiteSource.usualBusyTimeout
     /// A full check of the copy is made when the last good one is as old as this; a quick one is made each time.
     package var integrityCheck: Period = SQLiteSource.usualIntegrityCheck
-    package var witnesses: [Witness] = []
+    package var witnesses: [WitnessQuery] = []
 
     package init(name: String, path: String) {
         self.name = name

@@ -49,3 +49,18 @@ package struct SourceFacts: Codable, Sendable, Equatable {
         return String(decoding: text.utf8.prefix(maximumBytes), as: UTF8.self)
     }
 }
+
+/// A question to a database server whose answer is kept with the archive and compared when the archive is tried.
+package struct WitnessQuery: Sendable, Equatable {
+    package var name: String
+    /// The first field of its first row is the answer.
+    package var query: String
+    /// Nil for none.
+    package var database: String?
+
+    package init(name: String, query: String, database: String? = nil) {
+        self.name = name
+        self.query = query
+        self.database = database
+    }
+}

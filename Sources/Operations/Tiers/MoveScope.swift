@@ -99,12 +99,16 @@ struct MoveScope {
 
     private static func data(_ source: DataSource) -> [[UInt8]] {
         switch source {
-        case .command: return []
+        // What a program or the spool gives is no file of this host's trees.
+        case .command, .wal: return []
         case .git(let repository):
             return [repository.localPath.flatMap { resolved($0, whole: true) }].compactMap(\.self)
         case .sqlite(let database):
             guard let path = resolved(database.path, whole: true) else { return [] }
             return ["", "-journal", "-wal", "-shm"].map { path + Array($0.utf8) }
+        case .postgresql(let cluster):
+            let paths = cluster.config + [cluster.dataDirectory, cluster.connection.passfile].compactMap(\.self)
+            return paths.compactMap { resolved($0, whole: true) }
         case .mariadb(let server):
             let paths = server.config + [server.defaultsFile, MariaDBSource.usualDataDirectory].compactMap(\.self)
             return paths.compactMap { resolved($0, whole: true) }
