@@ -67,7 +67,7 @@ struct PostgreSQLTests {
         try world.run("pgbench", ["-i", "-q", "-s", "2", "-h", world.socket(), "-U", "postgres", "postgres"])
         let bench = try ClusterBench(world)
         let load = try world.load(seconds: 300)
-        defer { if load.isRunning { load.terminate() } }
+        defer { load.terminate() }
         usleep(500_000)
         var source = world.source()
         source.config = [world.place("data/postgresql.conf")]
@@ -78,7 +78,6 @@ struct PostgreSQLTests {
         let report = try bench.archive(source)
         try #require(load.isRunning)
         load.terminate()
-        load.waitUntilExit()
         #expect(report.problemCount == 0, "\(report.problems)")
 
         let facts = try bench.facts()

@@ -85,9 +85,20 @@ final class PostgreSQLWorld {
     /// Without Foundation's `Process`: that waits until a descriptor is closed which a server started by `pg_ctl` inherits.
     @discardableResult
     func run(_ program: String, _ arguments: [String]) throws -> String {
-        let command = ["/usr/bin/env", "-C", path] + self.command(program, arguments)
         let file = place("out-\(UUID().uuidString)")
         defer { unlink(file) }
+        let child = try spawn(program, arguments, output: file)
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0 { try #require(errno == EINTR) }
+        let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+        guard status == 0 else {
+            throw Failed(description: "\(program) ended with \(status >> 8): \(text.suffix(2000))")
+        }
+        return text
+    }
+
+    private func spawn(_ program: String, _ arguments: [String], output file: String) throws -> pid_t {
+        let command = ["/usr/bin/env", "-C", path] + self.command(program, arguments)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -100,13 +111,7 @@ final class PostgreSQLWorld {
         defer { for word in words + environment { free(word) } }
         var child: pid_t = 0
         try #require(posix_spawn(&child, command[0], &actions, nil, &words, &environment) == 0)
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0 { try #require(errno == EINTR) }
-        let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
-        guard status == 0 else {
-            throw Failed(description: "\(program) ended with \(status >> 8): \(text.suffix(2000))")
-        }
-        return text
+        return child
     }
 
     private static func environment(_ path: String) -> [String: String] {
@@ -120,29 +125,39 @@ final class PostgreSQLWorld {
         return (geteuid() == 0 ? asServer : []) + whole
     }
 
-    /// The program as the account that may run servers, not started.
-    func process(_ program: String, _ arguments: [String]) throws -> Process {
-        let process = Process()
-        let command = self.command(program, arguments)
-        process.executableURL = URL(filePath: command[0])
-        process.arguments = Array(command.dropFirst())
-        process.environment = Self.environment(path)
-        process.currentDirectoryURL = URL(filePath: path)
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        return process
-    }
-
     @discardableResult
     func shell(_ line: String) throws -> String { try run("/bin/sh", ["-c", line]) }
 
-    /// A running pgbench; to be ended with `terminate()`.
-    func load(seconds: Int) throws -> Process {
-        let bench = try process(
-            "pgbench", ["-h", socket(), "-U", "postgres", "-n", "-c", "2", "-T", "\(seconds)", "postgres"])
-        try bench.run()
-        return bench
+    /// A program that runs until it ends or is ended.
+    final class Running {
+        private let child: pid_t
+        private var isOver = false
+
+        init(_ child: pid_t) { self.child = child }
+        deinit { terminate() }
+
+        var isRunning: Bool {
+            var status: Int32 = 0
+            if !isOver, waitpid(child, &status, WNOHANG) != 0 { isOver = true }
+            return !isOver
+        }
+
+        /// Ends it, and waits until it has ended.
+        func terminate() {
+            guard isRunning else { return }
+            kill(child, SIGTERM)
+            var status: Int32 = 0
+            while waitpid(child, &status, 0) < 0, errno == EINTR {}
+            isOver = true
+        }
+    }
+
+    /// pgbench at work.
+    func load(seconds: Int) throws -> Running {
+        Running(
+            try spawn(
+                "pgbench", ["-h", socket(), "-U", "postgres", "-n", "-c", "2", "-T", "\(seconds)", "postgres"],
+                output: "/dev/null"))
     }
 
     func source(_ mode: PostgreSQLSource.Mode = .local) -> PostgreSQLSource {

@@ -115,6 +115,8 @@ package struct AlarmWatch: Sendable {
     /// What is wrong with the WAL of each source, by its name.
     package var wal: [String: String] = [:]
     package var isTimeTrusted = true
+    /// What the dates of volumes go by, as the tiers do: a clock that jumped makes nothing late. Nil for the clock.
+    package var vaultTime: Int64?
     package var volumesDue: [VolumesDue] = []
     package var volumes: [VolumeFacts] = []
     package var events: [Event] = []
@@ -140,8 +142,11 @@ package struct AlarmWatch: Sendable {
         for (name, reason) in unserved { found[Alarm(.notServed, name)] = reason }
         for (name, reason) in wal { found[Alarm(.walNotWhole, name)] = reason }
         if !isTimeTrusted { found[Alarm(.timeNotTrusted, "clock")] = "" }
-        for due in volumesDue { if let (kind, text) = volumes(due, at: now) { found[Alarm(kind, due.policy)] = text } }
-        for volume in volumes where volume.verifyBy <= now {
+        let today = vaultTime ?? now
+        for due in volumesDue {
+            if let (kind, text) = volumes(due, at: today) { found[Alarm(kind, due.policy)] = text }
+        }
+        for volume in volumes where volume.verifyBy <= today {
             found[Alarm(.volumeUnverified, volume.id)] = "\(volume.place); \(Self.text(volume.verifyBy))"
         }
         for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }

@@ -102,6 +102,7 @@ extension Daemon {
         watch.wal = walView.troubles
         if let found = volumeView.found {
             (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
+            watch.vaultTime = found.now
             alarmView.stateDamage["volumes"] = found.registerProblem
         }
         watch.stateDamage = alarmView.stateDamage

@@ -72,6 +72,8 @@ extension DisposeArchives {
 struct VolumeDues: Sendable {
     var policies: [AlarmWatch.VolumesDue] = []
     var volumes: [AlarmWatch.VolumeFacts] = []
+    /// Vault time as the look found it, seconds; nil where no vault answered.
+    private(set) var now: Int64?
     /// Why a part of it is not known, by place.
     var problems: [String: String] = [:]
     /// Why the register of volumes cannot be read.
@@ -89,6 +91,7 @@ struct VolumeDues: Sendable {
             do {
                 let view = try TierView(Workplace(vaultPath: vault, statePath: state), clock: clock)
                 instants.merge(view.volumeDues()) { $0 + $1 }
+                found.now = view.now.seconds
             } catch let error as any Failure where error.kind == .noVault || error.kind == .notFound {
                 // That there is no vault, the runs tell.
             } catch {
