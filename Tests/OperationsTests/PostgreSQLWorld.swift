@@ -39,10 +39,7 @@ final class PostgreSQLWorld {
 
     deinit {
         for name in started { _ = try? run("pg_ctl", ["-D", place(name), "-m", "immediate", "-w", "stop"]) }
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/rm")
-        process.arguments = ["-rf", path]
-        if (try? process.run()) != nil { process.waitUntilExit() }
+        try? FileManager.default.removeItem(atPath: path)
     }
 
     func place(_ name: String) -> String { "\(path)/\(name)" }
@@ -105,6 +102,8 @@ final class PostgreSQLWorld {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, file, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // A server outlives this call, and other tests wait for descriptors to be closed.
+        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
         var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         var environment: [UnsafeMutablePointer<CChar>?] =
             Self.environment(path).map { strdup("\($0.key)=\($0.value)") } + [nil]
@@ -145,7 +144,8 @@ final class PostgreSQLWorld {
         /// Ends it, and waits until it has ended.
         func terminate() {
             guard isRunning else { return }
-            kill(child, SIGTERM)
+            // Threads of tests may block the others, and their children inherit that.
+            kill(child, SIGKILL)
             var status: Int32 = 0
             while waitpid(child, &status, 0) < 0, errno == EINTR {}
             isOver = true

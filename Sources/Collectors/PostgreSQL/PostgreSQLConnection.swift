@@ -86,7 +86,8 @@ final class PostgreSQLConnection {
         let state = Self.text(library.resultErrorField(result, PQLibrary.sqlState))
         var text = Self.text(library.resultErrorMessage(result))
         if text.isEmpty { text = Self.text(library.errorMessage(handle)) }
-        if library.status(handle) != PQLibrary.connectionOK {
+        // What the server itself says has a state; 57P… is that it ends. libpq may still count a closed session as good.
+        if state.isEmpty || state.hasPrefix("57P") || library.status(handle) != PQLibrary.connectionOK {
             return CollectorError(
                 .io, "the session with \(place) was lost: \(text)",
                 hint: "See the log of the server; what was archived of it in this run does not count.")
