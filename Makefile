@@ -20,7 +20,7 @@ release: setup ## Builds the command as it ships.
 	$(SHIPPED) --product qalad
 	$(SHIPPED) --product qala-wal
 
-demo: release ## Archives, verifies and restores real trees of this machine; the daemon, the tiers and a volume.
+demo: release ## Archives, verifies and restores real trees of this machine; the daemon, the tiers, a volume, a PostgreSQL server.
 	QALA_BINARY=$(BINARY) scripts/demo
 
 test: release ## Builds everything and runs all tests, those of the real binary with the release build.
