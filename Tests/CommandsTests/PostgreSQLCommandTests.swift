@@ -31,7 +31,9 @@ final class PostgreSQLServer {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    var options: String { "-c listen_addresses= -c fsync=off -c unix_socket_directories=\(path) \(settings)" }
+    var options: String { "\(place) \(settings)" }
+    /// For a restored cluster: what is said here comes before its own files, `archive_mode` too.
+    var place: String { "-c listen_addresses= -c fsync=off -c unix_socket_directories=\(path)" }
 
     func sql(_ statement: String) throws -> String {
         let finished = try run("psql", "-XAtq", "-h", path, "-U", "postgres", "-c", statement, "postgres")

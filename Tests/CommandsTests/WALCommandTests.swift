@@ -94,7 +94,7 @@ struct WALCommandTests {
             let recovery = try World.object(restored)["recovery"] as? [String: Any]
             #expect((recovery?["segments"] as? Int ?? 0) > 0)
             try bench.server.run(
-                "pg_ctl", "-D", place, "-l", "\(bench.server.path)/log2", "-w", "-o", bench.server.options, "start")
+                "pg_ctl", "-D", place, "-l", "\(bench.server.path)/log2", "-w", "-o", bench.server.place, "start")
             try bench.desk.wait("the end of the recovery") { try bench.server.sql("SELECT pg_is_in_recovery()") == "f" }
             #expect(try bench.server.sql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM t") == rows)
             #expect(try bench.server.sql("SHOW archive_mode") == "off")
