@@ -50,8 +50,8 @@ struct WALPush: ParsableCommand {
             `qala-wal push` does the same and starts sooner.
 
             Examples:
-              archive_command = 'qala-wal push %p'
               qala wal push pg_wal/000000010000000000000003
+              archive_command = 'qala-wal push %p'
             """)
 
     @Argument(help: ArgumentHelp("The file.", valueName: "path"))
@@ -77,8 +77,8 @@ struct WALFetch: ParsableCommand {
             everything else, after 60 seconds of trying again.
 
             Examples:
-              restore_command = 'qala-wal fetch %f %p'
               qala wal fetch 000000010000000000000003 pg_wal/RECOVERYXLOG
+              restore_command = 'qala-wal fetch %f %p'
             """)
 
     @Argument(help: ArgumentHelp("Name of the file.", valueName: "name"))
