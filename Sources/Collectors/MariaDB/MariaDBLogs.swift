@@ -10,6 +10,7 @@ import Glibc
 final class MariaDBLogs {
     /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
     private static let beginningBytes = 80
+    private static let endingBytes = 128
     /// Flags of that event, of which one says that the log is still written to.
     private static let flags = 21..<23
 
@@ -69,8 +70,8 @@ final class MariaDBLogs {
             return item(log)
         }
         if given == logs.count + 1 { return .barrier }
-        if let last = logs.first(where: { $0.name == newest }), let beginning = beginning(of: last.name) {
-            note.keep(LogNote.Seen(name: last.name, bytes: last.bytes, beginning: beginning))
+        if let last = logs.first(where: { $0.name == newest }), let mark = mark(of: last.name, at: last.bytes) {
+            note.keep(LogNote.Seen(name: last.name, bytes: last.bytes, mark: mark))
         }
         return nil
     }
@@ -94,14 +95,21 @@ final class MariaDBLogs {
         return .entry(entry, content: content)
     }
 
-    private func beginning(of name: String) -> String? {
+    /// What tells a log from another one of its name: its first bytes, and the last ones before `bytes`. The first ones hold
+    /// the second in which it was begun, which two logs may share.
+    private func mark(of name: String, at bytes: UInt64) -> String? {
         let file = open("\(directory)/\(name)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { return nil }
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: Self.beginningBytes)
-        guard read(file, &bytes, bytes.count) == bytes.count else { return nil }
-        bytes.removeSubrange(Self.flags)
-        return bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        let end = Int(clamping: bytes)
+        var first = [UInt8](repeating: 0, count: Self.beginningBytes)
+        let from = max(first.count, end - Self.endingBytes)
+        var last = [UInt8](repeating: 0, count: max(0, end - from))
+        guard pread(file, &first, first.count, 0) == first.count,
+            last.isEmpty || pread(file, &last, last.count, off_t(from)) == last.count
+        else { return nil }
+        first.removeSubrange(Self.flags)
+        return (first + last).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
     /// Why the logs do not go on from where the last run saw them end; nil when they do, or nothing is known of one.
@@ -117,8 +125,8 @@ final class MariaDBLogs {
             return "\(seen.name) was begun anew: it has \(same.bytes) bytes and had \(seen.bytes)"
         }
         // One that cannot be read is told where it is read.
-        guard let beginning = beginning(of: same.name), beginning != seen.beginning else { return nil }
-        return "\(seen.name) was begun anew: it has another beginning"
+        guard let mark = mark(of: same.name, at: seen.bytes), mark != seen.mark else { return nil }
+        return "\(seen.name) was begun anew: it holds something else than it did"
     }
 }
 
@@ -133,7 +141,7 @@ private struct LogNote {
     struct Seen {
         var name: String
         var bytes: UInt64
-        var beginning: String
+        var mark: String
     }
 
     private let folder: String
@@ -156,13 +164,13 @@ private struct LogNote {
         let count = max(0, read(file, &buffer, buffer.count))
         let parts = String(decoding: buffer[..<count], as: UTF8.self).split(separator: " ").map(String.init)
         guard parts.count == 3, let bytes = UInt64(parts[1]) else { return nil }
-        return Seen(name: parts[0], bytes: bytes, beginning: parts[2])
+        return Seen(name: parts[0], bytes: bytes, mark: parts[2])
     }
 
     /// Where it cannot be kept, the next run compares with an older one.
     func keep(_ seen: Seen) {
         guard (try? StagingFolder.make(folder)) != nil else { return }
-        try? StagingFolder.write("\(seen.name) \(seen.bytes) \(seen.beginning)", to: path)
+        try? StagingFolder.write("\(seen.name) \(seen.bytes) \(seen.mark)", to: path)
     }
 }
 
