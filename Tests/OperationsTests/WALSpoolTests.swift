@@ -1,3 +1,4 @@
+import Collectors
 import Domain
 import Foundation
 import Glibc
@@ -189,6 +190,45 @@ struct WALSpoolTests {
             let error = #expect(throws: OperationError.self) { try files.spool() }
             #expect(error?.kind == .damaged)
         }
+    }
+
+    /// What an archive counts as held leaves the spool, and PostgreSQL is told that it is safe.
+    @Test(
+        "A file of the spool that was cut, made longer or changed is no part of an archive",
+        arguments: [nil, "cut", "emptied", "longer", "changed"])
+    func damagedBeforeArchive(damage: String?) throws {
+        let files = try WALFiles()
+        let spool = try files.spool()
+        let key = try files.give(WALFiles.segment(3, filling: 5), WALFiles.name(3), to: spool)
+        let collector = try WALCollector(
+            WALSource(name: "main"),
+            at: Workplace(vaultPath: files.scratch.place("vault"), statePath: files.scratch.place("state")),
+            started: Timestamp(seconds: 0))
+        var content: (any DataContent)?
+        while let item = try collector.next() { if case .entry(_, let found?) = item { content = found } }
+        let file = open(spool.path(of: key), O_WRONLY | O_CLOEXEC)
+        try #require(file >= 0)
+        defer { close(file) }
+        switch damage {
+        case "cut": #expect(ftruncate(file, off_t(WALFiles.size) / 2) == 0)
+        case "emptied": #expect(ftruncate(file, 0) == 0)
+        case "longer": #expect(ftruncate(file, off_t(WALFiles.size) + 1) == 0)
+        case "changed": #expect(pwrite(file, "x", 1, 700_000) == 1)
+        default: break
+        }
+        let reading = try #require(content)
+        func readAll() throws {
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 300_000, alignment: 4096)
+            defer { buffer.deallocate() }
+            var offset: UInt64 = 0
+            while true {
+                let count = try reading.read(into: buffer, at: offset)
+                offset += UInt64(count)
+                if count < buffer.count { return }
+            }
+        }
+        if damage == nil { try readAll() } else { #expect(throws: OperationError.self) { try readAll() } }
+        #expect(collector.facts.isWhole == (damage == nil))
     }
 
     @Test("What is gone from the spool and in no archive is told")

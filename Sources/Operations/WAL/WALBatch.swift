@@ -151,13 +151,16 @@ private final class WALFileContent: DataContent {
         file = opened
         let count = try opened.read(into: buffer, at: Int(offset))
         guard let sum else { return count }
-        guard Int(offset) == at else { return count }
         sum.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         at += count
-        guard at >= record.bytes else { return count }
+        // An archive that holds less than was taken must not let the file go, nor answer PostgreSQL that it is safe.
+        let isOver = at >= record.bytes || count < buffer.count
+        guard isOver || Int(offset) + count != at else { return count }
         self.sum = nil
         file = nil
-        guard opened.length == record.bytes, sum.finish() == record.digest else {
+        guard Int(offset) + count == at, at == record.bytes, opened.length == record.bytes,
+            sum.finish() == record.digest
+        else {
             throw OperationError(
                 .damaged, "\(path) does not hold what was taken",
                 hint: "PostgreSQL may still have the segment; a new base archive makes a new beginning.")
