@@ -114,8 +114,8 @@ extension Text {
             )
         case .clusterAlone:
             (
-                "--cluster restores a whole cluster: it needs --to DIR and takes no paths, --in-place or --conflict",
-                "--cluster bütün klasteri bərpa edir: --to QOVLUQ tələb edir, yol, --in-place və --conflict qəbul etmir"
+                "--cluster restores a whole cluster: it needs --to DIR and takes no paths, --in-place, --conflict or --server",
+                "--cluster bütün klasteri bərpa edir: --to QOVLUQ tələb edir, yol, --in-place, --conflict və --server qəbul etmir"
             )
         case .clusterAloneHint:
             (

@@ -68,7 +68,13 @@ struct Restore: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            if let cluster { return try restore(cluster, session) }
+            if let cluster {
+                guard server == nil else {
+                    throw CommandError(
+                        .usage, Text.clusterAlone(session.language), hint: Text.clusterAloneHint(session.language))
+                }
+                return try restore(cluster, session)
+            }
             guard try recovery.options(session.language) == nil else {
                 throw recovery.usage(
                     session.language, "a target of a recovery belongs to --cluster",

@@ -58,19 +58,8 @@ package enum RestoreCluster {
     private static func facts(
         of name: String, in header: ArchiveHeader, _ archive: ArchiveRecord
     ) throws -> SourceFacts {
-        let clusters = (header.sources ?? []).filter { $0.kind == DataSource.Kind.postgresql.rawValue }
+        let facts = try header.wholeSource(.postgresql, name, of: archive)
         let short = archive.id.hex.prefix(12)
-        guard let facts = clusters.first(where: { $0.name == name }) else {
-            let names = clusters.map(\.name).joined(separator: ", ")
-            throw OperationError(
-                .notFound, "archive \(short) holds no PostgreSQL cluster \(name)",
-                hint: names.isEmpty ? "`qala archives` lists the archives." : "It holds \(names).")
-        }
-        guard facts.isWhole else {
-            throw OperationError(
-                .failed, "the cluster \(name) is not whole in archive \(short)",
-                hint: "Take an archive before it. Single files of it can be restored by their paths.")
-        }
         guard facts.facts["mode"] != PostgreSQLSource.Mode.logical.rawValue else {
             throw OperationError(
                 .usage, "archive \(short) holds dumps of \(name), not its files",

@@ -29,7 +29,7 @@ package enum RestoreServer {
         let open = try OpenVault(workplace)
         let archive = try open.archive(request.archive)
         let reader = try open.reader()
-        let facts = try facts(of: request.server, in: reader.header(of: archive), archive)
+        let facts = try reader.header(of: archive).wholeSource(.mariadb, request.server, of: archive)
         var report = RestoreReport()
         report.archive = archive.id.hex
         report.target = request.target
@@ -68,24 +68,5 @@ package enum RestoreServer {
         }
         report.seconds = MonotonicTime.now() - started
         return report
-    }
-
-    /// What the archive knows of the server; refused unless it is whole.
-    private static func facts(
-        of name: String, in header: ArchiveHeader, _ archive: ArchiveRecord
-    ) throws -> SourceFacts {
-        let servers = (header.sources ?? []).filter { $0.kind == DataSource.Kind.mariadb.rawValue }
-        let short = archive.id.hex.prefix(12)
-        guard let facts = servers.first(where: { $0.name == name }) else {
-            let names = servers.map(\.name).joined(separator: ", ")
-            throw OperationError(
-                .notFound, "archive \(short) holds no MariaDB server \(name)",
-                hint: names.isEmpty ? "`qala archives` lists the archives." : "It holds \(names).")
-        }
-        guard facts.isWhole else {
-            throw OperationError(
-                .failed, "the server \(name) is not whole in archive \(short)", hint: "Take an archive before it.")
-        }
-        return facts
     }
 }

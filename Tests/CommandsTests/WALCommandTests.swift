@@ -111,6 +111,7 @@ struct WALCommandTests {
             ["--cluster", "main", "--target-lsn", "3"],
             ["--cluster", "main", "--target-time", "soon"], ["--cluster", "main", "--target-time", "2026-11-23"],
             ["--cluster", "main", "--target-timeline", "2"],
+            ["--cluster", "main", "--server", "other"],
         ] {
             let refused = try bench.world.qala(["restore", "latest:db", "--to", "x"] + wrong + World.byKit)
             #expect(refused.status == 64, "\(wrong): \(refused.errorText)")
