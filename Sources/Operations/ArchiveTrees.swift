@@ -204,6 +204,7 @@ struct ArchiveRun {
         let header = header(session, started: started)
         session.onReady = { try names.prepare(header: CatalogBuilder.encode(header)) }
         let record = try session.commit(header)
+        walk.committed()
         try names.commit(number: record.number, time: record.time, header: CatalogBuilder.encode(header))
         report.archive = record.id.hex
         if let error = session.afterthought {

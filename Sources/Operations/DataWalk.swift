@@ -10,6 +10,7 @@ import Vault
 final class DataWalk {
     private let source: DataSource
     private var collector: (any DataCollector)?
+    private var closed: (any DataCollector)?
     private var ancestors: [SourceStep] = []
     private var isAtEnd = false
     private var failure: PathProblem?
@@ -81,6 +82,7 @@ final class DataWalk {
             return (SourceFacts(kind: source.kind.rawValue, name: source.name), found, found.count)
         }
         self.collector = nil
+        closed = collector
         collector.close()
         var facts = collector.facts.bounded
         let details = collector.problems.take()
@@ -93,4 +95,7 @@ final class DataWalk {
         }
         return (facts, found, count)
     }
+
+    /// The archive of the run is committed.
+    func committed() { closed?.committed() }
 }

@@ -33,6 +33,7 @@ final class SourceWalk {
     private var hasTree = false
     private var restOfData: [DataSource]
     private var data: DataWalk?
+    private var closed: [DataWalk] = []
     private var lastOfData: [UInt8] = []
     /// Read ahead, until it is its turn.
     private var head: SourceStep?
@@ -216,6 +217,7 @@ final class SourceWalk {
     private func closeData() {
         guard let walk = data else { return }
         data = nil
+        closed.append(walk)
         let (facts, found, count) = walk.close()
         self.facts.append(facts)
         for problem in found { add(problem) }
@@ -224,6 +226,11 @@ final class SourceWalk {
 
     /// Lets go of what data sources hold, however the run ended; nobody may be in ``next()``.
     func close() { closeData() }
+
+    /// The archive of the run is committed.
+    func committed() {
+        for walk in closed { walk.committed() }
+    }
 
     /// No run is whole with a source that is not, whether or not anything else was found wrong.
     func checkFacts() {

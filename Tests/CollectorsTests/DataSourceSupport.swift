@@ -16,7 +16,8 @@ struct Collected {
     var facts: SourceFacts
     var problems: [FileProblem] = []
 
-    init(_ collector: any DataCollector) {
+    /// `isCommitted` says whether the archive of it comes to be.
+    init(_ collector: any DataCollector, isCommitted: Bool = true) {
         facts = collector.facts
         do {
             while let item = try collector.next() {
@@ -33,6 +34,7 @@ struct Collected {
         collector.close()
         facts = collector.facts
         problems = collector.problems.take()
+        if isCommitted, failure == nil { collector.committed() }
     }
 
     static func bytes(of content: any DataContent, block: Int = 100_000) throws -> [UInt8] {

@@ -222,8 +222,8 @@ struct MariaDBCollectorTests {
         let server = try MariaDBServer()
         var source = source(server)
         source.binaryLogs = true
-        func run() -> (collected: Collected, gap: String?, logs: [String]) {
-            let collected = Collected(collector(source, folder))
+        func run(isCommitted: Bool = true) -> (collected: Collected, gap: String?, logs: [String]) {
+            let collected = Collected(collector(source, folder), isCommitted: isCommitted)
             #expect(collected.failure == nil && collected.facts.isWhole, "\(collected.message) \(collected.failures)")
             let logs = collected.contents.keys.filter { $0.hasPrefix("@mariadb/main/logs/") }.sorted()
             #expect(collected.problems.count == (collected.facts.facts["logs-gap"] == nil ? 0 : 1))
@@ -239,6 +239,8 @@ struct MariaDBCollectorTests {
         let bytes = try Data(contentsOf: URL(filePath: server.folder + "/data/binlog.000002"))
         #expect(second.collected.contents["@mariadb/main/logs/binlog.000002"] == Array(bytes))
         try server.query("FLUSH BINARY LOGS; PURGE BINARY LOGS TO 'binlog.000004'")
+        // A run whose archive never came to be has told nobody.
+        #expect(run(isCommitted: false).gap != nil)
         let purged = run()
         #expect(
             purged.gap?.contains("of binlog.000003, up to binlog.000004, was purged") == true, "\(purged.gap ?? "none")"

@@ -10,10 +10,17 @@ package protocol DataCollector: AnyObject {
     func next() throws -> DataItem?
     /// Called once, whatever became of the run: lets go of connections, programs, temporary files.
     func close()
+    /// Called after ``close()`` when the archive that holds everything handed out is committed: what the next run goes on from is
+    /// noted here and never earlier.
+    func committed()
     /// What was learnt; complete after the last item.
     var facts: SourceFacts { get }
     /// What kept single entries from being read, while the source went on.
     var problems: ProblemLog { get }
+}
+
+extension DataCollector {
+    package func committed() {}
 }
 
 package enum DataItem {

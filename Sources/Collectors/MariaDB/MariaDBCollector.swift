@@ -73,6 +73,8 @@ package final class MariaDBCollector: DataCollector {
         folder?.close()
     }
 
+    package func committed() { logs?.committed() }
+
     package var facts: SourceFacts {
         var facts = SourceFacts(kind: DataSource.Kind.mariadb.rawValue, name: source.name)
         facts.isWhole = content?.isWhole ?? false

@@ -6,7 +6,7 @@ import Glibc
 ///
 /// Invariants:
 /// 1. A run that does not begin where the one before ended tells it, once.
-/// 2. What was seen last is noted after everything handed out is in the archive.
+/// 2. What was seen last is noted when the archive that holds it is committed.
 final class MariaDBLogs {
     /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
     private static let beginningBytes = 80
@@ -26,6 +26,7 @@ final class MariaDBLogs {
     private let note: LogNote
     private let logs: [Log]
     private var given = 0
+    private var seen: LogNote.Seen?
     private(set) var facts: [String: String] = [:]
 
     /// `state` is where is kept what was seen last.
@@ -71,9 +72,13 @@ final class MariaDBLogs {
         }
         if given == logs.count + 1 { return .barrier }
         if let last = logs.first(where: { $0.name == newest }), let mark = mark(of: last.name, at: last.bytes) {
-            note.keep(LogNote.Seen(name: last.name, bytes: last.bytes, mark: mark))
+            seen = LogNote.Seen(name: last.name, bytes: last.bytes, mark: mark)
         }
         return nil
+    }
+
+    func committed() {
+        if let seen { note.keep(seen) }
     }
 
     private func item(_ log: Log) -> DataItem {
