@@ -54,14 +54,14 @@ struct PolicyApplying: ParsableCommand {
             Siyasətləri qüvvəyə mindirir.
 
             What weakens the archives (a shorter period, a copy less, a lower
-            confidentiality, a new approver) needs a second person: the author writes a
-            request, another person of people.yaml signs it with `qala policy approve`,
-            and the author carries it out. The rest comes into force at once. A running
-            daemon takes the new version at once.
+            confidentiality, a new approver) needs a second person: the author writes and
+            signs a request, another person of people.yaml signs it with `qala policy
+            approve`, and the author carries it out. The rest comes into force at once. A
+            running daemon takes the new version at once.
 
             Examples:
               qala policy apply /etc/qala/policies --author aysel --reason "new source"
-              qala policy apply Policies --author aysel --reason "x" --request change.json
+              qala policy apply P --author aysel --reason "x" --request c.json --signing-key me.key
               qala policy apply --request change.json --approval approval.json
               qala policy apply --roll-back 3 --author aysel --reason "change 4 was wrong"
             """)
@@ -85,6 +85,11 @@ struct PolicyApplying: ParsableCommand {
     var request: String?
 
     @Option(
+        help: ArgumentHelp("The author's own key, which signs the new request.", valueName: "file"),
+        completion: .file())
+    var signingKey: String?
+
+    @Option(
         help: ArgumentHelp("Carry out --request with this approval; may be repeated.", valueName: "file"),
         completion: .file())
     var approval: [String] = []
@@ -105,7 +110,7 @@ struct PolicyApplying: ParsableCommand {
             }
             return
         }
-        guard request != nil, folder == nil, rollBack == nil, author == nil, reason == nil else {
+        guard request != nil, folder == nil, rollBack == nil, author == nil, reason == nil, signingKey == nil else {
             throw ValidationError("With --approval everything stands in the request: give --request and nothing else.")
         }
     }
@@ -118,7 +123,8 @@ struct PolicyApplying: ParsableCommand {
             if approval.isEmpty {
                 let source = rollBack.map { PolicySource.version($0, statePath: state) } ?? .folder(folder ?? "")
                 let wish = ApplyPolicies.Wish(
-                    author: author ?? "", reason: reason ?? "", requestFile: file, dryRun: dryRun)
+                    author: author ?? "", reason: reason ?? "", requestFile: file,
+                    keyFile: try signingKey.map { try session.absolute($0) }, dryRun: dryRun)
                 report = try ApplyPolicies.propose(source, wish, state: state)
             } else {
                 let approvals = try approval.map { try session.absolute($0) }

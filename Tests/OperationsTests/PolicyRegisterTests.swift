@@ -18,10 +18,10 @@ struct PolicyRegisterTests {
 
     private func remove() { try? FileManager.default.removeItem(at: state) }
 
-    private func documents(keeping years: Int, _ key: SigningKey) -> PolicySetDocument {
+    private func documents(keeping years: Int, _ key: SigningKey) throws -> PolicySetDocument {
         let people = """
             people:
-              chief: {name: Chief}
+              chief: {name: Chief, public-key: \(try Self.chief.get().publicKey.hex)}
               deputy: {name: Deputy, until: 2025-12-31, public-key: \(key.publicKey.hex)}
             """
         let policy = """
@@ -37,23 +37,36 @@ struct PolicyRegisterTests {
         ])
     }
 
+    private func sign(_ proposal: PolicyProposal) throws -> Authorship {
+        let message = Authorship.canonicalBytes(request: proposal.digest, author: "chief")
+        return Authorship(request: proposal.digest, author: "chief", signature: try Self.chief.get().sign(message))
+    }
+
+    private static let chief = Result { try SigningKey(seed: try Secret.random()) }
+
     private func key() throws -> SigningKey { try SigningKey(seed: try Secret.random()) }
 
     private func append(_ proposal: PolicyProposal, _ approvals: [Approval], at time: Int64) throws {
-        let step = PolicyRegister.Step(origin: .applied, approvals: approvals, time: time)
+        try append(proposal, approvals.isEmpty ? nil : sign(proposal), approvals, at: time)
+    }
+
+    private func append(
+        _ proposal: PolicyProposal, _ authorship: Authorship?, _ approvals: [Approval], at time: Int64
+    ) throws {
+        let step = PolicyRegister.Step(origin: .applied, authorship: authorship, approvals: approvals, time: time)
         let lock = try register.lock()
         _ = try register.append(proposal, step, holding: lock)
     }
 
     /// Version 1, the proposal to keep for a year less, and the deputy's signature over it.
     private func begin(_ key: SigningKey) throws -> (PolicyProposal, Approval) {
-        let before = documents(keeping: 7, key)
+        let before = try documents(keeping: 7, key)
         #expect(before.isReadable)
         let first = try PolicyProposal(from: .nothing, to: before, author: "chief", reason: "start", at: 1)
         #expect(!first.needsSecondPerson)
         try append(first, [], at: Self.inOffice)
         let shorter = try PolicyProposal(
-            from: before, to: documents(keeping: 6, key), author: "chief", reason: "shorter", at: 2)
+            from: before, to: try documents(keeping: 6, key), author: "chief", reason: "shorter", at: 2)
         #expect(shorter.needsSecondPerson)
         let message = Approval.canonicalBytes(request: shorter.digest, person: "deputy")
         return (shorter, Approval(request: shorter.digest, person: "deputy", signature: try key.sign(message)))
@@ -70,12 +83,14 @@ struct PolicyRegisterTests {
         #expect(try register.newest()?.digest == shorter.request.proposed)
     }
 
-    @Test("A version that needed an approval and has none that holds is damage")
+    @Test("A version that needed an approval and has none that holds, or no author who signed, is damage")
     func unapproved() throws {
-        for isSigned in [false, true] {
+        for (isSigned, hasAuthor, time) in [
+            (false, true, Self.later), (true, true, Self.later), (true, false, Self.inOffice),
+        ] {
             defer { remove() }
             let (shorter, approval) = try begin(try key())
-            try append(shorter, isSigned ? [approval] : [], at: Self.later)
+            try append(shorter, hasAuthor ? sign(shorter) : nil, isSigned ? [approval] : [], at: time)
             let newest = #expect(throws: OperationError.self) { try register.newest() }
             #expect(newest?.kind == .damaged)
             let all = #expect(throws: OperationError.self) { try register.versions() }
@@ -120,7 +135,7 @@ struct PolicyRegisterTests {
         for years in 7...9 {
             let newest = try #require(try register.newest())
             let longer = try PolicyProposal(
-                from: newest.document, to: documents(keeping: years, key), author: "chief", reason: "longer", at: 3)
+                from: newest.document, to: try documents(keeping: years, key), author: "chief", reason: "longer", at: 3)
             try append(longer, [], at: Self.inOffice)
         }
         #expect(try register.newest()?.number == 5)

@@ -55,7 +55,7 @@ extension Daemon {
         let proposal = try PolicyProposal(
             from: .nothing, to: document, author: Self.firstAuthor(set),
             reason: "first start of the daemon with the folder \(settings.policyFolder)", at: seconds)
-        let step = PolicyRegister.Step(origin: .firstStart, approvals: [], time: seconds)
+        let step = PolicyRegister.Step(origin: .firstStart, authorship: nil, approvals: [], time: seconds)
         let lock = try register.lock()
         // Somebody may have applied a set meanwhile.
         if let known = try register.newest() { return known }

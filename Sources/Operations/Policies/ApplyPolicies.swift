@@ -7,22 +7,24 @@ import Vault
 /// Invariants:
 /// 1. A set comes into force only as a whole, only when nothing blocks it on that day, and only on top of the set that
 ///    the change was made for.
-/// 2. Where a change needs a second person, nothing but that person's signature over the request lets it happen; it
-///    is checked again when the request is carried out, like everything else.
+/// 2. Where a change needs a second person, nothing but that person's signature over the request lets it happen, beside
+///    the author's own; both are checked again when the request is carried out, like everything else.
 /// 3. A dry run changes nothing, and refuses what would be refused.
 package enum ApplyPolicies {
     /// Who wants a change, and why.
     package struct Wish: Sendable {
         package var author: String
         package var reason: String
-        /// Where a request goes when a second person is needed.
+        /// Where a request goes when a second person is needed, and the key with which its author signs it.
         package var requestFile: String?
+        package var keyFile: String?
         package var dryRun: Bool
 
-        package init(author: String, reason: String, requestFile: String?, dryRun: Bool) {
+        package init(author: String, reason: String, requestFile: String?, keyFile: String?, dryRun: Bool) {
             self.author = author
             self.reason = reason
             self.requestFile = requestFile
+            self.keyFile = keyFile
             self.dryRun = dryRun
         }
     }
@@ -46,13 +48,15 @@ package enum ApplyPolicies {
             return report
         }
         if proposal.needsSecondPerson, let path = wish.requestFile {
-            if !wish.dryRun { try PolicyRequestFile.write(proposal, to: path) }
+            if !wish.dryRun {
+                try PolicyRequestFile.write(proposal, try proposal.sign(with: wish.keyFile), to: path)
+            }
             report.outcome = "requested"
             report.requestFile = path
             return report
         }
         try proposal.checkApprovals([], on: PolicyNow.day)
-        if !wish.dryRun { report.version = try append(proposal, [], to: register) }
+        if !wish.dryRun { report.version = try append(proposal, nil, [], to: register) }
         return report
     }
 
@@ -60,7 +64,7 @@ package enum ApplyPolicies {
     package static func carryOut(
         _ requestFile: String, approvals approvalFiles: [String], dryRun: Bool, state statePath: String
     ) throws -> PolicyApplyReport {
-        let proposal = try PolicyRequestFile.read(requestFile)
+        let (proposal, authorship) = try PolicyRequestFile.read(requestFile)
         let approvals = try approvalFiles.map { try PolicyApprovalFile.read($0) }
         guard approvals.count <= KeptApproval.maximumCount else {
             throw OperationError(.usage, "there are too many approvals", hint: "One is enough.")
@@ -72,9 +76,10 @@ package enum ApplyPolicies {
         }
         try check(proposal.proposed, requestFile)
         try proposal.checkAuthor(on: PolicyNow.day, caller: PolicyNow.caller)
+        try proposal.check(authorship, on: PolicyNow.day)
         try proposal.checkApprovals(approvals, on: PolicyNow.day)
         var report = Self.report(proposal, approvals, dryRun: dryRun)
-        if !dryRun { report.version = try append(proposal, approvals, to: register) }
+        if !dryRun { report.version = try append(proposal, authorship, approvals, to: register) }
         return report
     }
 
@@ -83,10 +88,11 @@ package enum ApplyPolicies {
     }
 
     private static func append(
-        _ proposal: PolicyProposal, _ approvals: [Approval], to register: PolicyRegister
+        _ proposal: PolicyProposal, _ authorship: Authorship?, _ approvals: [Approval], to register: PolicyRegister
     ) throws -> Int {
         let lock = try register.lock()
-        let step = PolicyRegister.Step(origin: .applied, approvals: approvals, time: PolicyNow.seconds)
+        let step = PolicyRegister.Step(
+            origin: .applied, authorship: authorship, approvals: approvals, time: PolicyNow.seconds)
         return try register.append(proposal, step, holding: lock)
     }
 
@@ -107,7 +113,8 @@ package enum ApprovePolicies {
     package static func run(
         _ requestFile: String, as person: String, keyFile: String, to approvalFile: String, dryRun: Bool
     ) throws -> PolicyApprovalReport {
-        let proposal = try PolicyRequestFile.read(requestFile)
+        let (proposal, authorship) = try PolicyRequestFile.read(requestFile)
+        try proposal.check(authorship, on: PolicyNow.day)
         var report = PolicyApprovalReport(
             request: proposal.digest.hex, author: proposal.request.author, reason: proposal.request.reason,
             asked: TimeText.seconds(proposal.request.time), changes: proposal.changes.map { PolicyChangeRow($0) },

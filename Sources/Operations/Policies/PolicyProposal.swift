@@ -72,6 +72,40 @@ struct PolicyProposal {
             hint: "Let \(request.author) run this command, or name yourself with --author.")
     }
 
+    /// The author's signature over the request, which counts.
+    func sign(with keyFile: String?) throws -> Authorship {
+        guard let keyFile else {
+            throw OperationError(
+                .usage, "the author signs the request", hint: "Give the author's own key with --signing-key FILE.")
+        }
+        let message = Authorship.canonicalBytes(request: digest, author: request.author)
+        let signed = Authorship(
+            request: digest, author: request.author, signature: try SigningKeyFile.read(keyFile).sign(message))
+        try check(signed, on: PolicyNow.day)
+        return signed
+    }
+
+    /// Whether who is named as the author asked for it.
+    func check(_ authorship: Authorship, on day: CivilDay) throws {
+        guard let refusal = refusal(of: authorship, on: day) else { return }
+        throw OperationError(
+            .denied, "the signature of the author \(request.author) does not count: \(refusal)",
+            hint: "Let \(request.author) write the request with the key whose public half is in people.yaml.")
+    }
+
+    /// Why the author's signature is worth nothing; nil where it counts.
+    func refusal(of authorship: Authorship, on day: CivilDay) -> String? {
+        guard authorship.request == digest, authorship.author == request.author else {
+            return "it is for another request"
+        }
+        do {
+            try authorship.check(people: authors, on: day, isValid: PersonSignature.isValid)
+            return nil
+        } catch {
+            return error.text(in: .english)
+        }
+    }
+
     /// Whether everything that needs it has a second person's consent; every approval given must hold.
     func checkApprovals(_ approvals: [Approval], on day: CivilDay) throws {
         for approval in approvals {

@@ -32,6 +32,7 @@ final class PolicyRegister {
     /// What is written beside a proposal when it comes into force.
     struct Step {
         var origin: VersionOrigin
+        var authorship: Authorship?
         var approvals: [Approval]
         var time: Int64
     }
@@ -224,6 +225,13 @@ final class PolicyRegister {
         guard approvals.count == file.approvals.count,
             approvals.allSatisfy({ proposal.refusal(of: $0, on: day) == nil })
         else { throw damaged("an approval of version \(file.number) does not hold") }
+        if !approvals.isEmpty || file.signature != nil {
+            let signature = file.signature.flatMap { Hex.bytes($0) } ?? []
+            let authorship = Authorship(request: proposal.digest, author: request.author, signature: signature)
+            guard proposal.refusal(of: authorship, on: day) == nil else {
+                throw damaged("the author's signature of version \(file.number) does not hold")
+            }
+        }
         if approvals.isEmpty, proposal.needsSecondPerson {
             throw damaged("version \(file.number) needed a second person and has none")
         }

@@ -19,31 +19,35 @@ struct PolicyRequestFile: Codable {
     var reason: String
     /// Seconds since 1970.
     var time: Int64
+    /// The author's, over the request.
+    var signature: String
     var before: [KeptDocument]
     var after: [KeptDocument]
 
-    init(_ proposal: PolicyProposal) {
+    init(_ proposal: PolicyProposal, _ authorship: Authorship) {
         request = Self.word
         base = proposal.request.base.hex
         proposed = proposal.request.proposed.hex
         author = proposal.request.author
         reason = proposal.request.reason
         time = proposal.request.time
+        signature = Hex.text(authorship.signature)
         before = KeptDocument.list(proposal.base)
         after = KeptDocument.list(proposal.proposed)
     }
 
-    static func write(_ proposal: PolicyProposal, to path: String) throws {
-        try SmallFile.write(PolicyRequestFile(proposal), to: path)
+    static func write(_ proposal: PolicyProposal, _ authorship: Authorship, to path: String) throws {
+        try SmallFile.write(PolicyRequestFile(proposal, authorship), to: path)
     }
 
-    static func read(_ path: String) throws -> PolicyProposal {
+    /// Whether the author's signature counts is not looked at here.
+    static func read(_ path: String) throws -> (proposal: PolicyProposal, authorship: Authorship) {
         let file = try SmallFile.read(PolicyRequestFile.self, path, limit: byteLimit, what: "request")
         func broken(_ why: String) -> OperationError { SmallFile.broken(path, "request", why) }
         guard file.request == word else { throw broken("it asks for something else than a change of the policies") }
         guard let base = Digest(hex: file.base), let proposed = Digest(hex: file.proposed),
-            PolicyProposal.isSound(file.author, file.reason)
-        else { throw broken("its digests, author or reason are malformed") }
+            PolicyProposal.isSound(file.author, file.reason), let signature = Hex.bytes(file.signature)
+        else { throw broken("its digests, author, reason or signature are malformed") }
         guard let before = KeptDocument.document(file.before), let after = KeptDocument.document(file.after),
             before.isReadable, after.isReadable
         else { throw broken("its documents are malformed") }
@@ -54,7 +58,7 @@ struct PolicyRequestFile: Codable {
                 .denied, "the documents in \(path) are not those that were asked for",
                 hint: "Ask the author for the request again.")
         }
-        return proposal
+        return (proposal, Authorship(request: proposal.digest, author: file.author, signature: signature))
     }
 }
 

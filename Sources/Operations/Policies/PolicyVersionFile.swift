@@ -95,6 +95,8 @@ struct PolicyVersionFile: Codable {
     var asked: Int64
     /// SHA-256 of the request's canonical bytes.
     var request: String
+    /// The author's signature over the request; there where a second person approved it.
+    var signature: String?
     var approvals: [KeptApproval]
     /// Seconds since 1970.
     var applied: Int64
@@ -110,6 +112,7 @@ struct PolicyVersionFile: Codable {
         reason = proposal.request.reason
         asked = proposal.request.time
         request = proposal.digest.hex
+        signature = step.authorship.map { Hex.text($0.signature) }
         approvals = step.approvals.map { KeptApproval($0) }
         applied = step.time
         documents = KeptDocument.list(proposal.proposed)
