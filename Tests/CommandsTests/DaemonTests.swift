@@ -95,6 +95,14 @@ struct DaemonWorld {
         chmod(world.path("policies/\(name).yaml"), 0o644)
     }
 
+    /// A policy of this source alone, a line of `sources`.
+    func writePolicy(_ name: String, source: String) throws {
+        try writePolicy(name, schedule: nil, more: "  - \(source)\n")
+        let path = "policies/\(name).yaml"
+        let text = try String(contentsOf: world.url(path), encoding: .utf8)
+        try world.write(path, text.replacing("  - files: \(world.path("tree"))\n", with: ""))
+    }
+
     /// `through` is a program that becomes the daemon, with the arguments before those of the daemon.
     func start(_ more: [String] = [], through: [String] = []) throws -> RunningProcess {
         let words = through + [try #require(daemonBinary)]

@@ -200,4 +200,62 @@ struct FullDiskTests {
         let reserve = full == "one" ? "one/vault/reserve" : "two/state/daemon/reserve"
         try goThrough(desk, daemon, full: full, reserve: reserve)
     }
+
+    @Test("A spool of WAL on a full disk takes nothing and drops nothing, and goes on when there is room")
+    func spool() throws {
+        let daemonWorld = try DaemonWorld(schedule: nil)
+        defer { daemonWorld.remove() }
+        let world = daemonWorld.world
+        try daemonWorld.writePolicy("wal", source: "{postgresql-wal: main, batch-segments: 100, batch-time: 1 h}")
+        let disks = try SmallDisks(world, ["small": 12], state: "small", vault: "vault")
+        defer { disks.end() }
+        let binary = URL(filePath: try #require(qalaBinary)).deletingLastPathComponent().appending(path: "qalad").path
+        let daemon = try disks.start(
+            binary,
+            [
+                "--policies", world.path("policies"), "--state", world.path("small"), "--vault", world.path("vault"),
+                "--socket", world.path("socket"), "--reserve", "0",
+            ])
+        defer { daemon.send(SIGKILL) }
+        try daemonWorld.wait("the daemon") { try disks.qala("status", "--quiet").status == 0 }
+        func push(_ number: UInt64) throws -> Finished {
+            let name = "0000000100000000" + String(format: "%08X", number)
+            try world.write(name, Self.segment(number))
+            return try disks.qala("wal", "push", "--socket", world.path("wal.sock"), "--retry", "0", world.path(name))
+        }
+        func status() throws -> [String: Any] {
+            let listed = try World.object(try disks.qala("wal", "status", "--json"))
+            return try #require((listed["sources"] as? [[String: Any]])?.first)
+        }
+        let first = try push(3)
+        #expect(first.status == 0, "\(first.errorText)")
+        try disks.fill("small")
+        let refused = try push(4)
+        #expect(refused.status == 126, "\(refused.status) \(refused.errorText)")
+        #expect(refused.errorText.lowercased().contains("no space left"), "\(refused.errorText)")
+        #expect(try disks.qala("wal", "push", "--retry", "0", "--socket", world.path("wal.sock"), "x").status == 126)
+        #expect(try disks.shell("rm \(world.path("small"))/filler").status == 0)
+        #expect(try push(4).status == 0)
+        #expect(try push(3).status == 0, "the same again")
+        let row = try status()
+        #expect(row["waiting"] as? Int == 2 && (row["gaps"] as? [Any])?.isEmpty == true, "\(row)")
+        #expect((row["lost"] as? [Any])?.isEmpty == true && (row["quarantined"] as? [Any])?.isEmpty == true)
+    }
+
+    /// A segment of one megabyte whose first page is right.
+    private static func segment(_ number: UInt64) -> Data {
+        let size: UInt64 = 1 << 20
+        var bytes = Data(count: Int(size))
+        func put<Number: FixedWidthInteger>(_ value: Number, _ at: Int) {
+            withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(at..<(at + $0.count), with: $0) }
+        }
+        put(UInt16(0xD110), 0)
+        put(UInt16(2), 2)
+        put(UInt32(1), 4)
+        put(number * size, 8)
+        put(UInt64(7), 24)
+        put(UInt32(size), 32)
+        put(UInt32(8192), 36)
+        return bytes
+    }
 }

@@ -3,31 +3,28 @@ import Glibc
 import Testing
 
 /// A daemon that takes the WAL of a real server, whose `archive_command` is the real binary.
-private struct WALDesk {
+struct WALDesk {
     let desk: DaemonWorld
     let server: PostgreSQLServer
     var world: World { desk.world }
     var socket: String { world.path("wal.sock") }
 
-    init() throws {
+    /// Its command passes over what is to be archived while there is a file `skip` beside the data directory.
+    init(settings: String = "", source: String = "") throws {
         desk = try DaemonWorld(schedule: nil)
         let binary = try #require(qalaBinary)
         let socket = desk.world.path("wal.sock")
         // The server's account may not get to where the build is.
         server = try PostgreSQLServer(
-            settings: "-c archive_mode=on -c archive_command='PATH/qala wal push --socket \(socket) %p'"
+            settings: "-c archive_mode=on -c archive_command='test -e PATH/skip || "
+                + "PATH/qala wal push --socket \(socket) %p' \(settings)"
         ) { try FileManager.default.copyItem(atPath: binary, toPath: $0 + "/qala") }
         // Root and the daemon's own account may hand WAL over as well.
-        try write("wal", "  - {postgresql-wal: main, batch-segments: 2, batch-time: 2 s}\n")
-        try write("db", "  - {postgresql: main, data-directory: \(server.path)/data, socket: \(server.path)}\n")
-    }
-
-    /// A policy of this source alone.
-    private func write(_ name: String, _ source: String) throws {
-        try desk.writePolicy(name, schedule: nil, more: source)
-        let path = "policies/\(name).yaml"
-        let text = try String(contentsOf: world.url(path), encoding: .utf8)
-        try world.write(path, text.replacing("  - files: \(world.path("tree"))\n", with: ""))
+        let wal =
+            "{postgresql-wal: main, batch-segments: 2, batch-time: 2 s\(source.replacing("PATH", with: server.path))}"
+        try desk.writePolicy("wal", source: wal)
+        let place = "data-directory: \(server.path)/data, socket: \(server.path)"
+        try desk.writePolicy("db", source: "{postgresql: main, \(place)}")
     }
 
     func start() throws -> RunningProcess {

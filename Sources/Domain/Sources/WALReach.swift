@@ -28,6 +28,11 @@ package struct RecoveryBase: Equatable, Sendable {
         self.segmentSize = segmentSize
     }
 
+    /// Whether a recovery of it needs nothing of what is missing there.
+    package func isBehind(_ gap: WALCoverage.Gap) -> Bool {
+        timeline >= gap.first.timeline && segmentSize.number(at: start) >= gap.first.number.addingClamped(gap.count)
+    }
+
     /// Nil where the facts are no whole base archive of a cluster.
     package init?(_ facts: SourceFacts) {
         guard facts.kind == "postgresql", facts.isWhole,

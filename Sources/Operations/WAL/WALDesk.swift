@@ -37,6 +37,8 @@ final class WALDesk: Sendable {
     private let stopping = InterruptFlag()
     /// One reads from the vault at a time.
     private let reading = Mutex(())
+    /// First segments of gaps that no recovery from the newest base archives comes to.
+    private let passed = Mutex<Set<String>>([])
 
     init(statePath: String, keyPath: String?) {
         self.statePath = statePath
@@ -306,15 +308,30 @@ final class WALDesk: Sendable {
                 found.append("WAL of \(one.source.name) is gone from the spool and in no archive, first \(first)")
             }
             for (cluster, coverage) in index.coverage {
-                if let gap = coverage.gaps.first {
-                    let name = gap.first.name(coverage.segmentSize)
-                    found.append(
-                        "WAL of \(one.source.name) (\(cluster)) has a gap of \(gap.count) segments from \(name)")
-                }
+                guard let gap = openGap(cluster, coverage, one) else { continue }
+                let name = gap.first.name(coverage.segmentSize)
+                found.append(
+                    "WAL of \(one.source.name) (\(cluster)) has a gap of \(gap.count) segments from \(name): "
+                        + "no moment behind it can be restored before there is a newer base archive")
             }
             return found.isEmpty ? nil : found.sorted().joined(separator: "; ")
         } catch {
             return "the WAL of \(one.source.name) cannot be looked at: \(Daemon.words(error))"
         }
+    }
+
+    /// The first gap that is in the way of the newest base archive of its cluster; of those that are behind it `qala wal status` tells.
+    private func openGap(_ cluster: WALCluster, _ coverage: WALCoverage, _ one: Served) -> WALCoverage.Gap? {
+        func name(_ gap: WALCoverage.Gap) -> String {
+            "\(one.source.name) \(cluster) \(gap.first.name(coverage.segmentSize)) \(gap.count)"
+        }
+        let open = passed.withLock { passed in coverage.gaps.filter { !passed.contains(name($0)) } }
+        guard !open.isEmpty else { return nil }
+        // Where the vault cannot be read nothing is known of a base archive.
+        let bases = (try? WALInventory.bases(of: cluster.systemID, in: OpenVault(workplace(one)))) ?? []
+        let behind = open.filter { gap in bases.contains { $0.segmentSize == coverage.segmentSize && $0.isBehind(gap) }
+        }
+        passed.withLock { $0.formUnion(behind.map(name)) }
+        return open.first { !behind.contains($0) }
     }
 }

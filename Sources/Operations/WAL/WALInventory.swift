@@ -65,6 +65,12 @@ package struct WALInventory {
             runs: runs, histories: histories)
     }
 
+    /// The whole base archives of a system that this host remembers.
+    static func bases(of systemID: UInt64, in open: OpenVault) throws -> [RecoveryBase] {
+        try open.headers(all: false).flatMap { $0.header?.sources ?? [] }.compactMap { RecoveryBase($0) }
+            .filter { $0.systemID == systemID }
+    }
+
     /// The lives of a system, newest first.
     package func clusters(of systemID: UInt64) -> [WALCluster] {
         Set(pieces.map(\.cluster)).filter { $0.systemID == systemID }.sorted(by: >)
