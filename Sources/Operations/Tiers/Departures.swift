@@ -1,0 +1,35 @@
+import Domain
+import Vault
+
+/// The archives of a vault whose online copies went while volumes keep them.
+///
+/// For the log they are disposed of. That volumes keep them says the note of the decision, which is sealed, and in the clear
+/// the custody log of each of those volumes, which names the note.
+struct Departures {
+    /// In the order of the log.
+    private(set) var archives: [DisposedArchive] = []
+    /// The volumes that the decisions named, in the register or not.
+    private(set) var volumes: Set<String> = []
+
+    /// Where a key is at hand, notes are read that no custody log names: a register that was lost hides nothing then.
+    init(_ open: OpenVault) throws {
+        let log = open.vault.log
+        guard !log.disposed.isEmpty else { return }
+        var keeping = try VolumeRegister(open.workplace).departures()
+        if open.hasKeyAtHand {
+            let unlocked = try open.unlock()
+            for note in Set(log.disposed.values.map(\.disposal.note.digest)).subtracting(keeping.keys) {
+                guard let disposal = log.disposed.values.first(where: { $0.disposal.note.digest == note })?.disposal
+                else { continue }
+                // A note that is lost or not for this reader tells nothing, and hinders nothing.
+                let reason = try? Reason.read(disposal.note, open.vault, unlocked)
+                if let named = reason?.volumes { keeping[note] = Set(named) }
+            }
+        }
+        for archive in log.committed {
+            guard let gone = log.disposed[archive.id], let named = keeping[gone.disposal.note.digest] else { continue }
+            archives.append(gone)
+            volumes.formUnion(named)
+        }
+    }
+}
