@@ -13,7 +13,7 @@ extension Rendering {
         } else {
             let done: Text =
                 switch report.decision {
-                case "dispose": .disposed
+                case "dispose": report.volumes == nil ? .disposed : .leftVault
                 case "hold": .held
                 default: .released
                 }
@@ -25,9 +25,16 @@ extension Rendering {
             facts.append((Text.columnArchives(language), Text.everyArchive(language)))
         }
         if let hold = report.hold { facts.append((Text.holdIs(language), Printable.shortID(hold))) }
+        if let volumes = report.volumes {
+            facts.append((Text.keptOnIs(language), volumes.map(Printable.text).joined(separator: " ")))
+        }
+        if report.beforePeriod == true {
+            facts.append((Text.beforePeriodIs(language), Text.beforePeriodSaid(language)))
+        }
         if let reason = report.reason { facts.append((Text.columnReason(language), Printable.text(reason))) }
         if let basis = report.basis { facts.append((Text.legalBasisIs(language), Printable.text(basis))) }
         lines += Table.facts(facts).map { "  " + $0 }
+        if let left = report.left { lines.append(Text.requestLeft(language, [Readable.count(left)])) }
         if !dryRun, report.request != nil { lines.append(Text.requestNext(language)) }
         return lines
     }
