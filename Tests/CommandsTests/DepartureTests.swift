@@ -132,8 +132,8 @@ struct DepartureTests {
             #expect(row["stage"] as? String == "offline" && row["isKept"] as? Bool == true, "\(row)")
             #expect(volumes(row) == [desk.volume] && row["due"] as? [String] == [], "\(row)")
             let end = try #require(row["offlineUntil"] as? String)
-            let year = Calendar(identifier: .gregorian).component(.year, from: Date())
-            #expect(end.hasPrefix("\(year + 10)-"), "\(end)")
+            let nearly = Date().addingTimeInterval(3640 * 86_400).formatted(.iso8601)
+            #expect(end > nearly && end < Date().addingTimeInterval(3660 * 86_400).formatted(.iso8601), "\(end)")
             #expect(why(row).contains("storage periods") && rows.count == 2, "\(row)")
         }
         let shown = try world.qala("tiers", "--language", "az").outputText
@@ -283,7 +283,7 @@ struct DepartureTests {
             call += 1
         }
         print("calls killed: \(call), after the record: \(wasKilledAfter)")
-        #expect(call > 20 && call < 2000)
+        #expect(call > 10 && call < 2000)
         #expect(try !world.archives().contains(first))
         // Whatever a killed sweep left, the next one goes on with, and the row stays.
         #expect(try world.qala("sweep").status == 0)
@@ -294,13 +294,13 @@ struct DepartureTests {
 
     @Test("When the period on the volume is over the archive is shown as expired, and destroying it is people's work")
     func expiry() throws {
-        let desk = try Desk(offline: "6 seconds", shelved: 2)
+        let desk = try Desk(offline: "12 seconds", shelved: 2)
         let (world, ids) = (desk.world, desk.ids)
         defer { world.remove() }
         let asked = try desk.ask()
         #expect(try World.object(asked)["archives"] as? [String] == ids, "\(asked.errorText)")
         #expect(try desk.approve().status == 0)
-        usleep(6_100_000)
+        usleep(12_100_000)
         // The newest stays, and with it the volume.
         var seen = try desk.rows()
         #expect(seen.map { $0["isKept"] as? Bool } == [false, true], "\(seen)")
@@ -336,7 +336,8 @@ struct DepartureTests {
             let options = ["dispose", "--before-period", "--reason", "x", "--request", "b.json"] + wrong
             #expect(try world.qala(options).status == 64)
         }
-        #expect(try world.qala("dispose", "--expired", "--online-copies", "--reason", "x", "--request", "b").status == 64)
+        let both = ["dispose", "--expired", "--online-copies", "--reason", "x", "--request", "b.json"]
+        #expect(try world.qala(both).status == 64)
 
         let placed = try world.qala("hold", "add", first, "--reason", "case", "--json")
         let hold = try #require(try World.object(placed)["hold"] as? String)
@@ -365,7 +366,8 @@ struct DepartureTests {
         #expect(asked.status == 0, "\(asked.errorText)")
         let path = "policies/config.yaml"
         let text = try String(contentsOf: world.url(path), encoding: .utf8)
-        let longer = text.replacingOccurrences(of: "    period: 2 seconds\n    on: commit\n\n", with: "    period: 9 years\n    on: commit\n\n")
+        let longer = text.replacingOccurrences(
+            of: "    period: 2 seconds\n    on: commit\n\n", with: "    period: 9 years\n    on: commit\n\n")
         try #require(longer != text, "\(text)")
         try world.write(path, longer)
         let applied = try world.qala(

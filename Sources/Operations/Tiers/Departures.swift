@@ -16,14 +16,13 @@ struct Departures {
         let log = open.vault.log
         guard !log.disposed.isEmpty else { return }
         var keeping = try VolumeRegister(open.workplace).departures()
-        if open.hasKeyAtHand {
+        let notes = Dictionary(log.disposed.values.map { ($0.disposal.note.digest, $0.disposal.note) }) { $1 }
+        let unknown = notes.filter { keeping[$0.key] == nil }
+        if open.hasKeyAtHand, !unknown.isEmpty {
             let unlocked = try open.unlock()
-            for note in Set(log.disposed.values.map(\.disposal.note.digest)).subtracting(keeping.keys) {
-                guard let disposal = log.disposed.values.first(where: { $0.disposal.note.digest == note })?.disposal
-                else { continue }
-                // A note that is lost or not for this reader tells nothing, and hinders nothing.
-                let reason = try? Reason.read(disposal.note, open.vault, unlocked)
-                if let named = reason?.volumes { keeping[note] = Set(named) }
+            for (digest, note) in unknown {
+                // A note that is lost, or not for this reader, tells nothing and hinders nothing.
+                if let named = (try? Reason.read(note, open.vault, unlocked))?.volumes { keeping[digest] = Set(named) }
             }
         }
         for archive in log.committed {

@@ -79,7 +79,7 @@ struct TierView {
         var events: [TierEvent] = [.committed(place: site, at: time)]
         let first = evidence.verified.time(of: archive.number).map { max(time, $0) }
         if let first { events.append(.verified(place: site, at: first)) }
-        // A verification that was told later still was one of the other archives.
+        // The mark of a later verification, which read other archives, makes no copy of this one.
         if let leftAt { events.append(.removed(place: site, at: max(leftAt, first ?? leftAt))) }
         if let pass = moved.passed[policy], archive.number <= pass.record {
             events.append(.originalRemoved(at: max(time, pass.time)))
@@ -105,13 +105,14 @@ struct TierView {
                 guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
                     continue
                 }
+                // First: a word of success that was said after it counts.
+                if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
                 events[id, default: []].append(.written(volume: volume.id, at: written))
                 // The first one begins the period, the last one says how the volume is now.
                 let since = passed.filter { $0 >= written }
                 for time in [since.min(), since.max()].compactMap(\.self) {
                     events[id, default: []].append(.volumeVerified(volume: volume.id, at: time))
                 }
-                if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
             }
         }
         return events
@@ -237,7 +238,9 @@ extension TierView {
         row.offlineUntil = plan.flatMap { states[id]?.end(.offline, $0) }.map { TimeText.seconds($0) }
         // It is copied to no place: there is nothing to copy from but a volume.
         row.due.removeAll { $0.hasPrefix("copy ") || $0.hasPrefix("verify ") }
-        if !row.isKept { row.due = holding.map { (needed.contains($0.id) ? "awaitVolume " : "destroyVolume ") + $0.id } }
+        if !row.isKept {
+            row.due = holding.map { (needed.contains($0.id) ? "awaitVolume " : "destroyVolume ") + $0.id }
+        }
     }
 
     /// Volumes on which something is still kept, as far as it is known here.
