@@ -294,20 +294,6 @@ extension Text {
         case .decisionDry: ("Dry run: this would be done.", "Sınaq icrası: bunlar ediləcəkdi.")
         case .disposed:
             ("Disposed of: %1. `qala sweep` frees the space.", "Məhv edildi: %1. Yeri `qala sweep` boşaldır.")
-        case .leftVault:
-            (
-                "Left the vault, and stay on their volumes: %1. `qala sweep` frees the space.",
-                "Anbardan çıxdı, daşıyıcılarında qalır: %1. Yeri `qala sweep` boşaldır."
-            )
-        case .keptOnIs: ("Only the online copies go; kept on volumes", "Yalnız onlayn surət silinir; daşıyıcılar")
-        case .beforePeriodIs: ("Before the end of the period", "Müddət bitməmiş")
-        case .beforePeriodSaid:
-            ("yes: a policy in force may still keep them", "bəli: qüvvədə olan siyasət onları hələ saxlaya bilər")
-        case .requestLeft:
-            (
-                "%1 more archives wait for another request: one names 1000 at most.",
-                "Daha %1 arxiv başqa sorğu gözləyir: bir sorğuda ən çoxu 1000 arxiv olur."
-            )
         case .held: ("The hold %1 is in force.", "%1 hüquqi saxlaması qüvvədədir.")
         case .released: ("The hold %1 was released.", "%1 hüquqi saxlaması götürüldü.")
         case .holdIs: ("Hold", "Hüquqi saxlama")

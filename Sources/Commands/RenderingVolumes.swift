@@ -2,7 +2,7 @@ package import Domain
 package import Operations
 
 extension Rendering {
-    private static func say(_ language: Language, _ en: String, _ az: String) -> String {
+    static func say(_ language: Language, _ en: String, _ az: String) -> String {
         language == .azerbaijani ? az : en
     }
 

@@ -30,8 +30,7 @@ package enum Text: CaseIterable, Sendable {
     case statArchives, statRecords, statSessions, statPacks, statChunks, statSegments, statReaders, statWriters
     case statPlain, statHead, indexRebuilt, catalogRebuilt
     case reasonNeeded, reasonNeededHint, requestWritten, requestNext, decisionDry, disposed, held, released, holdIs,
-        everyArchive, noHolds, columnReleased, columnDisposed, noDisposed, leftVault, keptOnIs, beforePeriodIs,
-        beforePeriodSaid, requestLeft
+        everyArchive, noHolds, columnReleased, columnDisposed, noDisposed
     case swept, sweptDry, sweptCounts, sweptRevived, sweepWaits, sweepWaitsHint, sweepProblems, statDisposed
     case daemonIs, daemonIdle, daemonPaused, daemonFolderIs, runIs, runAsked, runWaiting, noRuns, noEvents,
         policiesNotInForce

@@ -79,13 +79,10 @@ extension Rendering {
         let stage = row.stage.flatMap { TierStage(rawValue: $0) }?.name(in: language) ?? ""
         guard let volumes = row.volumes else { return stage }
         let end = row.offlineUntil.map(Printable.localTime)
-        let term = end.map { language == .english ? " until \($0)" : ", \($0) tarixinədək" } ?? ""
-        let places = volumes.isEmpty ? none(language) : offlinePlaces(volumes)
+        let term = end.map { say(language, " until \($0)", ", \($0) tarixinədək") } ?? ""
+        let none = say(language, "no registered volume", "reyestrdə daşıyıcı yoxdur")
+        let places = volumes.isEmpty ? none : offlinePlaces(volumes)
         return stage + term + ": " + places
-    }
-
-    private static func none(_ language: Language) -> String {
-        language == .english ? "no registered volume" : "reyestrdə daşıyıcı yoxdur"
     }
 
     private static func due(_ word: String, _ isEnglish: Bool) -> String {

@@ -3,6 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
+private let killed: Int32 = 128 + SIGKILL
+
 /// Archives that leave the vault and stay on their volumes, by the real binary.
 @Suite("Archives that leave the vault for their volumes", .serialized, .enabled(if: qalaBinary != nil))
 struct DepartureTests {
