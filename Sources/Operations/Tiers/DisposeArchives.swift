@@ -34,7 +34,7 @@ package enum DisposeArchives {
         let (open, version) = try opened(workplace)
         let custodian = try Custodian(open.vault, by: try open.unlock())
         let view = try TierView(open, version)
-        try checkTime(view, hint: "Or name the archives with --before-period, if they decide so all the same.")
+        try checkTime(view, more: " Or name the archives with --before-period, if they decide so all the same.")
         try view.moved.checkWhole()
         let gone = Set(view.departed.map(\.id.hex))
         let expired = view.rows().filter {
@@ -102,11 +102,11 @@ package enum DisposeArchives {
         return (try OpenVault(workplace), version)
     }
 
-    private static func checkTime(_ view: TierView, hint: String = "") throws {
+    private static func checkTime(_ view: TierView, more: String = "") throws {
         guard view.now.isTrusted else {
             throw OperationError(
                 .denied, "vault time is not trusted: the clock jumped, or this host was off for long",
-                hint: "Two persons confirm it with `qala clock confirm`. \(hint)")
+                hint: "Two persons confirm it with `qala clock confirm`.\(more)")
         }
     }
 
