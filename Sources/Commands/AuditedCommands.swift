@@ -103,7 +103,10 @@ extension Dispose: AuditedCommand {
         CommandAct(
             persons.dryRun ? .read : .change, "archive.dispose",
             persons.approve ?? archives.joined(separator: " "),
-            [flag("expired", expired), detail("policy", policy)] + persons.details)
+            [
+                flag("expired", expired), flag("online-copies", onlineCopies), flag("before-period", beforePeriod),
+                detail("policy", policy),
+            ] + persons.details)
     }
 }
 
@@ -202,6 +205,9 @@ enum ActFigures {
         case let report as DecisionReport:
             [
                 detail("hold", report.hold),
+                // The shorter ones first: a long list is cut.
+                detail("kept-on", report.volumes?.joined(separator: " ")),
+                flag("before-its-period", report.beforePeriod == true),
                 report.archives.isEmpty ? nil : ActDetail("decided-on", report.archives.joined(separator: " ")),
             ].compactMap(\.self)
         case let report as SweptReport:

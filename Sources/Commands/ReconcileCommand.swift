@@ -69,6 +69,7 @@ extension Rendering {
             (ReconcileText.archives(language), count(counts.archives)),
             (ReconcileText.own(language), count(counts.own)),
             (ReconcileText.disposed(language), count(counts.disposed)),
+            (ReconcileText.departed(language), count(counts.departed)),
             (ReconcileText.runs(language), count(counts.runs)),
             (ReconcileText.acts(language), count(Int(clamping: counts.auditEntries))),
             (ReconcileText.holds(language), count(counts.holds)),

@@ -3,7 +3,7 @@ package import Domain
 /// What `qala reconcile` says to people, like ``Text`` in both languages.
 package enum ReconcileText: CaseIterable, Sendable {
     case differences, notices, repaired, repairedDry, missing, unread
-    case vaults, archives, own, disposed, runs, acts, holds, volumes, segments, versions
+    case vaults, archives, own, disposed, departed, runs, acts, holds, volumes, segments, versions
 
     package func callAsFunction(_ language: Language, _ arguments: [String] = []) -> String {
         Text.filled(language == .azerbaijani ? both.az : both.en, arguments)
@@ -26,6 +26,7 @@ package enum ReconcileText: CaseIterable, Sendable {
         case .archives: ("Archives in their logs", "Jurnallardakı arxivlər")
         case .own: ("Made by this host", "Bu hostun yaratdıqları")
         case .disposed: ("Disposed of", "Məhv edilmişlər")
+        case .departed: ("Kept on volumes only", "Yalnız daşıyıcıda saxlanılanlar")
         case .runs: ("Runs in the register", "Reyestrdəki icralar")
         case .acts: ("Entries of the audit log", "Audit jurnalının qeydləri")
         case .holds: ("Holds", "Qadağalar")

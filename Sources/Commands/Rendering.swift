@@ -152,7 +152,7 @@ package enum Rendering {
         for row in rows {
             table.add([
                 Printable.localTime(row.modified), Readable.size(row.size, language), Readable.count(row.archives),
-                Printable.shortID(row.archive), row.policy ?? "", offlinePlaces(row), row.path,
+                Printable.shortID(row.archive), row.policy ?? "", offlinePlaces(row.volumes ?? []), row.path,
             ])
         }
         return table.lines + offlineAdvice(rows, language)
@@ -170,7 +170,7 @@ package enum Rendering {
             table.add([
                 Printable.localTime(row.modified), Readable.size(row.size, language), Readable.count(row.archives),
                 Printable.shortID(row.firstArchive), Printable.shortID(row.archive),
-                Printable.localTime(row.archiveTime), row.policy ?? "", offlinePlaces(row),
+                Printable.localTime(row.archiveTime), row.policy ?? "", offlinePlaces(row.volumes ?? []),
             ])
         }
         return table.lines + offlineAdvice(rows, language)

@@ -11,13 +11,7 @@ extension Rendering {
         } else if let request = report.request {
             lines.append(Text.requestWritten(language, [Printable.text(request)]))
         } else {
-            let done: Text =
-                switch report.decision {
-                case "dispose": .disposed
-                case "hold": .held
-                default: .released
-                }
-            lines.append(done(language, [subject]))
+            lines.append(done(report, subject, language))
         }
         var facts: [(String, String)] = []
         if !ids.isEmpty { facts.append((Text.columnArchives(language), ids.joined(separator: " "))) }
@@ -25,11 +19,42 @@ extension Rendering {
             facts.append((Text.columnArchives(language), Text.everyArchive(language)))
         }
         if let hold = report.hold { facts.append((Text.holdIs(language), Printable.shortID(hold))) }
+        if let volumes = report.volumes {
+            let kept = say(
+                language, "Only the online copies go; kept on volumes", "Yalnız onlayn surət silinir; daşıyıcılar")
+            facts.append((kept, volumes.map(Printable.text).joined(separator: " ")))
+        }
+        if report.beforePeriod == true {
+            let what = say(language, "Before the end of the period", "Müddət bitməmiş")
+            let said = say(
+                language, "yes: a policy in force may still keep them",
+                "bəli: qüvvədə olan siyasət onları hələ saxlaya bilər")
+            facts.append((what, said))
+        }
         if let reason = report.reason { facts.append((Text.columnReason(language), Printable.text(reason))) }
         if let basis = report.basis { facts.append((Text.legalBasisIs(language), Printable.text(basis))) }
         lines += Table.facts(facts).map { "  " + $0 }
+        if let left = report.left {
+            let count = Readable.count(left)
+            lines.append(
+                say(
+                    language, "\(count) more archives wait for another request: one names 1000 at most.",
+                    "Daha \(count) arxiv başqa sorğu gözləyir: bir sorğuda ən çoxu 1000 arxiv olur."))
+        }
         if !dryRun, report.request != nil { lines.append(Text.requestNext(language)) }
         return lines
+    }
+
+    private static func done(_ report: DecisionReport, _ subject: String, _ language: Language) -> String {
+        switch report.decision {
+        case "dispose" where report.volumes != nil:
+            say(
+                language, "Left the vault, and stay on their volumes: \(subject). `qala sweep` frees the space.",
+                "Anbardan çıxdı, daşıyıcılarında qalır: \(subject). Yeri `qala sweep` boşaldır.")
+        case "dispose": Text.disposed(language, [subject])
+        case "hold": Text.held(language, [subject])
+        default: Text.released(language, [subject])
+        }
     }
 
     static func holds(_ rows: [HoldRow], _ language: Language) -> [String] {

@@ -2,7 +2,7 @@ package import Domain
 package import Operations
 
 extension Rendering {
-    private static func say(_ language: Language, _ en: String, _ az: String) -> String {
+    static func say(_ language: Language, _ en: String, _ az: String) -> String {
         language == .azerbaijani ? az : en
     }
 
@@ -163,8 +163,8 @@ extension Rendering {
     }
 
     /// `3fa91c0277be4d10 (B-12)`
-    static func offlinePlaces(_ row: FoundRow) -> String {
-        (row.volumes ?? []).map { "\($0.volume) (\($0.shelf ?? $0.holder ?? ""))" }.joined(separator: ", ")
+    static func offlinePlaces(_ places: [FoundRow.VolumePlace]) -> String {
+        places.map { "\($0.volume) (\($0.shelf ?? $0.holder ?? ""))" }.joined(separator: ", ")
     }
 
     /// What follows for whoever wants the first of them.

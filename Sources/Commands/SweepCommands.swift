@@ -11,11 +11,11 @@ struct ReasonOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The law, order or case it rests on.", valueName: "text"))
     var basis: String?
 
-    func value(_ language: Language) throws -> Reason {
+    func value(_ language: Language, isBeforePeriod: Bool = false) throws -> Reason {
         guard let reason else {
             throw CommandError(.usage, Text.reasonNeeded(language), hint: Text.reasonNeededHint(language))
         }
-        return Reason(reason: reason, basis: basis)
+        return Reason(reason: reason, basis: basis, isBeforePeriod: isBeforePeriod)
     }
 }
 
@@ -54,11 +54,17 @@ struct Dispose: ParsableCommand {
 
             The first person signs a request, the second carries it out with another
             administrator's key. From then on the archives are stubs; `qala sweep`
-            removes what no other archive needs. An archive under a hold stays.
+            removes what no other archive needs. An archive under a hold stays, and so
+            does one that a policy in force still keeps, unless both persons decide with
+            --before-period.
+
+            With --online-copies the archives leave the vault only: volumes that were
+            verified keep them, and `qala tiers` goes on listing them.
 
             Examples:
               qala dispose 3f9a1c22 --reason "period has ended" --request dispose.json
               qala dispose --expired --reason "policy 3" --request dispose.json
+              qala dispose --online-copies --policy log --reason "on B-12" --request leave.json
               qala dispose --approve dispose.json --key-file kit.txt
             """)
 
@@ -68,17 +74,28 @@ struct Dispose: ParsableCommand {
     @Flag(help: "Everything that the policies in force no longer keep; `qala tiers` lists it.")
     var expired = false
 
-    @Option(help: ArgumentHelp("With --expired: only the archives of this policy.", valueName: "name"))
+    @Flag(help: "The online copies of all that has served its period online and is on verified volumes.")
+    var onlineCopies = false
+
+    @Option(
+        help: ArgumentHelp("With --expired or --online-copies: only the archives of this policy.", valueName: "name"))
     var policy: String?
+
+    @Flag(help: "Also what a policy in force still keeps; both persons sign that it is so.")
+    var beforePeriod = false
 
     @OptionGroup var reason: ReasonOptions
     @OptionGroup var persons: TwoPersonOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if expired, !archives.isEmpty { throw ValidationError("Name archives, or give --expired.") }
-        if policy != nil, !expired { throw ValidationError("--policy goes with --expired.") }
-        try persons.check(hasSubject: expired || !archives.isEmpty, reason: reason)
+        let subjects = [!archives.isEmpty, expired, onlineCopies].count(where: \.self)
+        if subjects > 1 { throw ValidationError("Name archives, or give --expired, or --online-copies.") }
+        if policy != nil, !expired, !onlineCopies {
+            throw ValidationError("--policy goes with --expired or --online-copies.")
+        }
+        if beforePeriod, archives.isEmpty { throw ValidationError("--before-period goes with archives by name.") }
+        try persons.check(hasSubject: subjects > 0, reason: reason)
     }
 
     func run() throws {
@@ -87,18 +104,24 @@ struct Dispose: ParsableCommand {
             if let path = persons.approve {
                 report = try ApproveRequest.run(
                     try session.absolute(path), expecting: .dispose, dryRun: persons.dryRun, at: session.workplace())
-            } else if expired {
-                report = try DisposeArchives.requestExpired(
-                    policy: policy, because: try reason.value(session.language),
-                    to: try session.absolute(persons.request ?? ""), at: session.workplace())
             } else {
-                report = try DisposeArchives.request(
-                    archives, because: try reason.value(session.language),
+                report = try request(
+                    try reason.value(session.language, isBeforePeriod: beforePeriod),
                     to: try session.absolute(persons.request ?? ""), at: session.workplace())
             }
             try session.answer(report) { Rendering.decision(report, dryRun: persons.dryRun, session.language) }
             return .done
         }
+    }
+
+    private func request(_ reason: Reason, to path: String, at workplace: Workplace) throws -> DecisionReport {
+        if expired {
+            return try DisposeArchives.requestExpired(policy: policy, because: reason, to: path, at: workplace)
+        }
+        if onlineCopies {
+            return try DisposeArchives.requestOnlineCopies(policy: policy, because: reason, to: path, at: workplace)
+        }
+        return try DisposeArchives.request(archives, because: reason, to: path, at: workplace)
     }
 }
 

@@ -12,7 +12,9 @@ struct Tiers: ParsableCommand {
             Under the policies in force and by vault time. An archive is kept because of
             its period, a hold, its place among the newest, a tier that it has still to reach,
             or because originals were removed on its word (`qala move`); what nothing keeps
-            may be disposed of with `qala dispose --expired`.
+            may be disposed of with `qala dispose --expired`. One that left the vault for
+            its volumes is listed with them, until its period there is over and people
+            destroy the volume.
 
             Examples:
               qala tiers
@@ -57,9 +59,8 @@ extension Rendering {
             (isEnglish ? "DUE" : "GÖZLƏNİLİR", .left), (isEnglish ? "WHY" : "SƏBƏB", .left),
         ])
         for row in report.archives {
-            let stage = row.stage.flatMap { TierStage(rawValue: $0) }?.name(in: language) ?? ""
             table.add([
-                Printable.shortID(row.archive), row.policy, Printable.localTime(row.time), stage,
+                Printable.shortID(row.archive), row.policy, Printable.localTime(row.time), tier(row, language),
                 row.due.map { due($0, isEnglish) }.joined(separator: "; "), row.why[language].first ?? "",
             ])
         }
@@ -71,6 +72,17 @@ extension Rendering {
                     : "\(report.unread) arxiv açarsız özü haqqında heç nə bildirmir.")
         }
         return lines
+    }
+
+    /// Of what left the vault, also until when it stays on which volumes.
+    private static func tier(_ row: TierRow, _ language: Language) -> String {
+        let stage = row.stage.flatMap { TierStage(rawValue: $0) }?.name(in: language) ?? ""
+        guard let volumes = row.volumes else { return stage }
+        let end = row.offlineUntil.map(Printable.localTime)
+        let term = end.map { say(language, " until \($0)", ", \($0) tarixinədək") } ?? ""
+        let none = say(language, "no registered volume", "reyestrdə daşıyıcı yoxdur")
+        let places = volumes.isEmpty ? none : offlinePlaces(volumes)
+        return stage + term + ": " + places
     }
 
     private static func due(_ word: String, _ isEnglish: Bool) -> String {
@@ -86,6 +98,15 @@ extension Rendering {
             case "removeOriginal": ("the original may be removed", "əsli silinə bilər")
             case "removeCopy": ("the copy at \(subject) may be removed", "\(subject) yerindəki surət silinə bilər")
             case "dispose": ("may be disposed of", "məhv edilə bilər")
+            case "destroyVolume":
+                (
+                    "people may destroy volume \(subject): nothing on it is kept any more",
+                    "\(subject) daşıyıcısı məhv edilə bilər: oradakı heç nə daha saxlanılmır"
+                )
+            case "awaitVolume":
+                (
+                    "volume \(subject) still keeps others", "\(subject) daşıyıcısında hələ saxlanılanlar var"
+                )
             default: (word, word)
             }
         return isEnglish ? text.en : text.az

@@ -2,16 +2,24 @@ import Domain
 import FoundationEssentials
 import Vault
 
-/// Why somebody disposes of archives, holds them or lets them go.
+/// Why somebody disposes of archives, holds them or lets them go, and on what terms: what the note of a decision holds, so that
+/// both persons sign it.
 package struct Reason: Codable, Sendable, Equatable {
     package var reason: String
     /// The law, order or case that it rests on.
     package var basis: String?
+    /// Of a disposal: also of what a policy in force still keeps.
+    package var beforePeriod: Bool?
+    /// Of a disposal: ids of the volumes that keep the archives, of which only the online copies go.
+    package internal(set) var volumes: [String]?
 
-    package init(reason: String, basis: String?) {
+    package init(reason: String, basis: String?, isBeforePeriod: Bool = false) {
         self.reason = reason
         self.basis = basis
+        if isBeforePeriod { beforePeriod = true }
     }
+
+    var isBeforePeriod: Bool { beforePeriod == true }
 
     func text() throws -> String {
         guard !reason.allSatisfy(\.isWhitespace) else {
@@ -39,8 +47,21 @@ package struct DecisionReport: Codable, Sendable {
     package var hold: String?
     package var reason: String?
     package var basis: String?
+    /// True where two persons dispose of what a policy in force still keeps.
+    package var beforePeriod: Bool?
+    /// Where only the online copies go: the volumes that keep the archives.
+    package var volumes: [String]?
+    /// How many archives wait for a request of their own: one names 1000 at most.
+    package var left: Int?
     /// Where the request for the second person lies; nil when the decision is in the log.
     package var request: String?
+
+    mutating func tell(_ reason: Reason?) {
+        self.reason = reason?.reason
+        basis = reason?.basis
+        beforePeriod = reason?.beforePeriod
+        volumes = reason?.volumes
+    }
 }
 
 /// One hold in a list.
@@ -54,26 +75,6 @@ package struct HoldRow: Codable, Sendable {
     /// Nil without a key that the note was sealed to.
     package var reason: String?
     package var basis: String?
-}
-
-/// Disposal of archives, which two persons decide.
-package enum DisposeArchives {
-    /// The first person's part: a signed request in a new file at `path`.
-    package static func request(
-        _ archives: [String], because reason: Reason, to path: String, at workplace: Workplace
-    ) throws -> DecisionReport {
-        let open = try OpenVault(workplace)
-        var ids: [Digest] = []
-        for text in archives {
-            let id = try open.archive(text).id
-            if !ids.contains(id) { ids.append(id) }
-        }
-        let custodian = try Custodian(open.vault, by: try open.unlock())
-        let request = try custodian.request(.dispose, ids, because: try reason.text())
-        try RequestFile.write(request, to: path)
-        return DecisionReport(
-            decision: "dispose", archives: ids.map(\.hex), reason: reason.reason, basis: reason.basis, request: path)
-    }
 }
 
 /// Carries out what another administrator asked for.
@@ -94,12 +95,17 @@ package enum ApproveRequest {
         let unlocked = try open.unlock()
         let custodian = try Custodian(open.vault, by: unlocked)
         let reason = try Reason.read(request.note, open.vault, unlocked)
-        if !dryRun { try custodian.carryOut(request) }
+        if kind == .dispose {
+            try DisposeArchives.approve(request, reason, open, by: custodian, dryRun: dryRun)
+        } else if !dryRun {
+            try custodian.carryOut(request)
+        }
         let subjects = request.subjects.map(\.hex)
-        return DecisionReport(
+        var report = DecisionReport(
             decision: kind == .dispose ? "dispose" : "release", archives: kind == .dispose ? subjects : [],
-            hold: kind == .release ? subjects.first : nil, reason: reason?.reason, basis: reason?.basis,
-            request: dryRun ? path : nil)
+            hold: kind == .release ? subjects.first : nil, request: dryRun ? path : nil)
+        report.tell(reason)
+        return report
     }
 }
 

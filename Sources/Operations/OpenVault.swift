@@ -7,6 +7,7 @@ import Vault
 final class OpenVault {
     let workplace: Workplace
     let vault: Vault
+    private var unlocked: UnlockedReader?
     private var opened: VaultReader?
     private var loaded: NameCatalog?
 
@@ -25,6 +26,13 @@ final class OpenVault {
 
     /// The reading key, asked for once.
     func unlock() throws -> UnlockedReader {
+        if let unlocked { return unlocked }
+        let found = try opening()
+        unlocked = found
+        return found
+    }
+
+    private func opening() throws -> UnlockedReader {
         switch workplace.unlocking {
         case .passphrase(let ask):
             // Nobody is asked for what cannot open anything.
@@ -63,7 +71,7 @@ final class OpenVault {
         switch workplace.unlocking {
         case .none: false
         case .code: true
-        case .passphrase: opened != nil || !workplace.asksForKey && opensByPassphrase
+        case .passphrase: unlocked != nil || !workplace.asksForKey && opensByPassphrase
         }
     }
 

@@ -113,6 +113,13 @@ package struct FoundRow: Codable, Sendable {
         package var title: String
         package var shelf: String?
         package var holder: String?
+
+        init(_ record: VolumeRecord) {
+            volume = record.id
+            title = record.title
+            shelf = record.shelf
+            holder = record.holder
+        }
     }
 
     package var path: String

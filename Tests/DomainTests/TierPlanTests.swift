@@ -92,6 +92,7 @@ struct TierPlanTests {
 
         let end = CountedCalendar.adding(.years(5), to: leaving + 30)
         #expect(state.standing(plan, at: end) == TierStanding(stage: .offline, owes: nil, end: end))
+        #expect(state.end(.online, plan) == leaving && state.end(.offline, plan) == end)
         #expect(state.nextInstant(plan, after: leaving + 50) == end)
         #expect(actions(end - 1).isEmpty && actions(end, isExpirable: false).isEmpty)
         #expect(actions(end) == [.mayExpire])
@@ -191,6 +192,32 @@ struct TierPlanTests {
         #expect(state.stage(plan, at: leaving + 9) == .offline)
         let end = CountedCalendar.adding(.years(5), to: leaving)
         #expect(state.actions(plan, at: trusted(end), isExpirable: true) == [.mayExpire])
+    }
+
+    @Test("Nothing leaves the online tier while a volume is not verified, a hold covers it or the original is owed")
+    func leaving() throws {
+        let plan = try plan(.move)
+        var state = TierState(archive: archive, folding: [.committed(place: "primary", at: start)])
+        for place in plan.places { state.record(.verified(place: place, at: start)) }
+        let later = CountedCalendar.adding(.years(2), to: start)
+        func mayLeave(isTrusted: Bool = true) -> Bool {
+            let now = VaultTime(seconds: later, isTrusted: isTrusted)
+            return state.actions(plan, at: now, isExpirable: false).contains(.mayRemoveCopy(in: "primary"))
+        }
+        state.record(.volumeVerified(volume: "v1", at: later - 100))
+        #expect(!mayLeave())
+        state.record(.volumeVerified(volume: "v2", at: later - 90))
+        #expect(!mayLeave(), "the original is still in the active system")
+        state.record(.originalRemoved(at: later - 80))
+        #expect(mayLeave() && !mayLeave(isTrusted: false))
+        state.record(.volumeFailed(volume: "v2", at: later - 70))
+        #expect(!mayLeave())
+        state.record(.volumeVerified(volume: "v2", at: later - 60))
+        #expect(mayLeave())
+        state.record(.holdPlaced(id: "h"))
+        #expect(!mayLeave())
+        state.record(.holdReleased(id: "h"))
+        #expect(mayLeave())
     }
 
     @Test("States survive storage, damaged ones are refused")

@@ -48,7 +48,7 @@ extension TierState {
     }
 
     /// When the period in a tier is over; nil for never and while the tier is not reached.
-    private func end(_ tier: Tier, _ plan: TierPlan, assuming now: Int64? = nil) -> Int64? {
+    package func end(_ tier: Tier, _ plan: TierPlan, assuming now: Int64? = nil) -> Int64? {
         guard let reached = reached(tier, plan, assuming: now) else { return nil }
         return plan[tier].keep?.end(from: reached)
     }

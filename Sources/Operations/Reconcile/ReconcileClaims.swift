@@ -20,6 +20,8 @@ struct ReconcileClaims {
     var holds: [String: [String]] = [:]
     var releases: [String: [String]] = [:]
     var disposals: [String: [String]] = [:]
+    /// By id of the volume: the acts by which archives left a vault that it keeps.
+    var keeping: [String: [String]] = [:]
     /// By id of the vault: archives that are the only copy of originals which left the active system.
     var moved: [String: Set<String>] = [:]
     /// Versions of the policies that came into force: the digest where it was told.
@@ -80,6 +82,9 @@ struct ReconcileClaims {
             // A long list is cut: what is no id is passed over.
             for id in (detail("decided-on") ?? "").split(separator: " ") where Digest(hex: id) != nil {
                 disposals[String(id), default: []].append(place)
+            }
+            for volume in (detail("kept-on") ?? "").split(separator: " ") where VolumeRegister.isID(String(volume)) {
+                keeping[String(volume), default: []].append(place)
             }
         case "policy.apply":
             if let number = detail("version").flatMap({ Int($0) }), versions[number] == nil {

@@ -9,6 +9,8 @@ struct ReconcileLook {
     private var claims = ReconcileClaims()
     /// Every archive that a log names, disposed of or not, after the records were read.
     private var known: [String: (isDisposed: Bool, vault: String)] = [:]
+    /// Of the disposed ones those that volumes keep, with the vault that they left.
+    private var departed: [String: String] = [:]
 
     init(_ vaults: ReconcileVaults, _ workplace: Workplace) throws {
         let policies = try Self.policies(workplace, &claims)
@@ -29,11 +31,12 @@ struct ReconcileLook {
         // Once more: what the records name was committed before they were read.
         let second = try vaults.refreshed(needed)
         report.missing = second.missing
-        note(second.vaults)
+        try note(second.vaults)
         takeMoved(Set(second.vaults.map(\.open.vault.vaultID.hex)))
         compareClaims()
         compareHolds(second.vaults)
         compareVolumes(volumes, Set(second.vaults.map(\.open.vault.vaultID.hex)))
+        compareDepartures(volumes)
         compareSegments(ledgers)
         let names = Set(inForce.policies.map(\.name))
         for (path, open, archives) in seen {
@@ -93,7 +96,7 @@ struct ReconcileLook {
 
     // MARK: From the records to the vaults
 
-    private mutating func note(_ vaults: [(path: String, open: OpenVault)]) {
+    private mutating func note(_ vaults: [(path: String, open: OpenVault)]) throws {
         claims.counts.vaults = vaults.count
         for (path, open) in vaults {
             let log = open.vault.log
@@ -101,7 +104,18 @@ struct ReconcileLook {
             claims.counts.disposed += log.disposed.count
             claims.counts.holds += log.holds.count
             for archive in log.committed { known[archive.id.hex] = (log.disposed[archive.id] != nil, path) }
+            do { try noteDepartures(Departures(open), path) } catch let error as any Failure
+                where error.kind == .damaged
+            {
+                add(.volumeDamaged, "volumes", ["volumes"], error.message)
+            }
         }
+        claims.counts.departed = departed.count
+    }
+
+    private mutating func noteDepartures(_ departures: Departures, _ path: String) {
+        for gone in departures.archives { departed[gone.archive.id.hex] = path }
+        for volume in departures.volumes { claims.keeping[volume, default: []].append(path) }
     }
 
     /// What no log names while a vault is out of reach may lie there.
@@ -167,8 +181,23 @@ struct ReconcileLook {
                     add(.volumeArchiveMissing, holding.archive, place, volume.id)
                     continue
                 }
-                if archive.isDisposed { add(.volumeHoldsDisposed, holding.archive, place, volume.id) }
+                if archive.isDisposed, departed[holding.archive] == nil {
+                    add(.volumeHoldsDisposed, holding.archive, place, volume.id)
+                }
             }
+        }
+    }
+
+    /// What the vault holds no more must be on volumes that are known. A register that is damaged is told as such.
+    private mutating func compareDepartures(_ volumes: [VolumeRecord]) {
+        guard !claims.findings.contains(where: { $0.kind == .volumeDamaged }) else { return }
+        let registered = Set(volumes.map(\.id))
+        for (volume, places) in claims.keeping.sorted(by: { $0.key < $1.key }) where !registered.contains(volume) {
+            add(.departedVolumeMissing, volume, places)
+        }
+        let held = Set(volumes.flatMap(\.archives).map(\.archive))
+        for (archive, vault) in departed.sorted(by: { $0.key < $1.key }) where !held.contains(archive) {
+            add(.departedArchiveMissing, archive, [vault])
         }
     }
 

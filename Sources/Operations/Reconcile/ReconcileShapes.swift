@@ -33,6 +33,7 @@ package enum ReconcileKind: String, Codable, Sendable, CaseIterable {
     case runNotRegistered, runContradicts, runUnreadable, registerDamaged
     case holdMissing, holdContradicts, disposalMissing
     case volumeArchiveMissing, volumeDamaged
+    case departedVolumeMissing, departedArchiveMissing
     case segmentArchiveMissing, segmentMissing, ledgerDamaged
     case policiesDamaged, policyMissing, policyContradicts, auditDamaged
     // Notices.
@@ -54,6 +55,8 @@ package struct ReconcileCounts: Codable, Sendable, Equatable {
     /// In the logs of the vaults, and how many of them were disposed of.
     package var archives = 0
     package var disposed = 0
+    /// Of the disposed ones those that left the vault and are kept on volumes.
+    package var departed = 0
     /// Of the archives those that this host made.
     package var own = 0
     /// In the register, and those that the daemon still keeps a record of.

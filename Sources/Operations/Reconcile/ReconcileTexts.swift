@@ -37,6 +37,16 @@ extension ReconcileKind {
                 "volume \(detail) holds archive \(id), which no log names",
                 "\(detail) daşıyıcısındakı \(id) arxivi jurnalda yoxdur"
             )
+        case .departedVolumeMissing:
+            (
+                "volume \(id) keeps archives that left the vault, and is not in the register of volumes",
+                "\(id) daşıyıcısı anbardan çıxmış arxivləri saxlayır, lakin daşıyıcılar reyestrində yoxdur"
+            )
+        case .departedArchiveMissing:
+            (
+                "archive \(id) left the vault for volumes, and no registered volume holds it",
+                "\(id) arxivi anbardan daşıyıcılara keçib, lakin reyestrdəki heç bir daşıyıcıda yoxdur"
+            )
         case .volumeDamaged: ("the register of volumes: \(detail)", "daşıyıcılar reyestri: \(detail)")
         case .segmentArchiveMissing:
             (
@@ -94,6 +104,11 @@ extension ReconcileKind {
             (
                 "Delete nothing. The log may have been cut or exchanged: `qala verify`, and compare it with the mirror.",
                 "Heç nə silməyin. Jurnal kəsilmiş və ya dəyişdirilmiş ola bilər: `qala verify`, sonra güzgü nüsxə ilə müqayisə edin."
+            )
+        case .departedVolumeMissing, .departedArchiveMissing:
+            (
+                "Destroy no volume. Find it, and bring its files below STATE/volumes back from an archive of the state directory.",
+                "Heç bir daşıyıcını məhv etməyin. Onu tapın və STATE/volumes qovluğundakı fayllarını vəziyyət qovluğunun arxivindən bərpa edin."
             )
         case .archiveWithoutRun:
             (

@@ -10,11 +10,16 @@ package struct TierRow: Codable, Sendable {
     /// `active online offline expired`; nil where no plan of tiers governs the archive.
     package var stage: String?
     /// What is to be done, as words for programs: `copy SITE`, `verify SITE`, `writeVolumes N`, `verifyVolume ID`,
-    /// `removeOriginal`, `removeCopy SITE`, `dispose`.
+    /// `removeOriginal`, `removeCopy SITE`, `dispose`; of an archive that has left the vault `destroyVolume ID`, or
+    /// `awaitVolume ID` while something else on that volume is kept.
     package var due: [String]
     package var isKept: Bool
     /// Since when nothing keeps it.
     package var expiredSince: String?
+    /// Of an archive that has left the vault: the registered volumes that hold it, and when its period there ends (nil for
+    /// never, and while it is not known).
+    package var volumes: [FoundRow.VolumePlace]?
+    package var offlineUntil: String?
     /// Files whose originals left the active system on its word; nil for none.
     package var movedFiles: Int?
     /// One sentence for each reason.
@@ -41,30 +46,6 @@ package enum ListTiers {
         return TierReport(
             policies: PolicySource.name(view.version.number), vaultTime: TimeText.seconds(view.now.seconds),
             isTimeTrusted: view.now.isTrusted, archives: rows, unread: view.unread)
-    }
-}
-
-extension DisposeArchives {
-    /// The first person's part for everything that the policies in force no longer keep. Who approves sees the same list.
-    package static func requestExpired(
-        policy: String?, because reason: Reason, to path: String, at workplace: Workplace
-    ) throws -> DecisionReport {
-        let view = try TierView(workplace)
-        guard view.now.isTrusted else {
-            throw OperationError(
-                .denied, "vault time is not trusted: the clock jumped, or this host was off for long",
-                hint:
-                    "Two persons confirm it with `qala clock confirm`. Or name the archives, if they decide so all the same."
-            )
-        }
-        try view.moved.checkWhole()
-        let expired = view.rows().filter { !$0.isKept && (policy == nil || $0.policy == policy) }
-        guard !expired.isEmpty else {
-            throw OperationError(
-                .notFound, "no archive has expired under \(PolicySource.name(view.version.number)) of the policies",
-                hint: "`qala tiers` tells why each is kept, and until when.")
-        }
-        return try request(expired.map(\.archive), because: reason, to: path, at: workplace)
     }
 }
 

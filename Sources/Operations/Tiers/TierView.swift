@@ -10,51 +10,94 @@ struct TierView {
     let now: VaultTime
     let moved: MovedBook
     private(set) var unread = 0
+    /// Those that the vault holds.
     private(set) var seen: [PolicyArchives.Seen] = []
+    /// Those that left it and are on volumes.
+    private(set) var departed: [PolicyArchives.Seen] = []
     private(set) var states: [Digest: TierState] = [:]
     private let holds: [Hold]
+    private let volumes: [String: VolumeRecord]
+
+    /// An archive whose online copies may go, and the volumes that are verified with it.
+    struct Leaving {
+        var archive: Digest
+        var policy: String
+        var volumes: [String]
+    }
+
+    /// From where the facts about archives come.
+    private struct Evidence {
+        var verified: VerifiedMarks
+        var volumes: [Digest: [TierEvent]]
+        /// Of each policy, the place of its vault.
+        var sites: [String: String]
+    }
 
     init(_ workplace: Workplace, clock: DaemonClock = .ofMachine()) throws {
-        version = try PolicyRegister(statePath: workplace.statePath).inForce()
-        open = try OpenVault(workplace)
+        let version = try PolicyRegister(statePath: workplace.statePath).inForce()
+        try self.init(try OpenVault(workplace), version, clock: clock)
+    }
+
+    init(_ open: OpenVault, _ version: AppliedVersion, clock: DaemonClock = .ofMachine()) throws {
+        self.open = open
+        self.version = version
         let log = open.vault.log
         let newest = log.committed.map(\.time).max().map { Int64(clamping: $0) } ?? 0
-        now = try VaultTimeFile.now(state: workplace.statePath, newest: newest, clock: clock)
+        now = try VaultTimeFile.now(state: open.workplace.statePath, newest: newest, clock: clock)
         holds = log.holds.filter(\.isInForce).map(PolicyArchives.hold)
         let vault = open.vault.vaultID.hex
-        moved = try MovedBook(state: workplace.statePath, vault: vault)
-        let verified = VerifiedMarks.read(open.vault)
-        let volumes = try Self.volumeEvents(workplace, of: vault)
-        let policies = Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
-        for (archive, header) in try open.headers() {
-            guard let header else {
-                unread += 1
-                continue
-            }
-            let time = Int64(clamping: archive.time)
-            let policy = header.policy ?? ""
-            seen.append(.init(id: archive.id, time: time, policy: policy, header: header))
-            let site = policies[policy]?.copies.first { $0.role == .vault }?.site ?? ""
-            var events: [TierEvent] = [.committed(place: site, at: time)]
-            if let first = verified.time(of: archive.number) {
-                events.append(.verified(place: site, at: max(time, first)))
-            }
-            if let pass = moved.passed[policy], archive.number <= pass.record {
-                events.append(.originalRemoved(at: max(time, pass.time)))
-            }
-            for hold in log.holds where hold.isInForce && hold.covers(archive.id) {
-                events.append(.holdPlaced(id: hold.record.id.hex))
-            }
-            states[archive.id] = TierState(archive: archive.id, folding: events + (volumes[archive.id] ?? []))
+        moved = try MovedBook(state: open.workplace.statePath, vault: vault)
+        let records = try VolumeRegister(open.workplace).all()
+        volumes = Dictionary(records.map { ($0.id, $0) }) { first, _ in first }
+        let sites = version.document.set.policies.map { policy in
+            (policy.name, policy.copies.first { $0.role == .vault }?.site ?? "")
         }
+        let evidence = Evidence(
+            verified: VerifiedMarks.read(open.vault),
+            volumes: try Self.volumeEvents(records, VolumeRegister(open.workplace), of: vault),
+            sites: Dictionary(sites) { first, _ in first })
+        for (archive, header) in try open.headers() { take(archive, header, evidence) }
+        let left = try Departures(open).archives
+        let times = Dictionary(left.map { ($0.archive.id, Int64(clamping: $0.time)) }) { first, _ in first }
+        for (archive, header) in try open.headers(of: left.map(\.archive)) {
+            take(archive, header, evidence, leftAt: times[archive.id])
+        }
+    }
+
+    private mutating func take(
+        _ archive: ArchiveRecord, _ header: ArchiveHeader?, _ evidence: Evidence, leftAt: Int64? = nil
+    ) {
+        guard let header else {
+            unread += 1
+            return
+        }
+        let time = Int64(clamping: archive.time)
+        let policy = header.policy ?? ""
+        let one = PolicyArchives.Seen(id: archive.id, time: time, policy: policy, header: header)
+        if leftAt == nil { seen.append(one) } else { departed.append(one) }
+        let site = evidence.sites[policy] ?? ""
+        var events: [TierEvent] = [.committed(place: site, at: time)]
+        let first = evidence.verified.time(of: archive.number).map { max(time, $0) }
+        if let first { events.append(.verified(place: site, at: first)) }
+        // The mark of a later verification, which read other archives, makes no copy of this one.
+        if let leftAt { events.append(.removed(place: site, at: max(leftAt, first ?? leftAt))) }
+        if let pass = moved.passed[policy], archive.number <= pass.record {
+            events.append(.originalRemoved(at: max(time, pass.time)))
+        }
+        for hold in open.vault.log.holds where hold.isInForce && hold.covers(archive.id) {
+            events.append(.holdPlaced(id: hold.record.id.hex))
+        }
+        states[archive.id] = TierState(
+            archive: archive.id, folding: events + (evidence.volumes[archive.id] ?? []))
     }
 
     /// A volume counts from the day on which it was first verified with its secret after the archive was written; one that
     /// failed since does not until it was verified again.
-    private static func volumeEvents(_ workplace: Workplace, of vault: String) throws -> [Digest: [TierEvent]] {
+    private static func volumeEvents(
+        _ records: [VolumeRecord], _ register: VolumeRegister, of vault: String
+    ) throws -> [Digest: [TierEvent]] {
         var events: [Digest: [TierEvent]] = [:]
-        let register = VolumeRegister(workplace)
-        for volume in try register.all() {
+        for volume in records {
             let custody = try register.custody(volume.id)
             let failed = custody.last { $0.act == "verificationFailed" }.flatMap { TimeText.parse($0.time) }
             let passed = custody.filter(\.isWholeVerification).compactMap { TimeText.parse($0.time) }
@@ -62,13 +105,14 @@ struct TierView {
                 guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
                     continue
                 }
+                // First: a word of success that was said after it counts.
+                if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
                 events[id, default: []].append(.written(volume: volume.id, at: written))
                 // The first one begins the period, the last one says how the volume is now.
                 let since = passed.filter { $0 >= written }
                 for time in [since.min(), since.max()].compactMap(\.self) {
                     events[id, default: []].append(.volumeVerified(volume: volume.id, at: time))
                 }
-                if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
             }
         }
         return events
@@ -78,51 +122,136 @@ struct TierView {
         Dictionary(version.document.set.policies.map { ($0.name, $0) }) { first, _ in first }
     }
 
-    func rows() -> [TierRow] {
-        let policies = policies
-        let plans = policies.compactMapValues { try? $0.tierPlan() }
+    private var plans: [String: TierPlan] { policies.compactMapValues { try? $0.tierPlan() } }
+
+    // MARK: What is decided
+
+    func decisions() -> [Digest: RetentionDecision] {
         var rules: [String: RetentionRule] = [:]
-        for policy in policies.values { rules[policy.name] = policy.retention }
-        let facts = seen.map { archive in
+        for policy in version.document.set.policies { rules[policy.name] = policy.retention }
+        let live = facts(seen) { $0.places.values.count(where: \.isVerified) }
+        let left = facts(departed) { $0.volumes.values.count(where: \.isVerified) }
+        // What left makes nothing in the vault superfluous; what is newer in the vault tells how what left is ranked.
+        let own = RetentionPlan.decide(archives: live, rules: rules, holds: holds, now: now)
+        let all = RetentionPlan.decide(archives: live + left, rules: rules, holds: holds, now: now)
+        let gone = Set(departed.map(\.id))
+        let decided = own + all.filter { gone.contains($0.archive) }
+        return Dictionary(decided.map { ($0.archive, $0) }) { first, _ in first }
+    }
+
+    private func facts(_ archives: [PolicyArchives.Seen], _ copies: (TierState) -> Int) -> [ArchiveFact] {
+        let (policies, plans) = (policies, plans)
+        return archives.map { archive in
             let state = states[archive.id]
             let standing = plans[archive.policy].flatMap { plan in state?.standing(plan, at: now.seconds) }
-            let copies = (state?.places.values.count(where: \.isVerified) ?? 0)
             return PolicyArchives.fact(
-                archive, tier: standing ?? .untiered, places: copies,
+                archive, tier: standing ?? .untiered, places: state.map(copies) ?? 0,
                 moved: moved.files(of: archive.id, under: policies[archive.policy]))
         }
-        let decisions = Dictionary(
-            RetentionPlan.decide(archives: facts, rules: rules, holds: holds, now: now).map { ($0.archive, $0) }
-        ) { first, _ in first }
-        return seen.sorted { ($0.time, $0.id) < ($1.time, $1.id) }.map { row($0, decisions[$0.id], plans[$0.policy]) }
+    }
+
+    private func actions(
+        of archive: PolicyArchives.Seen, _ plan: TierPlan, _ decision: RetentionDecision?
+    ) -> [TierAction] {
+        guard let state = states[archive.id] else { return [] }
+        // A partial archive lets no original go, whatever its copies are.
+        let actions = state.actions(plan, at: now, isExpirable: decision?.isKept == false)
+            .filter { $0 != .mayRemoveOriginal || !archive.header.isPartial }
+        // Nothing leaves on the word of a verification that is long ago.
+        let verified = state.volumes.filter(\.value.isVerified).keys
+        let late = verified.filter { volumes[$0].map(VolumeRegister.isOverdue) ?? true }.sorted()
+        guard actions.contains(where: \.isRemovalOfCopy), verified.count - late.count < plan.offlineCopies else {
+            return actions
+        }
+        return actions.filter { !$0.isRemovalOfCopy } + late.map { .verifyVolume($0) }
+    }
+
+    /// What may leave the vault now, oldest first.
+    func leaving() -> [Leaving] {
+        let (plans, decisions) = (plans, decisions())
+        return seen.sorted(by: Self.isOlder).compactMap { archive in
+            guard let plan = plans[archive.policy], let state = states[archive.id],
+                actions(of: archive, plan, decisions[archive.id]).contains(where: \.isRemovalOfCopy)
+            else { return nil }
+            let verified = state.volumes.filter(\.value.isVerified).keys.sorted()
+            return Leaving(archive: archive.id, policy: archive.policy, volumes: verified)
+        }
     }
 
     /// Of each policy, when archives are due that are not on volumes as its plan demands.
     func volumeDues() -> [String: [Int64]] {
-        let plans = policies.compactMapValues { try? $0.tierPlan() }
+        let plans = plans
         var dues: [String: [Int64]] = [:]
-        for archive in seen {
+        for archive in seen + departed {
             guard let plan = plans[archive.policy], let due = states[archive.id]?.volumesDue(plan) else { continue }
             dues[archive.policy, default: []].append(due)
         }
         return dues
     }
+}
+
+extension TierAction {
+    fileprivate var isRemovalOfCopy: Bool {
+        if case .mayRemoveCopy = self { return true }
+        return false
+    }
+}
+
+// MARK: Rows
+
+extension TierView {
+    private static func isOlder(_ a: PolicyArchives.Seen, _ b: PolicyArchives.Seen) -> Bool {
+        (a.time, a.id) < (b.time, b.id)
+    }
+
+    func rows() -> [TierRow] {
+        let (plans, decisions) = (plans, decisions())
+        let gone = Set(departed.map(\.id))
+        let needed = neededVolumes(gone, decisions)
+        return (seen + departed).sorted(by: Self.isOlder).map { archive in
+            let (decision, plan) = (decisions[archive.id], plans[archive.policy])
+            var row = row(archive, decision, plan)
+            if gone.contains(archive.id) { tellDeparture(of: archive.id, plan, needed, &row) }
+            return row
+        }
+    }
 
     private func row(_ archive: PolicyArchives.Seen, _ decision: RetentionDecision?, _ plan: TierPlan?) -> TierRow {
         var why: [Language: [String]] = [:]
         for language in Language.allCases { why[language] = decision?.lines(in: language) ?? [] }
-        let isKept = decision?.isKept ?? true
         var row = TierRow(
             archive: archive.id.hex, policy: archive.policy, time: TimeText.seconds(archive.time), due: [],
-            isKept: isKept, why: BothTexts(why))
+            isKept: decision?.isKept ?? true, why: BothTexts(why))
         if case .expire(let since, _)? = decision?.verdict { row.expiredSince = TimeText.seconds(since) }
         if let count = moved.files(of: archive.id, under: nil)?.count { row.movedFiles = count }
         guard let plan, let state = states[archive.id] else { return row }
         row.stage = state.stage(plan, at: now.seconds).rawValue
-        let actions = state.actions(plan, at: now, isExpirable: !isKept)
-        // A partial archive lets no original go, whatever its copies are.
-        row.due = actions.filter { $0 != .mayRemoveOriginal || !archive.header.isPartial }.map(Self.word)
+        row.due = actions(of: archive, plan, decision).map(Self.word)
         return row
+    }
+
+    /// The vault cannot give it any more: what is left to do is done to the volumes.
+    private func tellDeparture(of id: Digest, _ plan: TierPlan?, _ needed: Set<String>, _ row: inout TierRow) {
+        let holding = (states[id]?.volumes.keys.sorted() ?? []).compactMap { volumes[$0] }
+        row.stage = TierStage.offline.rawValue
+        row.volumes = holding.map(FoundRow.VolumePlace.init)
+        row.offlineUntil = plan.flatMap { states[id]?.end(.offline, $0) }.map { TimeText.seconds($0) }
+        // It is copied to no place: there is nothing to copy from but a volume.
+        row.due.removeAll { $0.hasPrefix("copy ") || $0.hasPrefix("verify ") }
+        if !row.isKept {
+            row.due = holding.map { (needed.contains($0.id) ? "awaitVolume " : "destroyVolume ") + $0.id }
+        }
+    }
+
+    /// Volumes on which something is still kept, as far as it is known here.
+    private func neededVolumes(_ gone: Set<Digest>, _ decisions: [Digest: RetentionDecision]) -> Set<String> {
+        let own = open.vault.vaultID.hex
+        let disposed = open.vault.log.disposed
+        func isOver(_ holding: VolumeRecord.Holding) -> Bool {
+            guard holding.vault == own, let id = Digest(hex: holding.archive), disposed[id] != nil else { return false }
+            return gone.contains(id) ? decisions[id]?.isKept == false : true
+        }
+        return Set(volumes.values.filter { !$0.archives.allSatisfy(isOver) }.map(\.id))
     }
 
     private static func word(_ action: TierAction) -> String {

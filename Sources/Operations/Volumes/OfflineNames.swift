@@ -103,9 +103,7 @@ struct OfflineNames {
             path: row.path, pathBytes: row.pathBytes, kind: row.kind, size: Int(clamping: row.size),
             modified: row.modified, archive: archive.holding.archive, archiveTime: archive.holding.time,
             firstArchive: archive.holding.archive, archives: 1, policy: archive.holding.policy)
-        found.volumes = archive.volumes.map {
-            FoundRow.VolumePlace(volume: $0.id, title: $0.title, shelf: $0.shelf, holder: $0.holder)
-        }
+        found.volumes = archive.volumes.map(FoundRow.VolumePlace.init)
         return found
     }
 

@@ -129,6 +129,18 @@ struct VolumeRegister {
 
     // MARK: Custody
 
+    /// By the note of each decision by which archives should leave the vault, the volumes that were to keep them; also those
+    /// whose record is gone.
+    func departures() throws -> [Digest: Set<String>] {
+        var volumes: [Digest: Set<String>] = [:]
+        for name in try StateFile.list(directory) where name.hasSuffix(".custody") {
+            let id = String(name.dropLast(".custody".count))
+            guard Self.isID(id) else { continue }
+            for note in try custody(id).compactMap(\.departureNote) { volumes[note, default: []].insert(id) }
+        }
+        return volumes
+    }
+
     /// Every act in order. Lines that a crash cut short were never acknowledged and are passed over.
     func custody(_ id: String) throws -> [CustodyEvent] {
         guard let bytes = try StateFile.read(path(id, "custody"), limit: Self.custodyLimit) else { return [] }

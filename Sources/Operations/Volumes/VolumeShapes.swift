@@ -1,3 +1,5 @@
+import Domain
+
 // What the volume commands tell, and what the register keeps: values that are JSON as they stand.
 
 /// What this host knows of one volume.
@@ -43,7 +45,7 @@ package struct VolumeRecord: Codable, Sendable {
 package struct CustodyEvent: Codable, Sendable {
     /// RFC 3339, UTC.
     package var time: String
-    /// `created written verified verificationFailed restored checkedOut checkedIn`
+    /// `created written verified verificationFailed restored leftVault checkedOut checkedIn`
     package var act: String
     package var detail: String
     /// Number of the account that did it.
@@ -56,6 +58,15 @@ package struct CustodyEvent: Codable, Sendable {
 
     /// Whether everything was opened and found whole.
     var isWholeVerification: Bool { act == "verified" && !detail.hasPrefix(Self.digestsOnly) }
+
+    /// The act of a volume that keeps archives which leave the vault; written before the log says that they did.
+    static let leftVault = "leftVault"
+
+    /// `note`: that of the decision, by which the log tells the archives, and whether it was carried out.
+    static func departure(_ note: Digest, of count: Int) -> String { "\(note.hex) (\(count) archives stay here)" }
+
+    /// The note of the decision by which archives left the vault.
+    var departureNote: Digest? { act == Self.leftVault ? Digest(hex: detail.prefix(64)) : nil }
 }
 
 /// A volume in a list.

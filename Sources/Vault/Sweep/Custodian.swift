@@ -63,8 +63,25 @@ package struct Custodian {
         }
     }
 
-    /// Does what another administrator asked for.
-    package func carryOut(_ request: ActRequest) throws(VaultError) {
+    /// Whether ``carryOut(_:)`` would do it, as far as this process knows the log; changes nothing.
+    package func check(_ request: ActRequest) throws(VaultError) {
+        try checkSignatures(request)
+        try checkSubjects(request, vault.log)
+    }
+
+    private func checkSubjects(_ request: ActRequest, _ log: VaultLog) throws(VaultError) {
+        guard log.keySet.isAdministrator(request.approval.requester) else {
+            throw VaultError(
+                .notAllowed, "who asked for this is no administrator of the vault any more",
+                hint: "Let an administrator ask again.")
+        }
+        switch request.kind {
+        case .dispose: try checkArchives(request.subjects, log, forDisposal: true)
+        case .release: try checkHold(request.subjects, log)
+        }
+    }
+
+    private func checkSignatures(_ request: ActRequest) throws(VaultError) {
         guard request.vaultID == vault.vaultID else {
             throw VaultError(
                 .invalidInput, "this request is for another vault", hint: "Name that vault with --vault.")
@@ -83,19 +100,18 @@ package struct Custodian {
             throw VaultError(
                 .notAllowed, "the request was changed after it was signed", hint: "Ask for it again.")
         }
+    }
+
+    /// Does what another administrator asked for.
+    package func carryOut(_ request: ActRequest) throws(VaultError) {
+        try checkSignatures(request)
         try append { log throws(VaultError) in
-            guard log.keySet.isAdministrator(request.approval.requester) else {
-                throw VaultError(
-                    .notAllowed, "who asked for this is no administrator of the vault any more",
-                    hint: "Let an administrator ask again.")
-            }
+            try checkSubjects(request, log)
             switch request.kind {
             case .dispose:
-                try checkArchives(request.subjects, log, forDisposal: true)
                 return .dispose(
                     Disposal(archives: request.subjects, note: request.note, basis: .twoPersons(request.approval)))
             case .release:
-                try checkHold(request.subjects, log)
                 return .release(
                     ReleaseRecord(hold: request.subjects[0], note: request.note, approval: request.approval))
             }
