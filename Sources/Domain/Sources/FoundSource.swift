@@ -49,6 +49,15 @@ package struct FoundSource: Sendable, Equatable, Codable {
 
     package var identity: Identity { Identity(kind, place) }
 
+    /// Where not even the data directory could be learnt.
+    package var isKnownBySocket: Bool {
+        switch kind {
+        case .postgresql: socket.map { socket in port.map { place == "\(socket)/.s.PGSQL.\($0)" } ?? false } ?? false
+        case .mariadb: place == socket
+        default: false
+        }
+    }
+
     /// Without what changes from day to day.
     package var remembered: FoundSource {
         var copy = self
@@ -127,7 +136,11 @@ package struct SourcePlanning: Sendable {
     private func archives(_ data: DataSource, _ found: FoundSource) -> Bool {
         switch (data, found.kind) {
         case (.postgresql(let source), .postgresql):
-            if let directory = source.dataDirectory { return place(directory) == found.place }
+            if let directory = source.dataDirectory {
+                if place(directory) == found.place { return true }
+                // Its socket tells a cluster where its directory cannot be learnt.
+                guard source.mode != .local || found.isKnownBySocket else { return false }
+            }
             guard source.connection.port == found.port else { return false }
             let host = source.connection.host
             return ["localhost", "127.0.0.1", "::1"].contains(host) || found.socket == place(host)
