@@ -90,6 +90,9 @@ final class HostDirectory {
         return status
     }
 
+    /// Whether it can be told of a name that it is not there.
+    var maySearch: Bool { status([0x2E]) != nil }
+
     func kind(_ name: String) -> EntryKind? { status(Array(name.utf8))?.kind }
 
     /// The first `count` bytes of a file; nil where it is none or cannot be read. A pipe is never waited for.

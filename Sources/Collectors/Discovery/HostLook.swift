@@ -305,6 +305,7 @@ package final class HostLook {
             }
             problem(source.place, CollectorError.systemText(error.number))
         case .success(let directory):
+            guard directory.maySearch else { return problem(source.place, CollectorError.systemText(EACCES)) }
             if isFile {
                 let isThere = lookAtFile(name, in: directory)
                 if !isThere, directory.status(name) == nil { note(.absent(source)) }
