@@ -24,7 +24,7 @@ package enum PolicyDraft {
         for source in sources {
             let item = item(source, &names)
             let size = item.reduce(0) { $0 + $1.utf8.count + 1 }
-            guard lines.count < sourceLimit * 8, bytes + size <= byteLimit, names.count <= sourceLimit else {
+            guard bytes + size <= byteLimit, names.count <= sourceLimit else {
                 left += 1
                 continue
             }

@@ -62,7 +62,7 @@ struct Qalad: AsyncParsableCommand {
 
     func validate() throws {
         do { _ = try DiscoverySettings.usual(and: discover, excludes: discoverExclude) } catch {
-            throw ValidationError("\(error)")
+            throw ValidationError(error.message)
         }
         guard (0...1 << 20).contains(reserve) else {
             throw ValidationError("--reserve is a number of MiB, 0 to 1048576.")

@@ -74,7 +74,7 @@ package final class HostLook {
         lookAtServers()
         for tree in places.trees where !isOver() {
             guard let root = realpath(tree, nil) else {
-                if errno != ENOENT { problem(tree, CollectorError.systemText(errno)) }
+                if errno != ENOENT || !HostPlaces.usual.trees.contains(tree) { problem(tree, CollectorError.systemText(errno)) }
                 continue
             }
             defer { free(root) }
@@ -85,8 +85,8 @@ package final class HostLook {
     }
 
     private lazy var hostTree = HostTree(
-        isOver: isOver, isLeftOut: { [self] in isLeftOut($0) },
-        tell: { [self] path, reason in problem(Self.text(path).text, reason) })
+        isOver: isOver, isLeftOut: { [unowned self] in isLeftOut($0) },
+        tell: { [unowned self] path, reason in problem(Self.text(path).text, reason) })
 
     // MARK: Servers that run
 
@@ -177,6 +177,8 @@ package final class HostLook {
     // MARK: Files
 
     private func visit(_ directory: HostDirectory) -> HostTree.Step {
+        // Told with the directory around it.
+        if directory.path.suffix(5).elementsEqual("/.git".utf8) { return .stay }
         if let kind = Self.serverKind(directory) {
             tellServer(kind, directory)
             return .stay
@@ -191,7 +193,7 @@ package final class HostLook {
             tellRepository(inner, at: directory.path)
         }
         for (name, kind) in directory.names where kind == .file { lookAtFile(name, in: directory) }
-        return directory.path.suffix(5).elementsEqual("/.git".utf8) ? .stay : .descend
+        return .descend
     }
 
     /// The kind of server whose data directory it is; only files count, whatever their names are.

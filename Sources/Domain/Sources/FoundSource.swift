@@ -115,10 +115,15 @@ package struct SourcePlanning: Sendable {
             switch data {
             case .postgresql(let source): source.dataDirectory.map { .init(.postgresql, place($0)) }
             case .sqlite(let source): .init(.sqlite, place(source.path))
-            case .git(let source): source.localPath.map { .init(.git, place($0)) }
+            case .git(let source): source.localPath.map { .init(.git, Self.workTree(place($0))) }
             case .mariadb, .command, .wal: nil
             }
         }
+    }
+
+    /// A repository in a working tree goes by the name of the tree.
+    private static func workTree(_ path: String) -> String {
+        path.hasSuffix("/.git") && path.utf8.count > 5 ? String(path.dropLast(5)) : path
     }
 
     private func place(_ path: String) -> String { resolved[path] ?? path }
@@ -153,8 +158,7 @@ package struct SourcePlanning: Sendable {
             return socket == place(source.socket ?? MariaDBSource.usualSocket)
         case (.sqlite(let source), .sqlite): return place(source.path) == found.place
         case (.git(let source), .git):
-            guard let path = source.localPath.map(place) else { return false }
-            return path == found.place || path == found.place + "/.git"
+            return source.localPath.map { Self.workTree(place($0)) } == found.place
         default: return false
         }
     }

@@ -19,7 +19,7 @@ package struct DiscoverySettings: Sendable {
     }
 
     /// The usual places and `more`.
-    package static func usual(and more: [String], excludes: [String]) throws -> DiscoverySettings {
+    package static func usual(and more: [String], excludes: [String]) throws(OperationError) -> DiscoverySettings {
         var places = HostPlaces.usual
         places.trees += more
         do { return DiscoverySettings(places: places, excludes: try ExcludePatterns(excludes)) } catch {

@@ -1,4 +1,4 @@
-package import Collectors
+import Collectors
 import Domain
 import Glibc
 import Synchronization
@@ -45,7 +45,7 @@ struct SearchOutcome: Sendable {
 /// Invariants:
 /// 1. Nobody waits longer than the patience; what was found until then counts, and that it is not all is told.
 /// 2. A look that hangs is the only one: the next is refused until it has ended.
-package final class SourceSearch: Sendable {
+final class SourceSearch: Sendable {
     struct Question: Sendable {
         var places: HostPlaces
         var policies: [Policy]
@@ -74,8 +74,6 @@ package final class SourceSearch: Sendable {
     }
 
     private let isGoing = Atomic<Bool>(false)
-
-    package init() {}
 
     func look(_ question: Question, interrupt: InterruptFlag) -> SearchOutcome {
         guard !isGoing.exchange(true, ordering: .acquiringAndReleasing) else {
