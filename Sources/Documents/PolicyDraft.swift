@@ -22,13 +22,12 @@ package enum PolicyDraft {
         var names: Set<String> = []
         var (bytes, left) = (0, 0)
         for source in sources {
-            let item = item(source, &names)
-            let size = item.reduce(0) { $0 + $1.utf8.count + 1 }
-            guard bytes + size <= byteLimit, names.count <= sourceLimit else {
+            guard bytes <= byteLimit, names.count < sourceLimit else {
                 left += 1
                 continue
             }
-            bytes += size
+            let item = item(source, &names)
+            bytes += item.reduce(0) { $0 + $1.utf8.count + 1 }
             lines += item
         }
         if left > 0 { lines.append("  # and \(left) more: run `qala source discover --draft` again when these are planned") }
