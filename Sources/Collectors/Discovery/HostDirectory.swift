@@ -134,7 +134,7 @@ struct HostTree {
     static let depthLimit = 8
     static let entryLimit = 500_000
     private static let foreign: Set<String> = [
-        "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "autofs", "ncpfs", "coda",
+        "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "autofs", "ncpfs", "coda",
     ]
 
     enum Step {

@@ -300,11 +300,7 @@ package final class HostLook {
         let folder = isFile ? Array(path.dropLast(name.count + 1)) : path
         switch HostDirectory.open(folder.isEmpty ? [0x2F] : folder) {
         case .failure(let error):
-            // A socket is no directory: of its server nothing is known while it is silent.
-            if [ENOENT, ENOTDIR].contains(error.number), access(source.place, F_OK) != 0 {
-                if source.place.contains("/.s.PGSQL.") || source.kind == .mariadb { return }
-                return note(.absent(source))
-            }
+            if [ENOENT, ENOTDIR].contains(error.number) { return note(.absent(source)) }
             problem(source.place, CollectorError.systemText(error.number))
         case .success(let directory):
             guard directory.maySearch else { return problem(source.place, CollectorError.systemText(EACCES)) }

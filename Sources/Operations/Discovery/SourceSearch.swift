@@ -132,7 +132,9 @@ final class SourceSearch: Sendable {
             default: break
             }
         }
-        let known = named + question.remembered.filter(\.isNameable).map(\.identity)
+        // Of a server that is known by its socket alone nothing is known while that is silent.
+        let remembered = question.remembered.filter { $0.isNameable && !$0.isKnownBySocket }
+        let known = named + remembered.map(\.identity)
         HostLook(
             places, known: known, leftOut: question.leftOut, excludes: question.excludes, users: users, isOver: isOver
         ) { event in
