@@ -53,6 +53,10 @@ package final class HostLook {
     private var told: Set<FoundSource.Identity> = []
     /// Of the servers that run, by their sockets.
     private var sockets: [(path: String, kind: DataSource.Kind, process: pid_t)] = []
+    /// Of the servers that were told.
+    private var toldSockets: Set<String> = []
+    /// Servers of which nothing but the socket is known; a data directory that is found later may be theirs.
+    private var nameless: [FoundSource] = []
 
     /// `known` is what is looked at wherever it lies, `leftOut` directories that are not, `excludes` patterns below `/`;
     /// `users` are accounts of servers that policies name.
@@ -82,6 +86,7 @@ package final class HostLook {
             if !isLeftOut(path) { hostTree.walk(path) { [self] in visit($0) } }
         }
         for source in known where !isOver() && !told.contains(source) { lookAgain(at: source) }
+        for server in nameless where !toldSockets.contains(server.place) { tell(server) }
     }
 
     private lazy var hostTree = HostTree(
@@ -144,6 +149,7 @@ package final class HostLook {
         found.isRunning = true
         if let socket { ask(&found, socket) }
         guard !found.place.isEmpty, !told.contains(found.identity) else { return }
+        guard found.place != socket else { return nameless.append(found) }
         if found.version == nil { problem(found.place, "its version and databases could not be learnt") }
         tell(found)
     }
@@ -325,6 +331,7 @@ package final class HostLook {
 
     private func tell(_ found: FoundSource) {
         guard !isLeftOut(Array(found.place.utf8)), told.insert(found.identity).inserted else { return }
+        if let socket = found.socket { toldSockets.insert(found.port.map { "\(socket)/.s.PGSQL.\($0)" } ?? socket) }
         note(.found(found))
     }
 

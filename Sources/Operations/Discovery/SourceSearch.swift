@@ -135,15 +135,20 @@ final class SourceSearch: Sendable {
         // Of a server that is known by its socket alone nothing is known while that is silent.
         let remembered = question.remembered.filter { $0.isNameable && !$0.isKnownBySocket }
         let known = named + remembered.map(\.identity)
+        let listened = Dictionary(question.remembered.map { ($0.identity, $0) }) { first, _ in first }
         HostLook(
             places, known: known, leftOut: question.leftOut, excludes: question.excludes, users: users, isOver: isOver
         ) { event in
             switch event {
-            case .found(let source):
-                let plans = planning.plans(of: source)
+            case .found(var source):
+                // Of a server that does not run only the look before knows where it listens.
+                if source.socket == nil, let before = listened[source.identity] {
+                    (source.socket, source.port) = (before.socket, before.port)
+                }
+                let (seen, plans) = (source, planning.plans(of: source))
                 answer.change { outcome in
-                    outcome.found.append(source)
-                    outcome.plans[source.identity] = plans
+                    outcome.found.append(seen)
+                    outcome.plans[seen.identity] = plans
                 }
             case .absent(let source): answer.change { $0.absent.insert(source) }
             case .problem(let place, let reason): answer.change { $0.note(place, reason) }
