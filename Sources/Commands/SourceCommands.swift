@@ -84,13 +84,16 @@ extension Rendering {
         var lines: [String] = []
         if report.sources.isEmpty { lines.append(SourceText.nothing(language)) }
         var table = Table([
-            (Text.columnKind(language), .left), (SourceText.place(language), .left), (SourceText.version(language), .left),
+            (Text.columnKind(language), .left), (SourceText.place(language), .left),
+            (SourceText.version(language), .left),
             (Text.columnState(language), .left), (SourceText.databases(language), .right),
             (Text.columnSize(language), .right), (Text.columnPolicy(language), .left),
         ])
         for source in report.sources { table.add(row(source, language)) }
         if !report.sources.isEmpty { lines += table.lines }
-        let said = report.policies.map { SourceText.compared(language, [Printable.text($0)]) } ?? SourceText.noPolicies(language)
+        let said =
+            report.policies.map { SourceText.compared(language, [Printable.text($0)]) }
+            ?? SourceText.noPolicies(language)
         lines += ["", said]
         for finding in report.findings where finding.finding != SourceDrift.Finding.Kind.unplanned.rawValue {
             lines.append("  " + text(finding, language))

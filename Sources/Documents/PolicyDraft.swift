@@ -30,7 +30,9 @@ package enum PolicyDraft {
             bytes += item.reduce(0) { $0 + $1.utf8.count + 1 }
             lines += item
         }
-        if left > 0 { lines.append("  # and \(left) more: run `qala source discover --draft` again when these are planned") }
+        if left > 0 {
+            lines.append("  # and \(left) more: run `qala source discover --draft` again when these are planned")
+        }
         let isDatabase = sources.contains { $0.kind != .git }
         return head(isDatabase ? .database : .software) + lines.joined(separator: "\n") + "\n" + tail
     }
@@ -104,7 +106,9 @@ package enum PolicyDraft {
 
     private static func item(_ source: FoundSource, _ names: inout Set<String>) -> [String] {
         guard source.isNameable else {
-            return ["  # \(comment(source.place)): no policy can name it; it needs a name in UTF-8 without control characters"]
+            return [
+                "  # \(comment(source.place)): no policy can name it; it needs a name in UTF-8 without control characters"
+            ]
         }
         let name = name(of: source, &names)
         var lines = note(source).map { "  # " + comment($0) }
@@ -147,7 +151,8 @@ package enum PolicyDraft {
             lines.append("user: is postgres unless it is said here; docs/postgresql.md lists the rights that it needs.")
             if source.isRunning != true { lines.append("It did not run; a run needs the server.") }
         case .mariadb:
-            lines.append("user: is the account of the daemon; docs/mariadb.md lists the rights, and where a password may stand.")
+            lines.append(
+                "user: is the account of the daemon; docs/mariadb.md lists the rights, and where a password may stand.")
             if source.isRunning != true { lines.append("It did not run (\(source.place)); a run needs the server.") }
         case .git: lines.append("Source code may belong to a policy of the component software.")
         default: break
@@ -191,7 +196,8 @@ package enum PolicyDraft {
             case _ where scalar.value < 0x80 && !isMark(scalar) && scalar.value >= 0x20 && scalar.value != 0x7F:
                 quoted.unicodeScalars.append(scalar)
             case _ where scalar.value < 0x100: quoted += "\\x" + digits(scalar.value, 2)
-            case _ where isHidden(scalar): quoted += scalar.value < 0x1_0000 ? "\\u" + digits(scalar.value, 4) : "\\U" + digits(scalar.value, 8)
+            case _ where isHidden(scalar):
+                quoted += scalar.value < 0x1_0000 ? "\\u" + digits(scalar.value, 4) : "\\U" + digits(scalar.value, 8)
             default: quoted.unicodeScalars.append(scalar)
             }
         }
@@ -203,7 +209,8 @@ package enum PolicyDraft {
     /// What separates lines, reorders text or is not shown.
     private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xE000...0xF8FF, 0xFEFF, 0xFFF0...0xFFFF, 0xE0000...0x10FFFF:
+        case 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xE000...0xF8FF, 0xFEFF, 0xFFF0...0xFFFF,
+            0xE0000...0x10FFFF:
             true
         default: false
         }

@@ -55,7 +55,9 @@ struct HostLookTests {
         try bench.file("\(name)/HEAD", "ref: refs/heads/main\n")
     }
 
-    @Test("SQLite databases are known by their content, while an application writes too", .enabled(if: access(SQLiteWriter.python, X_OK) == 0))
+    @Test(
+        "SQLite databases are known by their content, while an application writes too",
+        .enabled(if: access(SQLiteWriter.python, X_OK) == 0))
     func databases() throws {
         let bench = try Workbench()
         let writer = try Beside(SQLiteWriter.python, ["-c", SQLiteWriter.busy, bench.place("busy.dat"), "wal"])
@@ -89,7 +91,8 @@ struct HostLookTests {
         #expect(looked.problems.isEmpty, "\(looked.problems)")
     }
 
-    @Test("Repositories are found bare and in a working tree, once each; what lies beside them in the tree is looked at")
+    @Test(
+        "Repositories are found bare and in a working tree, once each; what lies beside them in the tree is looked at")
     func repositories() throws {
         let bench = try Workbench()
         try repository(bench, "bare.git")
@@ -107,7 +110,9 @@ struct HostLookTests {
         #expect(known.places(bench, .git) == ["work"] && known.absent.isEmpty)
     }
 
-    @Test("Pipes, links, directories with the names of files and endless numbers of names deceive nobody and hold up nobody")
+    @Test(
+        "Pipes, links, directories with the names of files and endless numbers of names deceive nobody and hold up nobody"
+    )
     func hostile() throws {
         let bench = try Workbench()
         try bench.directory("pipe")

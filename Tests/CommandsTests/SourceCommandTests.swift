@@ -15,7 +15,9 @@ struct SourceCommandTests {
         return rows.filter { ($0["place"] as? String)?.hasPrefix(world.folder.path) == true }
     }
 
-    @Test("Found is what lies below --path, with the policy that archives it; the rest is drafted, and the draft is a policy")
+    @Test(
+        "Found is what lies below --path, with the policy that archives it; the rest is drafted, and the draft is a policy"
+    )
     func discover() throws {
         let world = try World()
         defer { world.remove() }
@@ -42,7 +44,8 @@ struct SourceCommandTests {
         #expect(sources.map { ($0["policies"] as? [[String: Any]])?.first?["policy"] as? String } == [nil, "a", nil])
         #expect(sources[1]["bytes"] as? Int == 512)
         #expect(try own(world, found, "problems").isEmpty)
-        #expect(try own(world, found, "findings").compactMap { $0["finding"] as? String } == ["unplanned", "unplanned"])
+        #expect(
+            try own(world, found, "findings").compactMap { $0["finding"] as? String } == ["unplanned", "unplanned"])
         let object = try World.object(found)
         #expect((object["problemCount"] as? Int == 0) == (found.status == 0))
         #expect(object["policies"] as? String == world.path("policies"))

@@ -71,16 +71,20 @@ struct PolicyDraftTests {
     @Test("Whatever a path holds, the draft is YAML, and the path reads back as it was")
     func hostile() throws {
         var places = [
-            "/a\"b", "/a\\b", "/a: b # c", "/ x ", "/- y", "/%TAG", "/'", "/a\u{2028}b", "/\u{FEFF}a", "/é ş 😀", "/@x", "/`",
-            "/{a}[b]*c&d!e|f>g", "/" + String(repeating: " *a", count: 40), "/" + String(repeating: "[{", count: 200), "/~",
-            "/\u{202E}evil", "/null", "/a,b", "/?", "/" + String(repeating: "x", count: 250) + ".db", "/\u{10FFFF}", "/...",
+            "/a\"b", "/a\\b", "/a: b # c", "/ x ", "/- y", "/%TAG", "/'", "/a\u{2028}b", "/\u{FEFF}a", "/é ş 😀", "/@x",
+            "/`",
+            "/{a}[b]*c&d!e|f>g", "/" + String(repeating: " *a", count: 40), "/" + String(repeating: "[{", count: 200),
+            "/~",
+            "/\u{202E}evil", "/null", "/a,b", "/?", "/" + String(repeating: "x", count: 250) + ".db", "/\u{10FFFF}",
+            "/...",
         ]
         let seed = UInt64.random(in: 0 ... .max)
         var generator = SplitMix(state: seed)
         for _ in 0..<200 {
             var place = "/"
             for _ in 0..<Int.random(in: 1...30, using: &generator) {
-                let value = UInt32.random(in: 0x20...(Bool.random(using: &generator) ? 0x7E : 0x2FFF), using: &generator)
+                let value = UInt32.random(
+                    in: 0x20...(Bool.random(using: &generator) ? 0x7E : 0x2FFF), using: &generator)
                 if let scalar = Unicode.Scalar(value), !(0x7F...0x9F).contains(value), value != 0x2F {
                     place.unicodeScalars.append(scalar)
                 }

@@ -117,15 +117,18 @@ struct SourceDriftTests {
         #expect(Self.findings([old], remembered: [old], absent: [old.identity], planned: ["/pg"]).isEmpty)
     }
 
-    @Test("A look that learnt less of a version finds no change", arguments: [
-        ("15", "15.18", false), ("15.18", "15", false), ("15", "16", true), ("15.18", "16", true),
-        ("10.11.14", "10.11.15", true), ("10.11.14", "10.11.14", false), ("1.2", "1.20", true),
-    ])
+    @Test(
+        "A look that learnt less of a version finds no change",
+        arguments: [
+            ("15", "15.18", false), ("15.18", "15", false), ("15", "16", true), ("15.18", "16", true),
+            ("10.11.14", "10.11.15", true), ("10.11.14", "10.11.14", false), ("1.2", "1.20", true),
+        ])
     func versions(was: String, now: String, isChange: Bool) {
         #expect(SourceDrift.isChange(was, now) == isChange)
         let kept = SourceDrift.remembered(
             after: [Self.found(.postgresql, "/pg") { $0.version = now }],
-            before: [Self.found(.postgresql, "/pg") { ($0.version, $0.socket, $0.port) = (was, "/run", 5432) }], absent: [])
+            before: [Self.found(.postgresql, "/pg") { ($0.version, $0.socket, $0.port) = (was, "/run", 5432) }],
+            absent: [])
         let longest = isChange || now.count > was.count ? now : was
         #expect(kept.map(\.version) == [longest])
         #expect(kept.first?.socket == "/run" && kept.first?.port == 5432)

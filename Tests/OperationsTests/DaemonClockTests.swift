@@ -266,7 +266,9 @@ struct DaemonClockTests {
         await bench.end(daemon)
     }
 
-    @Test("A database that nobody planned is told within a day, once, over a restart too; that it went ends it and is told")
+    @Test(
+        "A database that nobody planned is told within a day, once, over a restart too; that it went ends it and is told"
+    )
     func unplanned() async throws {
         let bench = try ClockBench()
         let trees = [bench.scratch.place("data")]

@@ -124,7 +124,8 @@ struct DiscoveryTests {
         #expect(try server.query("SELECT VERSION()").hasPrefix((found.version ?? "-") + "-MariaDB"))
         #expect(found.databases?.map(\.name) == ["a\tb", "mysql"])
         #expect(outcome.isPlanned(found))
-        #expect(Looking.look(HostPlaces(trees: [], mariaDBSockets: [server.socket])).found.map(\.place) == [found.place])
+        #expect(
+            Looking.look(HostPlaces(trees: [], mariaDBSockets: [server.socket])).found.map(\.place) == [found.place])
         let byProcess = Looking.look(HostPlaces(trees: [], processes: true))
         #expect(byProcess.found.contains { $0.place == found.place && $0.databases?.count == 2 })
 
@@ -134,7 +135,9 @@ struct DiscoveryTests {
         #expect(stopped.findings(remembered: [found.remembered]).isEmpty)
     }
 
-    @Test("A server that accepts and never answers holds up nobody, and the next look is refused until the first has ended")
+    @Test(
+        "A server that accepts and never answers holds up nobody, and the next look is refused until the first has ended"
+    )
     func silence() throws {
         let scratch = try Scratch()
         let path = scratch.place(".s.PGSQL.5432")
@@ -177,7 +180,9 @@ struct DiscoveryTests {
     @Test("The report says what is planned and by what, what was remembered and what could not be read")
     func report() throws {
         let scratch = try Scratch()
-        for folder in ["data", "policies", "state", "state/daemon"] { try #require(mkdir(scratch.place(folder), 0o755) == 0) }
+        for folder in ["data", "policies", "state", "state/daemon"] {
+            try #require(mkdir(scratch.place(folder), 0o755) == 0)
+        }
         let page = "SQLite format 3\u{0}" + String(repeating: "x", count: 496)
         for name in ["named.db", "new.db"] { try scratch.write("data/\(name)", page) }
         try scratch.write(
@@ -191,7 +196,8 @@ struct DiscoveryTests {
 
             """)
         let gone = FoundSource(.sqlite, at: scratch.place("data/gone.db"))
-        try JSONEncoder().encode(SourceBook(sources: [gone])).write(to: URL(filePath: scratch.place("state/daemon/sources.json")))
+        try JSONEncoder().encode(SourceBook(sources: [gone])).write(
+            to: URL(filePath: scratch.place("state/daemon/sources.json")))
         let place = Workplace(vaultPath: scratch.place("vault"), statePath: scratch.place("state"))
         let places = HostPlaces(trees: [scratch.place("data")])
         let request = DiscoverSources.Request(policyFolder: scratch.place("policies"))
@@ -202,7 +208,8 @@ struct DiscoveryTests {
         #expect(answer.draft.contains("\"\(scratch.place("data/new.db"))\"") && !answer.draft.contains("named.db"))
         // Nothing in force, and no folder.
         let bare = try DiscoverSources.run(.init(), in: places, at: place)
-        #expect(bare.report.policies == nil && bare.report.sources.allSatisfy(\.policies.isEmpty) && bare.report.isWhole)
+        #expect(
+            bare.report.policies == nil && bare.report.sources.allSatisfy(\.policies.isEmpty) && bare.report.isWhole)
         try scratch.write("state/daemon/sources.json", "{")
         let damaged = try DiscoverSources.run(request, in: places, at: place)
         #expect(!damaged.report.isWhole && damaged.report.sources.count == 2)

@@ -229,7 +229,8 @@ struct HostTree {
         var found: [[UInt8]: String] = [:]
         for line in text.split(separator: 0x0A) {
             let words = line.split(separator: 0x20)
-            guard words.count > 6, let dash = words.firstIndex(where: { $0.elementsEqual([0x2D]) }), dash + 1 < words.count
+            guard words.count > 6, let dash = words.firstIndex(where: { $0.elementsEqual([0x2D]) }),
+                dash + 1 < words.count
             else { continue }
             let kind = String(decoding: words[dash + 1], as: UTF8.self)
             // Of what a program serves nobody knows where it lies.
@@ -243,7 +244,9 @@ struct HostTree {
     private static func unescaped(_ text: some Collection<UInt8>) -> [UInt8] {
         var (bytes, rest) = ([UInt8](), Array(text)[...])
         while let byte = rest.popFirst() {
-            if byte == 0x5C, rest.count >= 3, let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
+            if byte == 0x5C, rest.count >= 3,
+                let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8)
+            {
                 bytes.append(code)
                 rest = rest.dropFirst(3)
             } else {

@@ -78,7 +78,9 @@ package final class HostLook {
         lookAtServers()
         for tree in places.trees where !isOver() {
             guard let root = realpath(tree, nil) else {
-                if errno != ENOENT || !HostPlaces.usual.trees.contains(tree) { problem(tree, CollectorError.systemText(errno)) }
+                if errno != ENOENT || !HostPlaces.usual.trees.contains(tree) {
+                    problem(tree, CollectorError.systemText(errno))
+                }
                 continue
             }
             defer { free(root) }
@@ -144,7 +146,8 @@ package final class HostLook {
 
     /// A server whose files could not be looked at; `place` is its data directory, where that is known.
     private func tell(running server: ServerProcess, at place: String?) {
-        let socket = server.socket.map(resolved) ?? sockets.first { $0.process == server.number && $0.process > 0 }?.path
+        let socket =
+            server.socket.map(resolved) ?? sockets.first { $0.process == server.number && $0.process > 0 }?.path
         var found = FoundSource(server.kind, at: place ?? socket ?? "")
         found.isRunning = true
         if let socket { ask(&found, socket) }
@@ -218,7 +221,8 @@ package final class HostLook {
 
     /// False where the directory cannot be read or holds no server of this kind.
     private func examine(_ kind: DataSource.Kind, _ path: String) -> Bool {
-        guard case .success(let directory) = HostDirectory.open(Array(path.utf8)), Self.serverKind(directory) == kind else {
+        guard case .success(let directory) = HostDirectory.open(Array(path.utf8)), Self.serverKind(directory) == kind
+        else {
             return false
         }
         tellServer(kind, directory)
@@ -254,7 +258,9 @@ package final class HostLook {
         guard let process = lines.first.flatMap({ pid_t($0) }), process > 0 else { return (false, nil) }
         guard kill(process, 0) == 0 || errno == EPERM else { return (false, nil) }
         // The number may be another program's by now.
-        if access("/proc/\(process)/comm", R_OK) == 0, ServerProcess.kind(of: process) != .postgresql { return (false, nil) }
+        if access("/proc/\(process)/comm", R_OK) == 0, ServerProcess.kind(of: process) != .postgresql {
+            return (false, nil)
+        }
         guard lines.count > 4, let port = Int(lines[3]), lines[4].hasPrefix("/") else { return (true, nil) }
         return (true, "\(lines[4])/.s.PGSQL.\(port)")
     }
@@ -339,7 +345,9 @@ package final class HostLook {
 
     /// The path, or one of the directories that it lies in.
     private func isLeftOut(_ path: [UInt8]) -> Bool {
-        if leftOut.contains(where: { path.elementsEqual($0.utf8) || path.starts(with: Array(($0 + "/").utf8)) }) { return true }
+        if leftOut.contains(where: { path.elementsEqual($0.utf8) || path.starts(with: Array(($0 + "/").utf8)) }) {
+            return true
+        }
         let relative = Array(path.drop { $0 == 0x2F })
         let ends = relative.indices.filter { relative[$0] == 0x2F } + [relative.endIndex]
         return ends.contains { end in

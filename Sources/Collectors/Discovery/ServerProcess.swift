@@ -16,7 +16,9 @@ struct ServerProcess {
         defer { closedir(stream) }
         var found: [ServerProcess] = []
         while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard let number = pid_t(name), let process = of(number) else { continue }
             found.append(process)
         }
@@ -36,7 +38,9 @@ struct ServerProcess {
         guard let kind = kind(of: number), let line = ProcFile.read("/proc/\(number)/cmdline", limit: 64 << 10) else {
             return nil
         }
-        let words = line.split(separator: 0, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
+        let words = line.split(separator: 0, omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         guard let first = words.first, !first.isEmpty else { return nil }
         // What serves a session calls itself `postgres: …`; the server has its arguments.
         if kind == .postgresql, first.hasPrefix("postgres:") { return nil }

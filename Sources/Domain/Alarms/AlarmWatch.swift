@@ -195,7 +195,8 @@ package struct AlarmWatch: Sendable {
             found[Alarm(.unplannedSource, "\(source.kind.rawValue) \(source.place)")] = detail
         }
         if sorted.count > Self.toldSources {
-            found[Alarm(.unplannedSource, "sources")] = "\(sorted.count - Self.toldSources) more: `qala source discover`"
+            found[Alarm(.unplannedSource, "sources")] =
+                "\(sorted.count - Self.toldSources) more: `qala source discover`"
         }
         return found
     }

@@ -131,7 +131,9 @@ package struct SourcePlanning: Sendable {
     /// In the order of the policies, each policy once. A tree of files is no plan for the files of a server.
     package func plans(of found: FoundSource) -> [Plan] {
         zip(policies, excludes).compactMap { policy, excludes in
-            if policy.data.contains(where: { archives($0, found) }) { return Plan(policy: policy.name, isAsFiles: false) }
+            if policy.data.contains(where: { archives($0, found) }) {
+                return Plan(policy: policy.name, isAsFiles: false)
+            }
             guard found.kind == .sqlite || found.kind == .git else { return nil }
             let isThere = zip(policy.sources, excludes).contains { covers(place($0.path), $1, found) }
             return isThere ? Plan(policy: policy.name, isAsFiles: true) : nil

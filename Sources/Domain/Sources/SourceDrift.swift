@@ -35,14 +35,18 @@ package enum SourceDrift {
         let before = Dictionary(remembered.map { ($0.identity, $0) }) { first, _ in first }
         var findings = found.filter { !isPlanned($0) }.map { Finding(.unplanned, $0.identity) }
         for source in found {
-            guard let was = before[source.identity]?.version, let now = source.version, isChange(was, now) else { continue }
+            guard let was = before[source.identity]?.version, let now = source.version, isChange(was, now) else {
+                continue
+            }
             findings.append(Finding(.changed, source.identity, was: was, now: now))
         }
         let there = Set(found.map(\.identity))
         let gone = Set(before.keys).union(expected).intersection(absent).subtracting(there)
         findings += gone.map { Finding(.vanished, $0) }
         return findings.sorted { a, b in
-            (a.kind.rank, a.source.kind.rawValue, a.source.place) < (b.kind.rank, b.source.kind.rawValue, b.source.place)
+            (a.kind.rank, a.source.kind.rawValue, a.source.place) < (
+                b.kind.rank, b.source.kind.rawValue, b.source.place
+            )
         }
     }
 
@@ -55,7 +59,9 @@ package enum SourceDrift {
             var source = source.remembered
             guard let was = old[source.identity] else { return source }
             // A server that runs says more of its version than its files do.
-            if let version = was.version, source.version.map({ !isChange(version, $0) && $0.count < version.count }) ?? true {
+            if let version = was.version,
+                source.version.map({ !isChange(version, $0) && $0.count < version.count }) ?? true
+            {
                 source.version = version
             }
             source.socket = source.socket ?? was.socket

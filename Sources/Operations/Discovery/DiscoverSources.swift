@@ -152,7 +152,8 @@ package enum DiscoverSources {
                 kind: source.kind.rawValue, place: source.place, version: source.version, running: source.isRunning,
                 socket: source.socket, port: source.port, bytes: source.bytes,
                 databases: source.databases?.map { .init(name: $0.name, bytes: $0.bytes) },
-                policies: (outcome.plans[source.identity] ?? []).map { .init(policy: $0.policy, asFiles: $0.isAsFiles) })
+                policies: (outcome.plans[source.identity] ?? []).map { .init(policy: $0.policy, asFiles: $0.isAsFiles) }
+            )
         }
         return DiscoveryReport(
             policies: policies, sources: sources,
