@@ -116,7 +116,7 @@ final class HostDirectory {
         switch consume opened {
         case .failure: return nil
         case .success(let descriptor):
-            var lock = Glibc.flock()
+            var lock = flock()
             lock.l_type = Int16(F_WRLCK)
             lock.l_whence = Int16(SEEK_SET)
             guard fcntl(descriptor.number, F_GETLK, &lock) == 0, lock.l_type != Int16(F_UNLCK) else { return nil }

@@ -235,7 +235,9 @@ package final class HostLook {
         var socket: String?
         if kind == .postgresql {
             found.version = text(of: "PG_VERSION", in: directory, 32).flatMap { ServerAsking.version($0) }
-            (found.isRunning, socket) = Self.postmaster(text(of: "postmaster.pid", in: directory, 4096))
+            let server = Self.postmaster(text(of: "postmaster.pid", in: directory, 4096))
+            found.isRunning = server.isRunning
+            socket = server.socket
         } else {
             let notes = ["mariadb_upgrade_info", "mysql_upgrade_info"]
             found.version = notes.lazy.compactMap { self.text(of: $0, in: directory, 64) }.first
@@ -349,6 +351,7 @@ package final class HostLook {
             return true
         }
         let relative = Array(path.drop { $0 == 0x2F })
+        if relative.isEmpty { return false }
         let ends = relative.indices.filter { relative[$0] == 0x2F } + [relative.endIndex]
         return ends.contains { end in
             excludes.isExcluded(relativePath: Array(relative[..<end]), isDirectory: end < relative.endIndex)

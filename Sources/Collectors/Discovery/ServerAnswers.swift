@@ -115,7 +115,7 @@ struct ServerAsking {
     // MARK: MariaDB
 
     func mariaDB(socket: String) throws(CollectorError) -> ServerAnswer {
-        try first(of: users) { user throws(CollectorError) in
+        try first(of: users) { user throws(CollectorError) -> ServerAnswer in
             var source = MariaDBSource(name: "found")
             source.socket = socket
             source.user = user
@@ -156,7 +156,7 @@ struct ServerAsking {
 
     /// The number at the beginning of what a server or a file says: `10.11.14` of `10.11.14-MariaDB-0+deb12u2`.
     static func version(_ text: some StringProtocol) -> String? {
-        var number = text.utf8.prefix { (0x30...0x39).contains($0) || $0 == 0x2E }
+        var number = Array(text.utf8).prefix { (0x30...0x39).contains($0) || $0 == 0x2E }
         while number.last == 0x2E { number = number.dropLast() }
         guard let first = number.first, first != 0x2E, number.count <= 32 else { return nil }
         return String(decoding: number, as: UTF8.self)
