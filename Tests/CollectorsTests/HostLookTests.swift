@@ -222,9 +222,8 @@ struct HostLookTests {
     func names() throws {
         let bench = try Workbench()
         for name in [[0x61, 0xFF], [0x61, 0xFE], [0x61, 0x0A, 0x62], [0xC3, 0xA9]] as [[UInt8]] {
-            let file = (bench.bytes("") + name + [0]).withUnsafeBufferPointer { bytes in
-                bytes.withMemoryRebound(to: CChar.self) { open($0.baseAddress ?? "", O_WRONLY | O_CREAT, 0o600) }
-            }
+            let path = (bench.bytes("") + name + [0]).map { CChar(bitPattern: $0) }
+            let file = open(path, O_WRONLY | O_CREAT, 0o600)
             try #require(file >= 0)
             let bytes = Array((Self.magic + String(repeating: "x", count: 496)).utf8)
             #expect(write(file, bytes, bytes.count) == 512)

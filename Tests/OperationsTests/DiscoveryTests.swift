@@ -1,9 +1,7 @@
 import Collectors
-import Documents
 import Domain
 import Foundation
 import Glibc
-import Synchronization
 import TestSupport
 import Testing
 import Vault
