@@ -74,7 +74,7 @@ struct ServerAsking {
                 "-d", "postgres", "-c", query,
             ],
             environment: RunningProgram.usualEnvironment + [
-                "PGPASSFILE=/dev/null", "PGAPPNAME=qala", "PGCONNECT_TIMEOUT=\(Self.connecting)",
+                "PGPASSFILE=/dev/null/none", "PGAPPNAME=qala", "PGCONNECT_TIMEOUT=\(Self.connecting)",
                 "PGCLIENTENCODING=SQL_ASCII", "PGOPTIONS=-c search_path=pg_catalog",
             ], timeout: Double(Self.patience.seconds), timeoutText: Self.patience.text(in: .english),
             isInterrupted: isOver)
