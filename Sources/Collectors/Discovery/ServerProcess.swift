@@ -35,7 +35,8 @@ struct ServerProcess {
     }
 
     private static func of(_ number: pid_t) -> ServerProcess? {
-        guard let kind = Self.kind(of: number), let line = ProcFile.read("/proc/\(number)/cmdline", limit: 64 << 10) else {
+        guard let kind = Self.kind(of: number), let line = ProcFile.read("/proc/\(number)/cmdline", limit: 64 << 10)
+        else {
             return nil
         }
         let words = line.split(separator: 0, omittingEmptySubsequences: false).map {
