@@ -74,6 +74,17 @@ extension Restore: AuditedCommand {
     }
 }
 
+extension SourceDiscover: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            .read, "source.discover", "",
+            [
+                path.isEmpty ? nil : ActDetail("paths", path.joined(separator: " ")), detail("policies", policies),
+                flag("draft", draft),
+            ])
+    }
+}
+
 extension WALPush: AuditedCommand {
     /// Every segment is a line of the spool's ledger.
     var act: CommandAct? { nil }

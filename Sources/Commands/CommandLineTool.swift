@@ -133,7 +133,8 @@ struct Qala: ParsableCommand {
             PolicyGroup.self,
             Status.self,
             Jobs.self, Cancel.self, Pause.self, Resume.self, Logs.self, AlarmGroup.self, RegisterGroup.self,
-            Reconcile.self, LogSegmentGroup.self, WALGroup.self, AuditGroup.self, VolumeGroup.self, Key.self,
+            Reconcile.self, SourceGroup.self, LogSegmentGroup.self, WALGroup.self, AuditGroup.self, VolumeGroup.self,
+            Key.self,
             VaultGroup.self,
             Manual.self,
         ])

@@ -42,6 +42,15 @@ struct Qalad: AsyncParsableCommand {
     @Option(help: "Room kept for the day the disk is full, in MiB; 0 for none.")
     var reserve = Daemon.Settings.usualReserveBytes >> 20
 
+    @Option(help: ArgumentHelp("Look for sources in this directory too.", valueName: "dir"))
+    var discover: [String] = []
+
+    @Option(help: ArgumentHelp("Pattern of what is not looked at, below /, as in a .gitignore.", valueName: "pattern"))
+    var discoverExclude: [String] = []
+
+    @Flag(help: "Do not look which databases and repositories this host has.")
+    var noDiscovery = false
+
     @Option(help: "Loopback address for metrics and health too, such as 127.0.0.1:9469.")
     var metrics: String?
 
@@ -52,6 +61,9 @@ struct Qalad: AsyncParsableCommand {
     }
 
     func validate() throws {
+        do { _ = try DiscoverySettings.usual(and: discover, excludes: discoverExclude) } catch {
+            throw ValidationError(error.message)
+        }
         guard (0...1 << 20).contains(reserve) else {
             throw ValidationError("--reserve is a number of MiB, 0 to 1048576.")
         }
@@ -59,12 +71,11 @@ struct Qalad: AsyncParsableCommand {
 
     func run() async throws {
         umask(0o077)
-        let status = await DaemonProcess(
-            settings: .init(
-                statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
-                alarmsPath: alarms, keyPath: keyFile ?? Self.credential, reserveBytes: reserve << 20),
-            socket: socket, metrics: metrics
-        ).run()
+        var settings = Daemon.Settings(
+            statePath: state, policyFolder: policies, vaultPath: vault, version: Version.text,
+            alarmsPath: alarms, keyPath: keyFile ?? Self.credential, reserveBytes: reserve << 20)
+        if !noDiscovery { settings.discovery = try .usual(and: discover, excludes: discoverExclude) }
+        let status = await DaemonProcess(settings: settings, socket: socket, metrics: metrics).run()
         if status != .done { throw ExitCode(status.rawValue) }
     }
 }

@@ -156,7 +156,7 @@ struct ClockTests {
             binary,
             [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
-                "--socket", world.path("socket"), "--reserve", "0",
+                "--socket", world.path("socket"), "--reserve", "0", "--no-discovery",
             ], environment: ["PATH": "/usr/bin:/bin", "HOME": world.folder.path], in: world.folder)
         defer { daemon.send(SIGKILL) }
         for _ in 0..<600 {

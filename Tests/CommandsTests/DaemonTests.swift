@@ -110,7 +110,7 @@ struct DaemonWorld {
             words[0],
             Array(words.dropFirst()) + [
                 "--policies", world.path("policies"), "--state", world.path("state"), "--vault", world.path("vault"),
-                "--socket", world.path("socket"), "--reserve", "0",
+                "--socket", world.path("socket"), "--reserve", "0", "--no-discovery",
             ] + more,
             environment: [
                 "PATH": "/usr/bin:/bin", "HOME": world.folder.path, "NOTIFY_SOCKET": world.path("notices"),

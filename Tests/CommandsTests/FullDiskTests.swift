@@ -134,6 +134,7 @@ struct FullDiskTests {
             [
                 "--policies", world.path("policies"), "--state", world.path(state), "--vault",
                 world.path(vault), "--socket", world.path("socket"), "--reserve", "\(Self.reserve >> 20)",
+                "--no-discovery",
             ])
         try desk.wait("the daemon") { try disks.qala("status", "--quiet").status == 0 }
         let first = try disks.qala("run", "often")

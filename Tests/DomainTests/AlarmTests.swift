@@ -103,10 +103,15 @@ struct AlarmTests {
             ("alarms.yaml is invalid", watch { $0.alarmProblem = "alarms.yaml:1:1" }, .alarmsNotInForce, 0),
             ("the metrics' address is taken", watch { $0.unserved = ["metrics": "taken"] }, .notServed, 0),
             ("a segment of WAL is missing", watch { $0.wal = ["main": "a gap"] }, .walNotWhole, 0),
+            (
+                "nobody planned a database",
+                watch { $0.unplanned = [.init(.sqlite, "/srv/new.db"): "4 KiB"] }, .unplannedSource, 0
+            ),
             ("ten years passed over a restart", watch { $0.isTimeTrusted = false }, .timeNotTrusted, 0),
             ("the clock jumps", event(.clockStepped), .clockStepped, 0),
             ("the machine crashed", event(.outage), .outage, 0),
             ("runs were missed", event(.missedRuns), .missedRuns, 0),
+            ("a server was upgraded", event(.sourceChanged), .sourceChanged, 0),
         ]
     }
 

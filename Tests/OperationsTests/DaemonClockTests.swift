@@ -1,3 +1,4 @@
+import Collectors
 import Domain
 import Foundation
 import Glibc
@@ -32,7 +33,9 @@ private final class SimulatedClock: Sendable {
 }
 
 extension Daemon {
-    fileprivate var isBusy: Bool { going != nil || verifying != nil || !queue.isEmpty }
+    fileprivate var isBusy: Bool {
+        going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil
+    }
 }
 
 /// A vault, two policies over a small tree, and daemons whose time a test moves.
@@ -92,10 +95,12 @@ private final class ClockBench {
         return text + "\npolicy: \(name)\nsources:\n  - files: \(scratch.place("tree"))\n"
     }
 
-    func start(_ clock: SimulatedClock) async throws -> Daemon {
-        let settings = Daemon.Settings(
+    /// `looksAt` are the trees in which it looks for sources; none of the machine that tests.
+    func start(_ clock: SimulatedClock, looksAt trees: [String] = []) async throws -> Daemon {
+        var settings = Daemon.Settings(
             statePath: scratch.place("state"), policyFolder: scratch.place("policies"),
             vaultPath: scratch.place("vault"), version: "test", alarmsPath: scratch.place("alarms.yaml"))
+        if !trees.isEmpty { settings.discovery = DiscoverySettings(places: HostPlaces(trees: trees)) }
         return try await Daemon.start(settings, clock: clock.clock, notifier: ServiceNotifier { _ in nil }) {
             [told] in told.add($0)
         }
@@ -258,6 +263,45 @@ struct DaemonClockTests {
         let passed = time.seconds - begun / 1_000_000
         let expected: Int64 = 30 * 3600
         #expect(abs(passed - expected) <= 120, "as the machine ran: \(passed)")
+        await bench.end(daemon)
+    }
+
+    @Test(
+        "A database that nobody planned is told within a day, once, over a restart too; that it went ends it and is told"
+    )
+    func unplanned() async throws {
+        let bench = try ClockBench()
+        let trees = [bench.scratch.place("data")]
+        try #require(mkdir(trees[0], 0o755) == 0)
+        let page = "SQLite format 3\u{0}" + String(repeating: "x", count: 496)
+        try bench.scratch.write("data/one.db", page)
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        try await Self.firstHour(bench, clock, trees)
+        #expect(bench.told.raised("unplannedSource") == 1)
+
+        let daemon = try await bench.start(clock, looksAt: trees)
+        try bench.scratch.write("data/two.db", page)
+        try await bench.live(ClockBench.day + ClockBench.hour, daemon, clock)
+        #expect(bench.told.raised("unplannedSource") == 2, "\(bench.told.alarms)")
+        var open = await daemon.alarms().filter { $0.kind == "unplannedSource" }
+        #expect(open.map(\.subject).sorted() == ["one", "two"].map { "sqlite \(trees[0])/\($0).db" })
+        #expect(open.allSatisfy { $0.level == "notice" && $0.told == 1 && $0.detail.contains("--draft") })
+        #expect(bench.told.raised("sourceChanged") == 0)
+
+        unlink(bench.scratch.place("data/one.db"))
+        try await bench.live(ClockBench.day, daemon, clock)
+        open = await daemon.alarms().filter { $0.kind == "unplannedSource" }
+        #expect(open.map(\.subject) == ["sqlite \(trees[0])/two.db"])
+        #expect(bench.told.raised("sourceChanged") == 1)
+        try await bench.live(2 * ClockBench.day, daemon, clock)
+        #expect(bench.told.raised("sourceChanged") == 1 && bench.told.raised("unplannedSource") == 2)
+        await bench.end(daemon)
+    }
+
+    /// A daemon that lives for an hour and is gone, with its lock.
+    private static func firstHour(_ bench: ClockBench, _ clock: SimulatedClock, _ trees: [String]) async throws {
+        let daemon = try await bench.start(clock, looksAt: trees)
+        try await bench.live(ClockBench.hour, daemon, clock)
         await bench.end(daemon)
     }
 }

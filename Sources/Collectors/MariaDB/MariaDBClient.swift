@@ -8,6 +8,8 @@ struct MariaDBClient {
     private static let answerLimit = 4 << 20
 
     let source: MariaDBSource
+    /// How long one answer may take.
+    var patience = Period.seconds(300)
     let isInterrupted: () -> Bool
 
     /// How the server is reached, for all its programs; a file of options must come first.
@@ -35,21 +37,24 @@ struct MariaDBClient {
         let command =
             [Self.program] + connection + ["--batch", "--skip-column-names", "--raw", "--connect-timeout=30"]
             + (database.map { ["--database=\($0)"] } ?? []) + ["--execute=\(query)"]
-        let text = try Self.output(of: command, isInterrupted)
+        let text = try Self.output(of: command, within: patience, isInterrupted)
         return text.split(separator: "\n").map {
             $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
         }
     }
 
     /// What a program that ends well prints; where that is nothing, what it says beside.
-    static func output(of command: [String], _ isInterrupted: @escaping () -> Bool) throws(CollectorError) -> String {
+    static func output(
+        of command: [String], within patience: Period = .seconds(300), _ isInterrupted: @escaping () -> Bool
+    ) throws(CollectorError) -> String {
         guard let program = command.first, access(program, X_OK) == 0 else {
             throw CollectorError(
                 .notFound, "\(command.first ?? "") is not there",
                 hint: "Install the packages mariadb-client and mariadb-backup of the server's release.")
         }
         let running = try RunningProgram(
-            command, timeout: 300, timeoutText: "five minutes", isInterrupted: isInterrupted)
+            command, timeout: Double(patience.seconds), timeoutText: patience.text(in: .english),
+            isInterrupted: isInterrupted)
         defer { running.close() }
         var bytes: [UInt8] = []
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)

@@ -46,7 +46,11 @@ final class PostgreSQLPrograms {
     }
 
     private func path(of name: String) -> String {
-        if let programs = source.programs { return "\(programs)/\(name)" }
+        source.programs.map { "\($0)/\(name)" } ?? Self.path(of: name, major: major)
+    }
+
+    /// Where packages put it, and nowhere else: what lies beside a server that somebody runs is not to be trusted.
+    static func path(of name: String, major: Int) -> String {
         let places = ["/usr/lib/postgresql/\(major)/bin", "/usr/pgsql-\(major)/bin", "/usr/bin", "/usr/local/bin"]
         let found = places.first { access("\($0)/\(name)", X_OK) == 0 } ?? places[0]
         return "\(found)/\(name)"

@@ -14,8 +14,10 @@ package struct Alarm: Sendable, Hashable, Codable {
         // A folder that could be applied, and was not for a day.
         case policiesProposed
         case timeNotTrusted
+        // A database or repository of this host that no policy archives.
+        case unplannedSource
         // What happened, and is not over by itself.
-        case clockStepped, outage, missedRuns
+        case clockStepped, outage, missedRuns, sourceChanged
     }
 
     /// How loud it is told; later is louder.
@@ -53,7 +55,7 @@ extension Alarm.Kind {
             .volumeUnverified:
             .warning
         case .partial, .paused, .termEnds, .scheduleEnded, .notServed, .outage, .missedRuns, .volumesDue,
-            .policiesProposed:
+            .policiesProposed, .unplannedSource, .sourceChanged:
             .notice
         }
     }
@@ -61,7 +63,7 @@ extension Alarm.Kind {
     /// Told once and never said to be over.
     package var isEvent: Bool {
         switch self {
-        case .clockStepped, .outage, .missedRuns: true
+        case .clockStepped, .outage, .missedRuns, .sourceChanged: true
         default: false
         }
     }
@@ -121,6 +123,10 @@ extension Alarm.Kind {
         case (.notServed, .azerbaijani): "göstəricilər (metrics) və ya WAL soketi təqdim edilə bilmir"
         case (.timeNotTrusted, .english): "vault time is not trusted, so nothing expires"
         case (.timeNotTrusted, .azerbaijani): "anbar vaxtına etibar edilmir, heç nəyin müddəti bitmiş sayılmır"
+        case (.unplannedSource, .english): "no policy archives a source of this host"
+        case (.unplannedSource, .azerbaijani): "bu hostun mənbəyi heç bir siyasətdə nəzərdə tutulmayıb"
+        case (.sourceChanged, .english): "a source of this host changed its version, or is gone"
+        case (.sourceChanged, .azerbaijani): "bu hostun mənbəyinin versiyası dəyişib və ya mənbə yoxdur"
         case (.clockStepped, .english): "the clock was set"
         case (.clockStepped, .azerbaijani): "sistem saatı dəyişdirilib"
         case (.outage, .english): "the daemon was down"

@@ -93,6 +93,8 @@ package struct AlarmWatch: Sendable {
     /// Without a promise, a due instant that stays unanswered for so long is overdue, seconds.
     package static let patienceSeconds: Int64 = 86_400
     package static let noticeDays: Int64 = 14
+    /// So many sources that no policy archives are told each by itself, the others together.
+    package static let toldSources = 20
 
     package var policies: [PolicyFacts] = []
     package var policyProblems: [String] = []
@@ -114,6 +116,8 @@ package struct AlarmWatch: Sendable {
     package var unserved: [String: String] = [:]
     /// What is wrong with the WAL of each source, by its name.
     package var wal: [String: String] = [:]
+    /// What no policy archives, with what is known of it.
+    package var unplanned: [FoundSource.Identity: String] = [:]
     package var isTimeTrusted = true
     /// What the dates of volumes go by, as the tiers do: a clock that jumped makes nothing late. Nil for the clock.
     package var vaultTime: Int64?
@@ -141,6 +145,7 @@ package struct AlarmWatch: Sendable {
         if let alarmProblem { found[Alarm(.alarmsNotInForce, "alarms")] = alarmProblem }
         for (name, reason) in unserved { found[Alarm(.notServed, name)] = reason }
         for (name, reason) in wal { found[Alarm(.walNotWhole, name)] = reason }
+        found.merge(unplannedSources) { first, _ in first }
         if !isTimeTrusted { found[Alarm(.timeNotTrusted, "clock")] = "" }
         let today = vaultTime ?? now
         for due in volumesDue {
@@ -179,6 +184,19 @@ package struct AlarmWatch: Sendable {
             raise(.nobodyInOffice, policy.responsible.name)
         } else if let until = office.until, until < soon {
             raise(.termEnds, "\(policy.responsible.name), \(until)")
+        }
+        return found
+    }
+
+    private var unplannedSources: [Alarm: String] {
+        let sorted = unplanned.sorted { ($0.key.kind.rawValue, $0.key.place) < ($1.key.kind.rawValue, $1.key.place) }
+        var found: [Alarm: String] = [:]
+        for (source, detail) in sorted.prefix(Self.toldSources) {
+            found[Alarm(.unplannedSource, "\(source.kind.rawValue) \(source.place)")] = detail
+        }
+        if sorted.count > Self.toldSources {
+            found[Alarm(.unplannedSource, "sources")] =
+                "\(sorted.count - Self.toldSources) more: `qala source discover`"
         }
         return found
     }

@@ -5,6 +5,8 @@ package struct MariaDBSource: Sendable, Equatable {
 
     /// Where packages put the data of a server; which one it is only the server itself knows.
     package static let usualDataDirectory = "/var/lib/mysql"
+    /// Where its programs look for the server when nobody says where.
+    package static let usualSocket = "/run/mysqld/mysqld.sock"
 
     package var name: String
     /// Where the local server listens.

@@ -100,6 +100,7 @@ extension Daemon {
         watch.alarmProblem = alarmView.alarmProblem
         watch.unserved = alarmView.unserved
         watch.wal = walView.troubles
+        watch.unplanned = unplannedSources
         if let found = volumeView.found {
             (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
             watch.vaultTime = found.now

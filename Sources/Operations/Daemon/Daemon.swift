@@ -28,6 +28,8 @@ package actor Daemon {
         package var reserveBytes: Int
         /// Where programs of PostgreSQL hand over WAL; nil for nowhere.
         package var walSocket: String?
+        /// Where it looks which sources the host has; nil for nowhere.
+        package var discovery: DiscoverySettings?
 
         package static let usualReserveBytes = Reserve.usualBytes
 
@@ -108,6 +110,7 @@ package actor Daemon {
     var reserveView = ReserveView()
     let places: PlaceProbe
     var walView = WALView()
+    var discoveryView = DiscoveryView()
 
     /// Takes the state directory, reads what was left there, and makes the first decisions. It throws when another
     /// daemon has the directory, when nothing was applied and the folder holds no valid set, or when what was applied
@@ -159,6 +162,7 @@ package actor Daemon {
         do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch {
             noteDamage("verifications.json", error)
         }
+        do { try readSourceBook() } catch { noteDamage(SourceBook.fileName, error) }
         let finished = settleOldRuns()
         tell(.notice, "started with \(policies.policies.count) policies of version \(inForce?.number ?? 0)")
         handle(.booted(bootID: clock.bootID, plans: plans(), finished: finished))
@@ -185,6 +189,7 @@ package actor Daemon {
         decide(.stopped)
         endWAL()
         endVolumes()
+        endDiscovery()
         alarmDesk.stop()
         endRegisters()
         endAudit()
@@ -199,6 +204,7 @@ package actor Daemon {
         beat()
         notifier.send("WATCHDOG=1", statusLine)
         lookAtVolumes()
+        lookForSources()
         lookForAlarms()
         keepReserve()
         advanceVaultTime()

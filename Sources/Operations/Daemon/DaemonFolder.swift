@@ -46,6 +46,9 @@ final class DaemonFolder {
     func loadVerifications() throws -> VerificationBook? { try load(VerificationBook.self, "verifications.json") }
     func save(_ book: VerificationBook) throws { try save(book, "verifications.json") }
 
+    func loadSources() throws -> SourceBook? { try load(SourceBook.self, SourceBook.fileName) }
+    func save(_ book: SourceBook) throws { try save(book, SourceBook.fileName) }
+
     func save(_ run: RunRecord) throws { try save(run, "runs/\(run.id).json") }
 
     /// All runs, oldest first, and what is wrong with those that cannot be read.
