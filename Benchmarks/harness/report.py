@@ -117,6 +117,12 @@ def verdict(row: dict) -> str:
     return "FAIL: " + ", ".join(bad) if bad else "PASS: " + ", ".join(f"{c['what']} {c['required']}" for c in checks)
 
 
+def last_line(log: Path) -> str:
+    """What a tool said last, for its failure."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1][:200] if lines else "no output"
+
+
 def heading(document: dict, title: str) -> list[str]:
     """The lines that say when and on what was measured."""
     machine = document["machine"]
