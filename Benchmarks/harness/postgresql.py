@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 PAGE = 8192
@@ -209,3 +211,41 @@ def changed_pages(before: dict[Path, array], after: dict[Path, array]) -> dict[P
         if pages:
             found[path] = pages
     return found
+
+
+@dataclass
+class Table:
+    """A table that is changed: `rows` for each unit of the scale; of `share` rows one is changed where they are chosen at
+    random."""
+
+    name: str
+    key: str
+    change: str
+    rows: int
+    share: int
+
+
+# Accounts compress 19 to 1, letters 2 to 1: what is in real databases lies between.
+TABLES = {
+    "accounts": Table("pgbench_accounts", "aid", "abalance = abalance + 1", 100_000, 5000),
+    "letters": Table("letters", "id", "body = md5(id::text) || substr(body, 33)", 2000, 500),
+}
+KINDS = ("clustered", "scattered")
+
+
+def make_letters(cluster: Cluster, scale: int) -> None:
+    body = "(SELECT string_agg(md5((n * 31 + k)::text), '') FROM generate_series(1, 30) k)"
+    cluster.sql(
+        "CREATE TABLE letters (id int PRIMARY KEY, body text)",
+        f"INSERT INTO letters SELECT n, {body} FROM generate_series(1, {TABLES['letters'].rows * scale}) n")
+
+
+def change(table: str, kind: str, scale: int) -> str:
+    """Changes one row in a hundred, all beside each other, or fewer at random, the same at every time."""
+    it = TABLES[table]
+    rows = it.rows * scale
+    if kind == "clustered":
+        chosen = f"BETWEEN {rows // 2} AND {rows // 2 + rows // 100}"
+    else:
+        chosen = f"IN ({', '.join(map(str, random.Random(7).sample(range(1, rows + 1), rows // it.share)))})"
+    return f"UPDATE {it.name} SET {it.change} WHERE {it.key} {chosen}"
