@@ -14,7 +14,7 @@ private struct WorkedServer {
     private(set) var bases: [(id: String, done: Int)] = []
 
     init(_ way: WALDesk.Way) throws {
-        // A transaction is in the archive when its segment is, so none may be open for long.
+        // What is committed is in the archive when its segment is, which shall not take long.
         bench = try WALDesk(way, settings: "-c archive_timeout=2")
     }
 
@@ -44,6 +44,13 @@ private struct WorkedServer {
         let rows = try World.object(try bench.world.qala(["archives", "--policy", "db", "--json"] + World.byKit))
         let newest = try #require((rows["archives"] as? [[String: Any]])?.last?["id"] as? String)
         bases.append((newest, microseconds()))
+    }
+
+    /// A slot that is made does not reserve WAL: what streams begins with the segment of that time.
+    func waitUntilStreaming() throws {
+        try bench.desk.wait("the stream") {
+            try server.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'qala'") == "t"
+        }
     }
 
     /// Until the spool has everything of before: a segment that is ended by us.
@@ -90,7 +97,7 @@ private func text(_ moment: Int) -> String {
     var parts = tm()
     gmtime_r(&seconds, &parts)
     return String(
-        format: "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+        format: "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
         parts.tm_hour, parts.tm_min, parts.tm_sec, moment % second)
 }
 
@@ -114,7 +121,8 @@ struct AnyMomentTests {
         let daemon = try bench.start()
         defer { daemon.send(SIGKILL) }
         try worked.makeTables()
-        // What streams begins with the slot, and the base must not be older.
+        if way == .slot { try worked.waitUntilStreaming() }
+        // A base must not be older than the WAL that is taken.
         _ = try worked.waitUntilTaken()
         try worked.base()
         let load = try worked.load()
