@@ -58,6 +58,7 @@ final class Heartbeat {
         d.execute("create table heartbeat(n integer primary key)")
         d.execute("create table a(n int, t blob)")
         d.execute("create table b(n int, t blob)")
+        open(sys.argv[1] + ".ready", "w").close()
         n = 0
         while True:
             n += 1
