@@ -7,7 +7,7 @@ BINARY = $(shell $(SHIPPED) --show-bin-path)/qala
 # The backtracer of a crashing test can hang for minutes; the crash itself is enough.
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup release demo test test-long fuzz bench bench-data style format clean
+.PHONY: help setup release demo test test-long fuzz bench bench-databases bench-data style format clean
 
 help: ## Shows this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -38,9 +38,13 @@ fuzz: ## Fuzzes every decoder of stored data for a minute each; OPTIONS="600 pag
 	swift build --build-tests
 	scripts/fuzz $(OPTIONS)
 
-bench: release ## Measures qala beside restic and Borg; OPTIONS="--sets src --rounds 1" narrows it.
+bench: release ## Measures qala beside restic, Borg and pgBackRest; OPTIONS="--sets src --rounds 1" narrows it to trees.
 	scripts/setup --bench
-	QALA_BINARY=$(BINARY) Benchmarks/run $(OPTIONS)
+	QALA_BINARY=$(BINARY) Benchmarks/run $(OPTIONS)$(if $(OPTIONS),, || bad=1; QALA_BINARY=$(BINARY) Benchmarks/run-databases && exit $${bad:-0})
+
+bench-databases: release ## Measures qala beside pgBackRest alone; OPTIONS="--scale 10 --rounds 1" is a trial.
+	scripts/setup --bench
+	QALA_BINARY=$(BINARY) Benchmarks/run-databases $(OPTIONS)
 
 bench-data: ## Builds the data sets of the benchmark under BENCH_DIR (default ./bench-data).
 	Benchmarks/make-data

@@ -1,5 +1,8 @@
 """Medians, ratios against restic, the required figures, and the table that shows them."""
 
+import json
+import platform
+from pathlib import Path
 from statistics import median
 
 # How many times faster than restic (wall), at least.
@@ -49,7 +52,7 @@ def summarise(samples: list[dict]) -> list[dict]:
 
 def _compare(row: dict, known: dict) -> None:
     if "error" in row:
-        row["checks"] = [_check("runs", False, row["error"])]
+        row["checks"] = [check("runs", False, row["error"])]
         return
     data, phase = row["set"], row["phase"]
     restic = known.get((data, phase, "restic"), {})
@@ -61,17 +64,17 @@ def _compare(row: dict, known: dict) -> None:
             row["size_share"] = row["vault_mb"] / min(peers)
     if row["tool"] != "qala":
         return
-    checks = [_check("peak", row["peak_mb"] <= REQUIRED_PEAK_MB, f"<= {REQUIRED_PEAK_MB} MB")]
+    checks = [check("peak", row["peak_mb"] <= REQUIRED_PEAK_MB, f"<= {REQUIRED_PEAK_MB} MB")]
     least = REQUIRED_SPEED.get((data, phase))
     if least is not None and "times_faster" in row:
-        checks.insert(0, _check("speed", row["times_faster"] >= least, f">= {least:g}x"))
+        checks.insert(0, check("speed", row["times_faster"] >= least, f">= {least:g}x"))
     most = REQUIRED_SIZE.get(data)
     if most is not None and "size_share" in row:
-        checks.append(_check("size", row["size_share"] <= most, f"<= {most:.2f}"))
+        checks.append(check("size", row["size_share"] <= most, f"<= {most:.2f}"))
     row["checks"] = checks
 
 
-def _check(what: str, passed: bool, required: str) -> dict:
+def check(what: str, passed: bool, required: str) -> dict:
     return {"what": what, "required": required, "passed": bool(passed)}
 
 
@@ -82,16 +85,19 @@ def failures(rows: list[dict]) -> int:
 def table(rows: list[dict]) -> str:
     """A Markdown table whose columns line up in a terminal."""
     head = ("set", "phase", "tool", "wall s", "cpu s", "peak MB", "vault MB", "vs restic", "size share", "check")
-    lines = [head]
-    for row in rows:
-        lines.append((
-            row["set"], TITLES[row["phase"]], row["tool"], _number(row, "wall", 2), _number(row, "cpu", 2),
-            _number(row, "peak_mb", 0), _number(row, "vault_mb", 0), _number(row, "times_faster", 1, "x"),
-            _number(row, "size_share", 2), _verdict(row)))  # fmt: skip
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    left = {0, 1, 2, 9}
+    lines = [
+        (row["set"], TITLES[row["phase"]], row["tool"], number(row, "wall", 2), number(row, "cpu", 2),
+         number(row, "peak_mb", 0), number(row, "vault_mb", 0), number(row, "times_faster", 1, "x"),
+         number(row, "size_share", 2), verdict(row))
+        for row in rows]  # fmt: skip
+    return grid(head, lines, left={0, 1, 2, 9})
+
+
+def grid(head: tuple[str, ...], lines: list[tuple[str, ...]], left: set[int]) -> str:
+    """A Markdown table; the columns `left` are aligned there, all others at their right."""
+    widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
     rendered = []
-    for line in lines:
+    for line in [head, *lines]:
         cells = [cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths))]
         rendered.append("| " + " | ".join(cells) + " |")
     ruler = ["-" * width if at in left else "-" * (width - 1) + ":" for at, width in enumerate(widths)]
@@ -99,11 +105,11 @@ def table(rows: list[dict]) -> str:
     return "\n".join(rendered)
 
 
-def _number(row: dict, key: str, digits: int, unit: str = "") -> str:
+def number(row: dict, key: str, digits: int, unit: str = "") -> str:
     return f"{row[key]:.{digits}f}{unit}" if key in row else ""
 
 
-def _verdict(row: dict) -> str:
+def verdict(row: dict) -> str:
     checks = row.get("checks", [])
     if not checks:
         return ""
@@ -111,11 +117,17 @@ def _verdict(row: dict) -> str:
     return "FAIL: " + ", ".join(bad) if bad else "PASS: " + ", ".join(f"{c['what']} {c['required']}" for c in checks)
 
 
-def markdown(document: dict) -> str:
-    """The whole result as a page."""
+def last_line(log: Path) -> str:
+    """What a tool said last, for its failure."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1][:200] if lines else "no output"
+
+
+def heading(document: dict, title: str) -> list[str]:
+    """The lines that say when and on what was measured."""
     machine = document["machine"]
-    lines = [
-        f"# Benchmark of {document['date']}",
+    return [
+        f"# {title} of {document['date']}",
         "",
         f"{machine['cpu']}, {machine['cores']} processors ({', '.join(machine['features'])}), {machine['memory_gb']} GB of "
         f"memory; disk {machine['disk']}; {machine['system']}, kernel {machine['kernel']}.",
@@ -123,6 +135,26 @@ def markdown(document: dict) -> str:
         "; ".join(f"{tool}: {version}" for tool, version in document["versions"].items()) + ".",
         "",
     ]
+
+
+def write(document: dict, text: str, directory: Path, label: str | None, what: str = "") -> list[Path]:
+    """Both files of a result, under a name that is not there yet; `label` is the kind of machine."""
+    kind = label or f"{document['machine']['cores']}cpu-{platform.machine()}"
+    directory.mkdir(parents=True, exist_ok=True)
+    first = stem = f"{document['date']}-{kind}{what}"
+    number = 1
+    while (directory / f"{stem}.json").exists():
+        number += 1
+        stem = f"{first}-{number}"
+    paths = [directory / f"{stem}.json", directory / f"{stem}.md"]
+    paths[0].write_text(json.dumps(document, indent=1) + "\n")
+    paths[1].write_text(text)
+    return paths
+
+
+def markdown(document: dict) -> str:
+    """The whole result as a page."""
+    lines = heading(document, "Benchmark")
     for name, size in document["sets"].items():
         files = f"{size['files']:,}".replace(",", " ")
         lines.append(f"- `{name}`: {files} files, {size['bytes'] / 1e9:.2f} GB")

@@ -72,7 +72,7 @@ class Tool(ABC):
     def verify(self) -> list[str]: ...
 
 
-def _first_line(argv: list[str]) -> str:
+def first_line(argv: list[str]) -> str:
     try:
         said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
@@ -96,7 +96,7 @@ class Qala(Tool):
         return [str(self.binary), *words, "--vault", str(self.vault)]
 
     def version(self) -> str:
-        return _first_line([str(self.binary), "--version"])
+        return first_line([str(self.binary), "--version"])
 
     def initialise(self) -> list[str]:
         return self._do("init", "--kit", str(self.home / "kit.txt"))
@@ -125,7 +125,7 @@ class Restic(Tool):
             RESTIC_PASSWORD=PASSPHRASE, RESTIC_REPOSITORY=str(self.vault), RESTIC_CACHE_DIR=str(self.home / "cache"))
 
     def version(self) -> str:
-        return _first_line(["restic", "version"])
+        return first_line(["restic", "version"])
 
     def initialise(self) -> list[str]:
         return ["restic", "init", "--repository-version", "2", "-q"]
@@ -156,7 +156,7 @@ class Borg(Tool):
             BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES")
 
     def version(self) -> str:
-        return _first_line([str(self.binary), "--version"])
+        return first_line([str(self.binary), "--version"])
 
     def initialise(self) -> list[str]:
         return [str(self.binary), "init", "-e", "repokey-blake2", str(self.vault)]

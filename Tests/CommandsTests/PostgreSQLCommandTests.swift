@@ -42,18 +42,29 @@ final class PostgreSQLServer {
 
     @discardableResult
     func run(_ program: String, _ arguments: String...) throws -> Finished {
-        let command = ["\(Self.programs)/\(program)"] + arguments
-        let asServer = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        let environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"]
-        let folder = URL(filePath: path)
-        let finished =
-            geteuid() == 0
-            ? try ProcessRunner.run("/usr/bin/setpriv", asServer + command, environment: environment, in: folder)
-            : try ProcessRunner.run(command[0], arguments, environment: environment, in: folder)
+        let finished = try start(program, arguments).wait()
         guard finished.status == 0 else {
             throw RunnerError(message: "\(program): \(finished.outputText)\(finished.errorText)")
         }
         return finished
+    }
+
+    /// Starts a program of the server as the account that may run one.
+    func start(_ program: String, _ arguments: [String]) throws -> RunningProcess {
+        let command = ["\(Self.programs)/\(program)"] + arguments
+        let asServer = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        let environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"]
+        let folder = URL(filePath: path)
+        return geteuid() == 0
+            ? try ProcessRunner.start("/usr/bin/setpriv", asServer + command, environment: environment, in: folder)
+            : try ProcessRunner.start(command[0], arguments, environment: environment, in: folder)
+    }
+
+    /// As the kernel kills it when memory runs out: nothing is written any more, and its processes find out by themselves.
+    func kill() throws {
+        let text = try String(contentsOfFile: "\(path)/data/postmaster.pid", encoding: .utf8)
+        let number = try #require(text.split(separator: "\n").first.flatMap { pid_t($0) })
+        try #require(Glibc.kill(number, SIGKILL) == 0)
     }
 }
 

@@ -4,25 +4,31 @@ import Testing
 
 /// A daemon that takes the WAL of a real server, whose `archive_command` is the real binary.
 struct WALDesk {
+    /// How the WAL comes: by `qala wal push` or `qala-wal push`, or through a replication slot.
+    enum Way: CaseIterable { case command, helper, slot }
+
     let desk: DaemonWorld
     let server: PostgreSQLServer
     var world: World { desk.world }
     var socket: String { world.path("wal.sock") }
 
-    /// Its command passes over what is to be archived while there is a file `skip` beside the data directory.
-    init(settings: String = "", source: String = "") throws {
+    /// `settings` are further options of the server. Its command passes over what is to be archived while there is a file `skip`
+    /// beside the data directory.
+    init(_ way: Way = .command, settings: String = "") throws {
         desk = try DaemonWorld(schedule: nil)
         let binary = try #require(qalaBinary)
         let socket = desk.world.path("wal.sock")
+        let (program, verb) = way == .command ? ("qala", " wal") : ("qala-wal", "")
+        let command =
+            way == .slot ? "/bin/true" : "test -e PATH/skip || PATH/\(program)\(verb) push --socket \(socket) %p"
         // The server's account may not get to where the build is.
-        server = try PostgreSQLServer(
-            settings: "-c archive_mode=on -c archive_command='test -e PATH/skip || "
-                + "PATH/qala wal push --socket \(socket) %p' \(settings)"
-        ) { try FileManager.default.copyItem(atPath: binary, toPath: $0 + "/qala") }
+        server = try PostgreSQLServer(settings: "-c archive_mode=on -c archive_command='\(command)' \(settings)") {
+            let original = URL(filePath: binary).deletingLastPathComponent().appending(path: program)
+            try FileManager.default.copyItem(atPath: original.path, toPath: "\($0)/\(program)")
+        }
         // Root and the daemon's own account may hand WAL over as well.
-        let wal =
-            "{postgresql-wal: main, batch-segments: 2, batch-time: 2 s\(source.replacing("PATH", with: server.path))}"
-        try desk.writePolicy("wal", source: wal)
+        let slot = way == .slot ? ", slot: qala, socket: \(server.path)" : ""
+        try desk.writePolicy("wal", source: "{postgresql-wal: main, batch-segments: 2, batch-time: 2 s\(slot)}")
         let place = "data-directory: \(server.path)/data, socket: \(server.path)"
         try desk.writePolicy("db", source: "{postgresql: main, \(place)}")
     }

@@ -111,7 +111,7 @@ struct WALFaultTests {
     @Test("A slot that the server gave up is a problem that says what to do")
     func slot() throws {
         let settings = "-c max_slot_wal_keep_size=1MB -c max_wal_size=32MB -c min_wal_size=32MB"
-        let bench = try WALDesk(settings: settings, source: ", slot: qala, socket: PATH")
+        let bench = try WALDesk(.slot, settings: settings)
         defer { bench.remove() }
         _ = try bench.server.sql("SELECT pg_create_physical_replication_slot('qala', true)")
         for number in 1...4 {
