@@ -85,9 +85,9 @@ package final class ExistingTree {
         metadata.apply(wanted, to: object, path: existing.path)
     }
 
-    /// Removes a name that was listed; of a directory, when it is empty. False is a problem, reported.
-    package func remove(_ existing: Entry) -> Bool {
-        if isOnlyCompared { return true }
+    /// Removes a name that was listed; a directory, when it is empty.
+    package func remove(_ existing: Entry) {
+        if isOnlyCompared { return }
         let end = existing.path.lastIndex(of: 0x2F)
         let name = CName(existing.path[(end.map { $0 + 1 } ?? 0)...])
         let code: Int32
@@ -97,8 +97,7 @@ package final class ExistingTree {
             let flags = existing.kind == .directory ? AT_REMOVEDIR : 0
             code = name.withPointer { unlinkat(parent.number, $0, flags) } == 0 ? 0 : errno
         }
-        if code == 0 || code == ENOENT { return true }
+        guard code != 0, code != ENOENT else { return }
         problems.add(FileProblem(path: existing.path, what: .notRemoved, systemError: code))
-        return false
     }
 }
