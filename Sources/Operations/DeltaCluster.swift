@@ -64,7 +64,8 @@ final class DeltaCluster {
             }
             // That of a single-user server is negative.
             let number = Int64(Self.text(Array(content.prefix { $0 != 0x0A })))
-            if let pid = number.flatMap({ pid_t(exactly: $0.magnitude) }), pid > 0, kill(pid, 0) == 0 || errno == EPERM {
+            if let pid = number.flatMap({ pid_t(exactly: $0.magnitude) }), pid > 0, kill(pid, 0) == 0 || errno == EPERM
+            {
                 throw OperationError(
                     .inUse, "a server runs in \(directory): process \(pid) of its postmaster.pid is alive",
                     hint: "\(hint) If that process is no server, remove postmaster.pid.")
