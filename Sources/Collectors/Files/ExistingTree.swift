@@ -59,30 +59,40 @@ package final class ExistingTree {
         _ existing: Entry, as archived: Entry, onEnd: @escaping @Sendable (KeptFile.Outcome) -> Void
     ) -> KeptFile? {
         let flags = (isOnlyCompared ? O_RDONLY : O_RDWR) | O_NONBLOCK
-        guard existing.permissions != MetadataWriter.unfinished,
-            case .success(let descriptor) = root.reach(existing.path, flags),
-            case .success(let status) = FileStatus.of(descriptor.number), status.kind == .file, status.linkCount == 1,
-            status.identity == FileIdentity(device: existing.device, inode: existing.inode)
-        else { return nil }
-        // The file closes its own.
-        let number = fcntl(descriptor.number, F_DUPFD_CLOEXEC, 0)
-        guard number >= 0 else { return nil }
-        return KeptFile(
-            path: existing.path, size: archived.size, isOnlyCompared: isOnlyCompared,
-            object: MetadataWriter.Object(
-                descriptor: number, isPath: false, status: status, isNew: false, mayHaveInheritedACL: false),
-            wanted: MetadataWriter.Wanted(archived, owners: &owners), metadata: metadata, onEnd: onEnd)
+        guard existing.permissions != MetadataWriter.unfinished else { return nil }
+        switch root.reach(existing.path, flags) {
+        case .failure: return nil
+        case .success(let descriptor):
+            guard case .success(let status) = FileStatus.of(descriptor.number), status.kind == .file,
+                status.linkCount == 1,
+                status.identity == FileIdentity(device: existing.device, inode: existing.inode)
+            else { return nil }
+            // The file closes its own.
+            let number = fcntl(descriptor.number, F_DUPFD_CLOEXEC, 0)
+            guard number >= 0 else { return nil }
+            return KeptFile(
+                path: existing.path, size: archived.size, isOnlyCompared: isOnlyCompared,
+                object: MetadataWriter.Object(
+                    descriptor: number, isPath: false, status: status, isNew: false, mayHaveInheritedACL: false),
+                wanted: MetadataWriter.Wanted(archived, owners: &owners), metadata: metadata, onEnd: onEnd)
+        }
     }
 
     /// Gives a directory that was listed the owner and permissions of `archived`, where they are others.
     package func adjust(_ existing: Entry, as archived: Entry) {
-        let wanted = MetadataWriter.Wanted(archived, owners: &owners)
-        guard !isOnlyCompared, case .success(let descriptor) = root.reach(existing.path, O_RDONLY | O_DIRECTORY),
-            case .success(let status) = FileStatus.of(descriptor.number), !wanted.isOwned(as: status)
-        else { return }
-        let object = MetadataWriter.Object(
-            descriptor: descriptor.number, isPath: false, status: status, isNew: false, mayHaveInheritedACL: false)
-        metadata.apply(wanted, to: object, path: existing.path)
+        if isOnlyCompared { return }
+        switch root.reach(existing.path, O_RDONLY | O_DIRECTORY) {
+        case .failure(let error):
+            problems.add(FileProblem(path: existing.path, what: .permissionsNotSet, systemError: error.number))
+        case .success(let descriptor):
+            let wanted = MetadataWriter.Wanted(archived, owners: &owners)
+            guard case .success(let status) = FileStatus.of(descriptor.number), !wanted.isOwned(as: status) else {
+                return
+            }
+            let object = MetadataWriter.Object(
+                descriptor: descriptor.number, isPath: false, status: status, isNew: false, mayHaveInheritedACL: false)
+            metadata.apply(wanted, to: object, path: existing.path)
+        }
     }
 
     /// Removes a name that was listed; a directory, when it is empty.

@@ -95,7 +95,7 @@ package final class KeptFile: FillableFile {
                 throw CollectorError.system(errno, "cannot set the length of", path)
             }
         }
-        let isDifferent = isDifferent.load(ordering: .relaxed)
+        let isDifferent = self.isDifferent.load(ordering: .relaxed)
         if !isOnlyCompared, isDifferent || !wanted.isOwned(as: object.status) {
             metadata.apply(wanted, to: object, path: path)
         }

@@ -24,7 +24,8 @@ extension WALLedgerIndex {
 
     /// Of the newest life: everything that was taken, and what of it is in archives. Nil where nothing is.
     var ends: (spool: End?, vault: End?) {
-        guard let (cluster, coverage) = coverage.max(by: { $0.key < $1.key }), let whole = coverage.wholeUntil else {
+        guard let (cluster, coverage) = self.coverage.max(by: { $0.key < $1.key }), let whole = coverage.wholeUntil
+        else {
             return (nil, nil)
         }
         let size = coverage.segmentSize
