@@ -10,9 +10,12 @@ import Glibc
 ///    attempt still knows whose directory it is. It goes when the restored one is in its place.
 /// 3. One restore at a time: a lock on the directory is held until the process ends or ``end()``.
 final class DeltaCluster {
-    private static let control = "global/pg_control"
-    static let controlAside = "global/pg_control.qala-restore"
+    private static let control = "pg_control"
+    private static let aside = "pg_control.qala-restore"
+    /// Below the directory.
+    static let controlAside = "global/\(aside)"
     private let directory: String
+    /// The open directory; -1 before ``begin(_:_:)``.
     private var lock: Int32 = -1
 
     /// `directory` without links. `version` is the content of the archive's `PG_VERSION`.
@@ -32,8 +35,9 @@ final class DeltaCluster {
                 "\(directory) is of PostgreSQL \(there), and the archive is of \(archived)",
                 "Restore without --delta into another directory.")
         }
-        let whole = Self.isWhole("\(directory)/\(Self.control)") ? Self.control : Self.controlAside
-        guard let bytes = Self.content("\(directory)/\(whole)"), bytes.count >= 8 else {
+        let control = "\(directory)/global/\(Self.control)"
+        let whole = Self.isWhole(AT_FDCWD, control) ? control : "\(directory)/\(Self.controlAside)"
+        guard let bytes = Self.content(whole), bytes.count >= 8 else {
             throw refused(
                 "\(directory) has no global/pg_control that says which cluster it is of",
                 "Restore without --delta into a directory that is empty or does not exist.")
@@ -141,37 +145,59 @@ final class DeltaCluster {
             throw OperationError(
                 .inUse, "another restore works in \(directory)", hint: "Wait until it has ended; nothing was changed.")
         }
-        let (control, aside) = ("\(directory)/\(Self.control)", "\(directory)/\(Self.controlAside)")
-        let isWhole = Self.isWhole(control)
+        let global = try folder("global")
+        defer { close(global) }
+        let isWhole = Self.isWhole(global, Self.control)
         // What an ended restore left of it says nothing.
-        guard isWhole ? rename(control, aside) == 0 : unlink(control) == 0 || errno == ENOENT else {
-            throw Self.failure("cannot put aside", control)
-        }
+        guard
+            isWhole
+                ? renameat(global, Self.control, global, Self.aside) == 0
+                : unlinkat(global, Self.control, 0) == 0 || errno == ENOENT
+        else { throw Self.failure("cannot put aside", "\(directory)/global/\(Self.control)") }
         try files.sync()
         do { try checkStopped() } catch {
             // It was started in between, and reads its control file only after it can be seen.
-            if isWhole, rename(aside, control) != 0 { throw Self.failure("cannot put back", control) }
+            if isWhole, renameat(global, Self.aside, global, Self.control) != 0 {
+                throw Self.failure("cannot put back", "\(directory)/global/\(Self.control)")
+            }
             throw error
         }
-        if !spaces.isEmpty, mkdir("\(directory)/pg_tblspc", 0o700) != 0, errno != EEXIST {
+        try link(spaces, files)
+    }
+
+    private func link(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+        if spaces.isEmpty { return }
+        guard mkdirat(lock, "pg_tblspc", 0o700) == 0 || errno == EEXIST else {
             throw Self.failure("cannot make", "\(directory)/pg_tblspc")
         }
-        for space in spaces {
-            let name = "pg_tblspc/\(space.id)"
-            let link = "\(directory)/\(name)"
-            if Self.target(of: link) == space.place { continue }
-            guard unlink(link) == 0 || errno == ENOENT, symlink(space.place, link) == 0 else {
-                throw Self.failure("cannot link", link)
+        let links = try folder("pg_tblspc")
+        defer { close(links) }
+        for space in spaces where Self.target(of: "\(directory)/pg_tblspc/\(space.id)") != space.place {
+            guard unlinkat(links, space.id, 0) == 0 || errno == ENOENT, symlinkat(space.place, links, space.id) == 0
+            else { throw Self.failure("cannot link", "\(directory)/pg_tblspc/\(space.id)") }
+            // Only root may give it away.
+            guard geteuid() == 0 else { continue }
+            guard fchownat(links, space.id, files.owner.user, files.owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
+                throw Self.failure("cannot give away", "\(directory)/pg_tblspc/\(space.id)")
             }
-            try files.give(file: name)
         }
+    }
+
+    /// Opens a folder of the directory, through no link: its owner may have put one there.
+    private func folder(_ name: String) throws -> Int32 {
+        let number = openat(lock, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard number >= 0 else { throw Self.failure("cannot open", "\(directory)/\(name)") }
+        return number
     }
 
     /// Everything is in its place and synced, the control file too.
     func end() throws {
-        let aside = "\(directory)/\(Self.controlAside)"
-        guard unlink(aside) == 0 || errno == ENOENT else { throw Self.failure("cannot remove", aside) }
-        if lock >= 0 { close(lock) }
+        let global = try folder("global")
+        defer { close(global) }
+        guard unlinkat(global, Self.aside, 0) == 0 || errno == ENOENT else {
+            throw Self.failure("cannot remove", "\(directory)/\(Self.controlAside)")
+        }
+        close(lock)
         lock = -1
     }
 
@@ -184,9 +210,10 @@ final class DeltaCluster {
     // MARK: - Small files
 
     /// What a restore did not finish nobody may read.
-    private static func isWhole(_ path: String) -> Bool {
+    private static func isWhole(_ folder: Int32, _ name: String) -> Bool {
         var info = stat()
-        return lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG && info.st_mode & 0o400 != 0
+        return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_mode & S_IFMT == S_IFREG
+            && info.st_mode & 0o400 != 0
     }
 
     private static func content(_ path: String) -> [UInt8]? { try? ClusterDirectory.bytes(of: path) }

@@ -36,7 +36,7 @@ struct DeltaPass {
     func run(_ part: Part, _ report: inout RestoreReport) throws -> Int {
         let existing =
             DirectoryContent.isEmpty(part.target)
-            ? nil : try ExistingTree(part.target, excludes: part.excludes, isOnlyCompared: isDry)
+            ? nil : try ExistingTree(part.target, excludes: part.excludes + ["/lost+found/*"], isOnlyCompared: isDry)
         let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
         var walk = DeltaWalk(part, existing, ContentQueue(crew, workplace), tally)
         do {
@@ -57,7 +57,8 @@ struct DeltaPass {
             if failure.isDamage { report.damaged += 1 }
         }
         for problem in walk.problems { report.add(problem.path, problem.reason) }
-        if let existing { report.note(existing.problems) }
+        // What goes while it is looked at is another cluster's beside a tablespace: of this one no server runs.
+        if let existing { report.note(existing.problems, ignoring: .vanished) }
         return walk.staying
     }
 }
@@ -160,7 +161,8 @@ private struct DeltaWalk {
         if let spared, PathOrder.isInside(there.path, spared) { return }
         spared = nil
         leaveDoomed(before: there.path)
-        if part.spares(there) || part.sparesUnknownTops && !there.path.contains(0x2F) {
+        let isTop = !there.path.contains(0x2F)
+        if part.spares(there) || isTop && (part.sparesUnknownTops || there.path.elementsEqual("lost+found".utf8)) {
             spared = there.path
         } else if there.device != existing?.device {
             spared = there.path

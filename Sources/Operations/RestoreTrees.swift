@@ -124,9 +124,12 @@ extension RestoreReport {
 
     /// What a log of problems holds. What only leads to the archived roots belonged to somebody else from the start: that it did
     /// not get its owner is none.
-    mutating func note(_ log: ProblemLog, except scaffold: Set<[UInt8]> = []) {
+    mutating func note(
+        _ log: ProblemLog, except scaffold: Set<[UInt8]> = [], ignoring ignored: FileProblem.What? = nil
+    ) {
         var unseen = log.counts
-        for problem in log.take() {
+        if let ignored { unseen[ignored] = nil }
+        for problem in log.take() where problem.what != ignored {
             unseen[problem.what, default: 0] -= 1
             if problem.what == .ownershipNotSet {
                 if !scaffold.contains(problem.path) { ownershipNotSet += 1 }

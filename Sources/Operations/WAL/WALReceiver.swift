@@ -1,4 +1,3 @@
-import Collectors
 import Domain
 import Glibc
 import Synchronization
