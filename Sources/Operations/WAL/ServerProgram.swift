@@ -1,4 +1,5 @@
 import Collectors
+import Domain
 import Glibc
 import Vault
 
