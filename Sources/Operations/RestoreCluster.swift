@@ -247,7 +247,10 @@ private struct ClusterRun {
     }
 
     private mutating func restore(_ part: DeltaPass.Part) throws {
-        guard delta != nil else { return try restore(part.inside, to: part.target, conflict: .refuse) }
+        guard delta != nil else {
+            try restore(part.inside, to: part.target, conflict: .refuse)
+            return
+        }
         let staying = try compare(part)
         let left = try restore(part.inside, to: part.target, conflict: .skip)
         guard left == staying else {
