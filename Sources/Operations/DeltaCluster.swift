@@ -122,10 +122,10 @@ final class DeltaCluster {
 
     /// As a link leads, no further.
     private static func target(of link: String) -> String? {
-        var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let count = bytes.withUnsafeMutableBytes { readlink(link, $0.baseAddress, $0.count) }
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(link, &bytes, bytes.count)
         guard count > 0, count < bytes.count else { return nil }
-        return String(validating: bytes[..<count], as: UTF8.self)
+        return String(validating: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     // MARK: - The act
