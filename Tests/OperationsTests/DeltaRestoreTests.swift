@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 import Vault
 
