@@ -37,7 +37,29 @@ extension Rendering {
                 row.failures > 0 ? "\(row.failures)" : "", row.isPaused ? Text.pausedMark(language) : "",
             ])
         }
-        return lines + [""] + table.lines
+        return lines + [""] + table.lines + points(status, language)
+    }
+
+    /// Up to when data sources could be brought back.
+    private static func points(_ status: DaemonStatus, _ language: Language) -> [String] {
+        func word(_ english: String, _ azerbaijani: String) -> String {
+            language == .azerbaijani ? azerbaijani : english
+        }
+        var table = Table([
+            (Text.columnPolicy(language), .left), (word("SOURCE", "MƏNBƏ"), .left), (word("PLACE", "YERİ"), .left),
+            (word("RESTORABLE TO", "BƏRPA OLUNAR"), .left), (word("AGE", "YAŞI"), .right),
+        ])
+        for row in status.policies {
+            for point in row.points ?? [] {
+                let place = point.place == .vault ? word("vault", "arxiv anbarı") : word("spool", "növbə")
+                let age = point.age.map { Readable.duration(Double($0), language) } ?? ""
+                table.add([
+                    row.name, "\(point.kind): \(point.name)", place, point.time.map(Printable.localTime) ?? "—",
+                    point.isMeasured || age.isEmpty ? age : "≤ \(age)",
+                ])
+            }
+        }
+        return status.policies.contains { $0.points?.isEmpty == false } ? [""] + table.lines : []
     }
 
     private static func going(_ status: DaemonStatus, _ language: Language) -> String {

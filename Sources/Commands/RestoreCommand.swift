@@ -15,7 +15,8 @@ struct Restore: ParsableCommand {
             DIR/etc/fstab. Nothing that exists is overwritten unless --conflict says so.
             Without root, owners cannot be set and the exit status is 3.
             With --cluster, DIR becomes the data directory of a PostgreSQL cluster that
-            a server of the same major version starts from.
+            a server of the same major version starts from. With --delta, DIR is the
+            one of the stopped cluster itself: what is right in it stays as it is.
             With --server, DIR holds the copy of a MariaDB server, of which
             mariadb-backup --prepare makes a data directory.
 
@@ -25,6 +26,7 @@ struct Restore: ParsableCommand {
               qala restore 2026-11-22 /srv/www --in-place --conflict overwrite
               qala restore latest:database --cluster main --to /var/lib/postgresql/15/new
               qala restore latest:database --cluster main --to /srv/new --target-time "2026-11-23 09:50:00"
+              qala restore latest:database --cluster main --to /var/lib/postgresql/15/main --delta --dry-run
               qala restore latest:database --server main --to /srv/new
             """)
 
@@ -60,6 +62,9 @@ struct Restore: ParsableCommand {
             "With --cluster: the new path of a tablespace, by its old path or number.", valueName: "old=new"))
     var tablespaceMap: [String] = []
 
+    @Flag(help: "With --cluster: into the stopped cluster that lies there; what is right stays.")
+    var delta = false
+
     @OptionGroup(title: "Point in time") var recovery: PointInTimeOptions
     @Option(help: ArgumentHelp("Restore this MariaDB server, ready to be prepared.", valueName: "name"))
     var server: String?
@@ -84,6 +89,15 @@ struct Restore: ParsableCommand {
                 throw CommandError(
                     .usage, Text.tablespaceForm(session.language, [first]),
                     hint: Text.tablespaceFormHint(session.language))
+            }
+            guard !delta else {
+                let isEnglish = session.language == .english
+                throw CommandError(
+                    .usage,
+                    isEnglish ? "--delta belongs to --cluster" : "--delta --cluster ilə birgə verilir",
+                    hint: isEnglish
+                        ? "Files that exist are dealt with by --conflict."
+                        : "Mövcud fayllar üçün --conflict seçimi var.")
             }
             if let server { return try restore(server: server, session) }
             let place = try session.archivePath(archive)
@@ -121,11 +135,12 @@ struct Restore: ParsableCommand {
         }
         var request = RestoreCluster.Request(
             archive: place.archive, cluster: cluster, target: try session.absolute(to), tablespaces: spaces,
-            dryRun: dryRun, verify: verify)
+            dryRun: dryRun, verify: verify, isDelta: delta)
         request.recovery = try recovery.options(session.language)
         let report = try session.showingProgress { try RestoreCluster.run(request, at: session.workplace()) }
         try session.answer(PartialReport(report, partial: report.isPartial)) {
             Rendering.restored(report, session.language)
+                + (report.delta.map { Rendering.delta($0, isDry: report.dryRun, session.language) } ?? [])
                 + (report.recovery.map { Rendering.recovery($0, session.language) } ?? [])
         }
         return report.damaged > 0 ? .damaged : report.isPartial ? .partial : .done

@@ -5,6 +5,7 @@ import Yams
 extension PolicyReader {
     static let walKeys = [
         "postgresql-wal", "user", "acknowledge", "batch-segments", "batch-time", "incarnation", "slot", "socket",
+        "heartbeat",
     ]
 
     mutating func readWAL(_ node: Node) -> WALSource? {
@@ -30,6 +31,7 @@ extension PolicyReader {
         if let node = values["slot"], let slot = nodes.text(node, named: "slot") {
             if WALSource.isSlotName(slot) { source.slot = slot } else { nodes.note(node, .badName(nodes.shown(slot))) }
         }
+        if let node = values["heartbeat"] { source.heartbeat = nodes.text(node, named: "heartbeat") }
         if let path = values["socket"].flatMap({ readPath($0, named: "socket") }) { source.socket = path }
         return source
     }

@@ -10,7 +10,12 @@ extension PolicyFacts {
             "\(word("incarnation", "təcəssüm")) \(wal.incarnation)",
         ]
         if let slot = wal.slot { parts.append("\(word("slot", "slot")) \(slot)") }
-        if wal.slot != nil || wal.socket != PostgreSQLSource.Connection.usualSocket { parts.append(wal.socket) }
+        if let database = wal.heartbeat {
+            parts.append("\(word("heartbeat in the database", "nəbz bu verilənlər bazasında")) \(database)")
+        }
+        if wal.slot != nil || wal.heartbeat != nil || wal.socket != PostgreSQLSource.Connection.usualSocket {
+            parts.append(wal.socket)
+        }
         return parts.joined(separator: "; ")
     }
 }

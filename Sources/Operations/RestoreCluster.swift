@@ -9,7 +9,8 @@ import Vault
 /// 1. `global/pg_control` is written last, after everything else was synced, and only when nothing was amiss: without it no
 ///    server starts, so what is not whole is never taken for a cluster.
 /// 2. A restored cluster archives no WAL until somebody says so: it must not write among that of the one it came from.
-/// 3. Nothing that exists is overwritten: the target and every tablespace begin empty.
+/// 3. Nothing that exists is overwritten: the target and every tablespace begin empty, but for a delta restore, which
+///    ``DeltaCluster`` lets into the directories of the same cluster alone.
 package enum RestoreCluster {
     package struct Request {
         package var archive: String
@@ -22,10 +23,12 @@ package enum RestoreCluster {
         package var verify: Bool
         /// Where the server is to recover to with archived WAL; nil for the moment of the archive.
         package var recovery: PointInTime.Options?
+        /// Into the stopped cluster that lies there, of which what is right stays.
+        package var isDelta: Bool
 
         package init(
             archive: String, cluster: String, target: String, tablespaces: [String: String] = [:],
-            dryRun: Bool = false, verify: Bool = false
+            dryRun: Bool = false, verify: Bool = false, isDelta: Bool = false
         ) {
             self.archive = archive
             self.cluster = cluster
@@ -33,11 +36,21 @@ package enum RestoreCluster {
             self.tablespaces = tablespaces
             self.dryRun = dryRun
             self.verify = verify
+            self.isDelta = isDelta
         }
     }
 
     package static func run(_ request: Request, at workplace: Workplace) throws -> RestoreReport {
         let started = MonotonicTime.now()
+        var request = request
+        if request.isDelta {
+            guard let target = ClusterDirectory.resolved(request.target) else {
+                throw OperationError(
+                    .notFound, "there is no directory \(request.target)",
+                    hint: "Restore without --delta to have it made.")
+            }
+            request.target = target
+        }
         let open = try OpenVault(workplace)
         let archive = try open.archive(request.archive)
         let reader = try open.reader()
@@ -49,7 +62,15 @@ package enum RestoreCluster {
         }
         var run = try ClusterRun(request, recovery, facts, reader, archive, workplace)
         try run.checkTargets()
-        if request.dryRun { try run.count() } else { try run.restore() }
+        do {
+            if request.dryRun { try run.count() } else { try run.restore() }
+        } catch let error as OperationError where error.kind == .interrupted {
+            throw OperationError(
+                .interrupted, error.message,
+                hint: request.isDelta
+                    ? "No server starts from the directory; the same command goes on."
+                    : "No server starts from the directory; empty it and run the command again.")
+        }
         run.report.seconds = MonotonicTime.now() - started
         return run.report
     }
@@ -81,6 +102,8 @@ private struct ClusterRun {
     private let root: String
     private let spaces: [TablespaceMap.Space]
     private let label: [UInt8]
+    private let delta: DeltaCluster?
+    private let tally = DeltaTally()
     var report = RestoreReport()
 
     init(
@@ -106,6 +129,12 @@ private struct ClusterRun {
         self.label = label
         let map = try Self.bytes("\(root)/\(Part.label)/tablespace_map", tree, reader, archive) ?? []
         spaces = try TablespaceMap.parse(map, moved: request.tablespaces)
+        if request.isDelta {
+            let version = try Self.bytes("\(root)/\(Part.data)/PG_VERSION", tree, reader, archive)
+            delta = try DeltaCluster(request.target, facts, version: version ?? [])
+        } else {
+            delta = nil
+        }
         if let count = facts.facts["damaged-pages"].flatMap({ Int($0) }), count > 0 {
             report.add(Array(root.utf8), "had \(count) damaged pages when it was archived, and has them now")
         }
@@ -126,6 +155,7 @@ private struct ClusterRun {
             throw OperationError(
                 .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
         }
+        if let delta { return try spaces.forEach(delta.check) }
         for place in places where !DirectoryContent.isEmpty(place) {
             let isSpace = place != request.target
             throw OperationError(
@@ -137,27 +167,53 @@ private struct ClusterRun {
     }
 
     /// Parts of the archive with the directories that they go into; the control file is none of them.
-    private var parts: [(inside: String, target: String)] {
-        [("\(root)/\(Part.data)", request.target)]
-            + spaces.map { ("\(root)/\(Part.tablespaces)/\($0.id)", $0.place) }
-            + [("\(root)/\(Part.wal)", request.target + "/pg_wal")]
+    private var parts: [DeltaPass.Part] {
+        let numbers = Set(spaces.map { "pg_tblspc/\($0.id)" })
+        let data = DeltaPass.Part(
+            inside: Array("\(root)/\(Part.data)".utf8), target: request.target,
+            excludes: ["/pg_wal/*", "/global/pg_control", "/\(DeltaCluster.controlAside)"],
+            spares: { there in
+                let path = String(decoding: there.path, as: UTF8.self)
+                return there.kind == .symlink && (path == "pg_wal" || numbers.contains(path))
+            })
+        // What lies in the place of a tablespace beside the directory of this cluster's version is another's.
+        let others = spaces.map { space in
+            DeltaPass.Part(
+                inside: Array("\(root)/\(Part.tablespaces)/\(space.id)".utf8), target: space.place,
+                sparesUnknownTops: true)
+        }
+        let log = DeltaPass.Part(
+            inside: Array("\(root)/\(Part.wal)".utf8), target: delta?.logDirectory ?? request.target + "/pg_wal")
+        return [data] + others + [log]
     }
 
     mutating func count() throws {
-        for inside in parts.map(\.inside) + ["\(root)/\(Part.control)"] {
-            try Selection(inside: Array(inside.utf8), tree).forEach { page in
+        for inside in parts.map(\.inside) + [Array("\(root)/\(Part.control)".utf8)] {
+            try Selection(inside: inside, tree).forEach { page in
                 try RestoreTrees.checkInterrupt(workplace)
                 report.count(page)
             }
         }
+        guard delta != nil else { return }
+        for part in parts { _ = try compare(part) }
+        report.delta = tally.report
+    }
+
+    /// What of a part is right already; of the rest it makes the room.
+    private mutating func compare(_ part: DeltaPass.Part) throws -> Int {
+        try DeltaPass(
+            tree: tree, reader: reader, archive: archive, workplace: workplace, tally: tally, isDry: request.dryRun
+        ).run(part, &report)
     }
 
     // MARK: - The restore
 
     mutating func restore() throws {
-        for part in parts { try restore(part.inside, to: part.target) }
         let owner = try owner()
         let files = ClusterFiles(directory: request.target, owner: owner)
+        try delta?.begin(spaces, files)
+        for part in parts { try restore(part) }
+        if delta != nil { report.delta = tally.report }
         try files.removeSignals()
         if !spaces.isEmpty { try files.write("tablespace_map", TablespaceMap.bytes(of: spaces)) }
         try files.write("backup_label", label)
@@ -174,7 +230,8 @@ private struct ClusterRun {
                 "was left out, because what is there is no whole cluster")
             return
         }
-        try restore("\(root)/\(Part.control)", to: request.target + "/global")
+        let control = Array("\(root)/\(Part.control)".utf8)
+        try restore(control, to: request.target + "/global", conflict: .refuse)
         for (id, place) in spaces.map({ ($0.id, $0.place) }) {
             if let entry = try entry("\(root)/\(Part.tablespaces)/\(id)") {
                 try ClusterFiles.give(place, to: (entry.userID, entry.groupID), entry.permissions)
@@ -183,20 +240,41 @@ private struct ClusterRun {
         // Until now nobody else could look into it.
         try ClusterFiles.give(request.target, to: (owner.user, owner.group), owner.permissions)
         try files.sync()
+        if let delta {
+            try delta.end()
+            try files.sync()
+        }
     }
 
-    private mutating func restore(_ inside: String, to target: String) throws {
+    private mutating func restore(_ part: DeltaPass.Part) throws {
+        guard delta != nil else {
+            try restore(part.inside, to: part.target, conflict: .refuse)
+            return
+        }
+        let staying = try compare(part)
+        let left = try restore(part.inside, to: part.target, conflict: .skip)
+        guard left == staying else {
+            return report.add(Array(part.target.utf8.dropFirst()), "was changed by somebody else while it was restored")
+        }
+    }
+
+    /// Returns how much of what was there stayed as it was.
+    @discardableResult
+    private mutating func restore(_ inside: [UInt8], to target: String, conflict: RestoreTrees.Conflict) throws -> Int {
         var part = RestoreTrees.Request(
             archive: request.archive, paths: [], target: target, inPlace: true, dryRun: false,
-            verify: request.verify, conflict: .refuse)
-        part.inside = Array(inside.utf8)
-        let selection = Selection(inside: part.inside, tree)
+            verify: request.verify, conflict: conflict)
+        part.inside = inside
+        let selection = Selection(inside: inside, tree)
         let run = try RestoreRun(part, reader, archive, workplace)
-        let skipped = report.skipped
-        let restored = try run.restore(selection, &report)
-        report.skipped += skipped
+        var restored = try run.restore(selection, &report)
+        let left = report.skipped
+        report.skipped = 0
+        // What stayed is what the archive holds, and is verified like the rest.
+        restored.left = []
         if request.verify { report.verified += try run.compare(selection, restored, &report) }
         try run.sync()
+        return left
     }
 
     private func owner() throws -> (user: UInt32, group: UInt32, permissions: UInt16) {

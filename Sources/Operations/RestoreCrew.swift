@@ -8,12 +8,12 @@ import Vault
 
 /// A file being restored by several threads: finished by the one that writes its last part.
 final class OpenTarget: Sendable {
-    let file: RestoringFile
+    let file: any FillableFile
     let parts: Atomic<Int>
     /// Set once, by the thread that gave the file up; the others leave it alone.
     let isGivenUp = Atomic(false)
 
-    init(_ file: RestoringFile, parts: Int) {
+    init(_ file: any FillableFile, parts: Int) {
         self.file = file
         self.parts = Atomic(parts)
     }
@@ -21,7 +21,7 @@ final class OpenTarget: Sendable {
 
 /// A file that could not be filled.
 struct RestoreFailure: Sendable {
-    /// As stored, like that of ``RestoringFile``.
+    /// As that of ``FillableFile``.
     var path: [UInt8]
     var reason: String
     var size: UInt64
@@ -34,6 +34,8 @@ enum RestoreJob: Sendable {
     /// Small files that lie in one group.
     case members(group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])
     case chunk(id: Digest, length: UInt64, target: OpenTarget, offset: UInt64)
+    /// Of a file that is there already, a run that is to read as zeros.
+    case zeros(target: OpenTarget, offset: UInt64, length: UInt64)
     /// A file of holes only.
     case hole(target: OpenTarget)
 
@@ -41,7 +43,7 @@ enum RestoreJob: Sendable {
     var fileCount: Int {
         switch self {
         case .members(_, let files): files.count
-        case .chunk, .hole: 1
+        case .chunk, .zeros, .hole: 1
         }
     }
 }
@@ -134,10 +136,64 @@ final class RestoreCrew: @unchecked Sendable {
     }
 }
 
+/// Hands the content of files to a crew, small files of one group together.
+struct ContentQueue {
+    private static let membersPerJob = 64
+    private let crew: RestoreCrew
+    private let workplace: Workplace
+    private var batch: (group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])?
+
+    init(_ crew: RestoreCrew, _ workplace: Workplace) {
+        self.crew = crew
+        self.workplace = workplace
+    }
+
+    mutating func add(_ file: any FillableFile, _ content: Content) throws {
+        switch content {
+        case .none: try file.finish()
+        case .member(let group, let index):
+            if let open = batch, open.group != group || open.files.count >= Self.membersPerJob { try flush() }
+            if batch == nil { batch = (group, []) }
+            batch?.files.append((OpenTarget(file, parts: 1), index, file.size))
+        case .extents(let extents):
+            try flush()
+            try submit(extents, of: file)
+        }
+    }
+
+    /// To be called after the last file.
+    mutating func flush() throws {
+        guard let full = batch else { return }
+        batch = nil
+        try crew.submit(.members(group: full.group, files: full.files))
+    }
+
+    private func submit(_ extents: [Extent], of file: any FillableFile) throws {
+        // A new file has holes where nothing is written.
+        let hasOldContent = file is KeptFile
+        let parts = hasOldContent ? extents.count : extents.count { $0.chunk != nil }
+        let target = OpenTarget(file, parts: parts)
+        if parts == 0 { try crew.submit(.hole(target: target)) }
+        var offset: UInt64 = 0
+        for extent in extents {
+            try RestoreTrees.checkInterrupt(workplace)
+            if let chunk = extent.chunk {
+                try crew.submit(.chunk(id: chunk, length: extent.length, target: target, offset: offset))
+            } else if hasOldContent {
+                try crew.submit(.zeros(target: target, offset: offset, length: extent.length))
+            }
+            offset += extent.length
+        }
+    }
+}
+
 /// One thread's way through the jobs.
 final class RestoreWorker {
+    private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
     private let chunks: ChunkReader
     private let progress: Progress
+    /// For what is there already.
+    private var present = RawBuffer(count: 1 << 18)
 
     init(_ chunks: ChunkReader, _ progress: Progress) throws {
         self.chunks = chunks
@@ -158,9 +214,8 @@ final class RestoreWorker {
                         guard UInt64(bytes.count) == size else {
                             throw OperationError(.damaged, "its content has another length than its entry")
                         }
-                        try target.file.write(bytes, at: 0)
+                        try fill(target.file, 0, size, isRight: { Self.areEqual($0, bytes) }, with: { bytes })
                         try target.file.finish()
-                        progress.bytes.add(bytes.count, ordering: .relaxed)
                     }
                 }
             } catch {
@@ -168,15 +223,63 @@ final class RestoreWorker {
             }
         case .chunk(let id, let length, let target, let offset):
             attempt(target, &failed) {
-                try target.file.write(try chunks.data(id, length: length), at: offset)
-                progress.bytes.add(Int(length), ordering: .relaxed)
-                if target.parts.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
-                    try target.file.finish()
-                }
+                try fill(
+                    target.file, offset, length, isRight: { chunks.isData(id, $0) },
+                    with: { try chunks.data(id, length: length) })
+                try endPart(of: target)
+            }
+        case .zeros(let target, let offset, let length):
+            attempt(target, &failed) {
+                try clear(target.file, offset, length)
+                try endPart(of: target)
             }
         case .hole(let target): attempt(target, &failed) { try target.file.finish() }
         }
         return failed
+    }
+
+    private func endPart(of target: OpenTarget) throws {
+        guard target.parts.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+        try target.file.finish()
+    }
+
+    /// Writes a part of a file; of one that is there already, only when it has another content. `content` is not asked for
+    /// otherwise: the vault is not read for what is there.
+    private func fill(
+        _ file: any FillableFile, _ offset: UInt64, _ length: UInt64,
+        isRight: (UnsafeRawBufferPointer) -> Bool, with content: () throws -> UnsafeRawBufferPointer
+    ) throws {
+        defer { progress.bytes.add(Int(length), ordering: .relaxed) }
+        if let kept = file as? KeptFile {
+            if kept.isDecided { return }
+            // A longer part is in no vault; reading it will say so.
+            if length <= UInt64(ChunkReader.dataLimit) {
+                let count = Int(length)
+                if present.bytes.count < count { present = RawBuffer(count: count) }
+                let buffer = UnsafeMutableRawBufferPointer(rebasing: present.bytes[..<count])
+                if try kept.holds(at: offset, buffer, isRight) { return }
+            }
+            guard kept.noteDifference() else { return }
+        }
+        try file.write(try content(), at: offset)
+    }
+
+    private func clear(_ file: any FillableFile, _ offset: UInt64, _ length: UInt64) throws {
+        try Self.zeros.withUnsafeBytes { zeros in
+            var done: UInt64 = 0
+            while done < length {
+                let part = UnsafeRawBufferPointer(rebasing: zeros[..<Int(min(length - done, UInt64(zeros.count)))])
+                try fill(
+                    file, offset + done, UInt64(part.count), isRight: { Self.areEqual($0, part) }, with: { part })
+                done += UInt64(part.count)
+            }
+        }
+    }
+
+    private static func areEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+        guard a.count == b.count else { return false }
+        guard let x = a.baseAddress, let y = b.baseAddress else { return true }
+        return memcmp(x, y, a.count) == 0
     }
 
     private func attempt(_ target: OpenTarget, _ failed: inout [RestoreFailure], _ body: () throws -> Void) {

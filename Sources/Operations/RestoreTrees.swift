@@ -121,11 +121,31 @@ extension RestoreReport {
         problemCount += 1
         if problems.count < 1000 { problems.append(PathProblem(stored: path, reason: reason)) }
     }
+
+    /// What a log of problems holds. What only leads to the archived roots belonged to somebody else from the start: that it did
+    /// not get its owner is none.
+    mutating func note(
+        _ log: ProblemLog, except scaffold: Set<[UInt8]> = [], ignoring ignored: FileProblem.What? = nil
+    ) {
+        var unseen = log.counts
+        if let ignored { unseen[ignored] = nil }
+        for problem in log.take() where problem.what != ignored {
+            unseen[problem.what, default: 0] -= 1
+            if problem.what == .ownershipNotSet {
+                if !scaffold.contains(problem.path) { ownershipNotSet += 1 }
+            } else {
+                add(problem.path, problem.reason)
+            }
+        }
+        // Of very many the log keeps only how many there were.
+        for (what, count) in unseen {
+            if what == .ownershipNotSet { ownershipNotSet += count } else { problemCount += count }
+        }
+    }
 }
 
 /// One restore into one target.
 struct RestoreRun {
-    private static let membersPerJob = 64
     private let request: RestoreTrees.Request
     private let reader: VaultReader
     private let archive: ArchiveRecord
@@ -175,12 +195,7 @@ struct RestoreRun {
         var number = 0
         let scaffold = selection.ancestors.union(try leading(to: reader.header(of: archive).roots))
         let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
-        var batch: (group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])?
-        func submitBatch() throws {
-            guard let full = batch else { return }
-            batch = nil
-            try crew.submit(.members(group: full.group, files: full.files))
-        }
+        var queue = ContentQueue(crew, workplace)
         do {
             try selection.forEach { page in
                 try RestoreTrees.checkInterrupt(workplace)
@@ -189,22 +204,9 @@ struct RestoreRun {
                 if restorer.isLastRestored { report.count(page) } else { restored.left.append(number) }
                 if let name = restorer.newName { restored.renamed[number] = name }
                 number += 1
-                guard let file else { return }
-                switch page.content {
-                case .none: try file.finish()
-                case .member(let group, let index):
-                    let target = OpenTarget(file, parts: 1)
-                    if let open = batch, open.group != group || open.files.count >= Self.membersPerJob {
-                        try submitBatch()
-                    }
-                    if batch == nil { batch = (group, []) }
-                    batch?.files.append((target, index, page.size))
-                case .extents(let extents):
-                    try submitBatch()
-                    try submit(extents, of: file, to: crew)
-                }
+                if let file { try queue.add(file, page.content) }
             }
-            try submitBatch()
+            try queue.flush()
         } catch {
             crew.cancel()
             throw error
@@ -218,26 +220,9 @@ struct RestoreRun {
         }
         try restorer.finishDirectories()
         report.skipped = restorer.skippedCount
-        note(restorer.problems, scaffold, &report)
+        report.note(restorer.problems, except: scaffold)
         restored.failed = Set(failures.map(\.path))
         return restored
-    }
-
-    private func note(_ log: ProblemLog, _ scaffold: Set<[UInt8]>, _ report: inout RestoreReport) {
-        var unseen = log.counts
-        for problem in log.take() {
-            unseen[problem.what, default: 0] -= 1
-            if problem.what == .ownershipNotSet {
-                // What only leads to the archived roots belonged to somebody else from the start.
-                if !scaffold.contains(problem.path) { report.ownershipNotSet += 1 }
-            } else {
-                report.add(problem.path, problem.reason)
-            }
-        }
-        // Of very many the log keeps only how many there were.
-        for (what, count) in unseen {
-            if what == .ownershipNotSet { report.ownershipNotSet += count } else { report.problemCount += count }
-        }
     }
 
     /// The directories above paths, as a tree stores them.
@@ -255,20 +240,6 @@ struct RestoreRun {
         let place = place(entry.path)
         if entry.linkCount > 1, try restorer.linkIfKnown(entry, as: place) { return nil }
         return try restorer.begin(entry, as: place)
-    }
-
-    private func submit(_ extents: [Extent], of file: RestoringFile, to crew: RestoreCrew) throws {
-        let chunks = extents.count { $0.chunk != nil }
-        let target = OpenTarget(file, parts: chunks)
-        if chunks == 0 { try crew.submit(.hole(target: target)) }
-        var offset: UInt64 = 0
-        for extent in extents {
-            if let chunk = extent.chunk {
-                try RestoreTrees.checkInterrupt(workplace)
-                try crew.submit(.chunk(id: chunk, length: extent.length, target: target, offset: offset))
-            }
-            offset += extent.length
-        }
     }
 
     /// Reads every restored file back from the target; returns how many are what the archive holds. Those that failed are in the

@@ -172,8 +172,45 @@ package struct RestoreReport: Codable, Sendable {
     package var seconds = 0.0
     /// Of a cluster that goes on to a moment after that of its archive.
     package var recovery: PointInTime.Report?
+    /// Of a restore into a directory that held the cluster already.
+    package var delta: DeltaReport?
     package var isPartial: Bool { problemCount > 0 || ownershipNotSet > 0 }
     package init() {}
+}
+
+/// What a restore found in a directory that held much of it already; with a dry run, what it would change there.
+package struct DeltaReport: Codable, Sendable {
+    package struct Change: Codable, Sendable, Equatable {
+        package enum What: String, Codable, Sendable {
+            /// It was there and held something else.
+            case changed
+            case missing
+            /// It was there and is not in the archive.
+            case removed
+        }
+
+        package var path: String
+        /// See ``PathBytes``.
+        package var pathBytes: String?
+        package var what: What
+
+        init(stored path: [UInt8], _ what: What) {
+            self.path = "/" + String(decoding: path, as: UTF8.self)
+            pathBytes = PathBytes.base64(stored: path)
+            self.what = what
+        }
+    }
+
+    /// Files whose content was right.
+    package var kept = 0
+    package var changed = 0
+    package var missing = 0
+    package var removed = 0
+    /// What files that were there got anew.
+    package var bytesWritten = 0
+    /// The first thousand.
+    package var changes: [Change] = []
+    package var changeCount: Int { changed + missing + removed }
 }
 
 package struct VerifyReport: Codable, Sendable {

@@ -68,6 +68,65 @@ final class PostgreSQLServer {
     }
 }
 
+/// A stopped cluster that was archived and restored twice, to be damaged and to compare with.
+private struct DeltaKillBench {
+    let world: World
+    let server: PostgreSQLServer
+    private let table: String
+    var target: String { "\(server.path)/new" }
+    private var reference: String { "\(server.path)/reference" }
+    var command: [String] { ["restore", "latest", "--cluster", "main", "--to", target, "--delta"] + World.byKit }
+
+    init() throws {
+        world = try World()
+        server = try PostgreSQLServer()
+        _ = try server.sql("CREATE TABLE t AS SELECT generate_series(1, 50000) AS n")
+        table = try server.sql("SELECT pg_relation_filepath('t')")
+        try world.write(
+            "p.yaml",
+            """
+            policy: db
+            component: database
+            responsible: {name: A}
+            sources:
+              - {postgresql: main, data-directory: \(server.path)/data, socket: \(server.path)}
+
+            """)
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        #expect(try world.qala("run", "p.yaml").status == 0)
+        try server.run("pg_ctl", "-D", "\(server.path)/data", "-m", "fast", "-w", "stop")
+        for place in [target, reference] {
+            let restored = try world.qala(["restore", "latest", "--cluster", "main", "--to", place] + World.byKit)
+            try #require(restored.status == 0, "\(restored.errorText)")
+        }
+    }
+
+    /// Something else in a relation, something behind a file's end, something too much, and something missing.
+    func damage() throws {
+        for (name, bytes) in [(table, 8192), ("base/5/99999999", 10), ("postgresql.conf", 7)] {
+            let file = open("\(target)/\(name)", O_WRONLY | O_CREAT, 0o600)
+            try #require(file >= 0)
+            defer { close(file) }
+            try #require(pwrite(file, [UInt8](repeating: 9, count: bytes), bytes, 1 << 19) == bytes)
+        }
+        try? FileManager.default.removeItem(atPath: "\(target)/base/5/PG_VERSION")
+    }
+
+    var isUntouched: Bool { access("\(target)/base/5/99999999", F_OK) == 0 }
+
+    var wouldStart: Bool {
+        var info = stat()
+        return stat("\(target)/global/pg_control", &info) == 0 && info.st_mode & 0o400 != 0
+    }
+
+    func difference() throws -> String {
+        let finished = try ProcessRunner.run(
+            "/usr/bin/env", ["diff", "-r", target, reference], environment: ["PATH": "/usr/bin:/bin"],
+            in: world.folder)
+        return finished.outputText + finished.errorText
+    }
+}
+
 @Suite(
     "PostgreSQL by the real binary",
     .enabled(if: qalaBinary != nil && access("\(PostgreSQLServer.programs)/initdb", X_OK) == 0))
@@ -123,6 +182,47 @@ struct PostgreSQLCommandTests {
         try server.run("pg_ctl", "-D", "\(server.path)/data", "-m", "fast", "-w", "stop")
         try server.run("pg_ctl", "-D", target, "-l", "\(server.path)/log2", "-w", "-o", server.options, "start")
         #expect(try server.sql("SELECT count(*) FROM t") == "1000")
+        #expect(try server.sql("SHOW archive_mode") == "off")
+    }
+
+    @Test("A delta restore that is killed at any call leaves what no server starts from, and the next one completes it")
+    func killedDelta() throws {
+        let bench = try DeltaKillBench()
+        defer { bench.world.remove() }
+        let world = bench.world
+        #expect(try world.qala("restore", "latest", "--to", bench.target, "--delta").status == 64)
+        let shim = try KillShim.build(in: world.folder)
+        try bench.damage()
+        #expect(try bench.difference() != "")
+        try #require(try world.qala(bench.command, shim: shim, killedAt: nil).status == 0)
+        #expect(try bench.difference() == "")
+        let calls = try world.countedCalls()
+        let seed = UInt64.random(in: 0 ... .max)
+        print("seed of the calls: \(seed)")
+        var generator = SeededGenerator(seed: seed)
+        var killed = 0
+        for round in 0..<24 {
+            try bench.damage()
+            let part = calls / 24 + 1
+            let call = round * part + Int.random(in: 1...part, using: &generator)
+            let run = try world.qala(bench.command, shim: shim, killedAt: call)
+            if run.status == 128 + SIGKILL {
+                killed += 1
+                // Where a server would start, nothing was changed yet or everything is done.
+                let left = try bench.difference().split(separator: "\n").filter {
+                    !$0.contains("pg_control.qala-restore")
+                }
+                #expect(
+                    !bench.wouldStart || bench.isUntouched || left.isEmpty, "seed \(seed), call \(call): \(left)")
+            }
+            let next = try world.qala(bench.command)
+            #expect(next.status == 0, "seed \(seed), call \(call): \(next.errorText)")
+            #expect(try bench.difference() == "", "seed \(seed), call \(call)")
+        }
+        #expect(killed > 12, "\(killed)")
+        let server = bench.server
+        try server.run("pg_ctl", "-D", bench.target, "-l", "\(server.path)/log2", "-w", "-o", server.options, "start")
+        #expect(try server.sql("SELECT count(*) FROM t") == "50000")
         #expect(try server.sql("SHOW archive_mode") == "off")
     }
 

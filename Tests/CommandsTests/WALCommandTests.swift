@@ -12,9 +12,9 @@ struct WALDesk {
     var world: World { desk.world }
     var socket: String { world.path("wal.sock") }
 
-    /// `settings` are further options of the server. Its command passes over what is to be archived while there is a file `skip`
-    /// beside the data directory.
-    init(_ way: Way = .command, settings: String = "") throws {
+    /// `settings` are further options of the server, `keys` further ones of the source, in which `SOCKET` stands for the server's.
+    /// Its command passes over what is to be archived while there is a file `skip` beside the data directory.
+    init(_ way: Way = .command, settings: String = "", keys: String = "") throws {
         desk = try DaemonWorld(schedule: nil)
         let binary = try #require(qalaBinary)
         let socket = desk.world.path("wal.sock")
@@ -27,8 +27,9 @@ struct WALDesk {
             try FileManager.default.copyItem(atPath: original.path, toPath: "\($0)/\(program)")
         }
         // Root and the daemon's own account may hand WAL over as well.
-        let slot = way == .slot ? ", slot: qala, socket: \(server.path)" : ""
-        try desk.writePolicy("wal", source: "{postgresql-wal: main, batch-segments: 2, batch-time: 2 s\(slot)}")
+        let slot = way == .slot ? ", slot: qala, socket: SOCKET" : ""
+        let more = (slot + keys).replacing("SOCKET", with: server.path)
+        try desk.writePolicy("wal", source: "{postgresql-wal: main, batch-segments: 2, batch-time: 2 s\(more)}")
         let place = "data-directory: \(server.path)/data, socket: \(server.path)"
         try desk.writePolicy("db", source: "{postgresql: main, \(place)}")
     }
@@ -120,6 +121,36 @@ struct WALCommandTests {
             #expect(refused.status == 64, "\(wrong): \(refused.errorText)")
         }
         #expect(access(bench.world.path("x"), F_OK) != 0)
+    }
+
+    @Test("With a heartbeat the status tells up to when the cluster could be brought back, place by place")
+    func heartbeat() throws {
+        let bench = try WALDesk(keys: ", heartbeat: postgres, socket: SOCKET")
+        defer { bench.remove() }
+        let daemon = try bench.start()
+        defer { daemon.send(SIGKILL) }
+        func points() throws -> [[String: Any]] {
+            let status = try World.object(try bench.desk.ask("status", "--json"))
+            let policies = try #require(status["policies"] as? [[String: Any]])
+            return policies.filter { $0["name"] as? String == "wal" }.flatMap { $0["points"] as? [[String: Any]] ?? [] }
+        }
+        let count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'qala'"
+        try bench.desk.wait("the table of the heartbeat") { try bench.server.sql(count) == "1" }
+        try bench.desk.wait("the first beat") { try bench.server.sql("SELECT count(*) FROM qala.heartbeat") == "1" }
+        let beat = try #require(
+            Int(try bench.server.sql("SELECT floor(extract(epoch FROM beat)) FROM qala.heartbeat")))
+        try bench.waitUntilArchived(try bench.segment())
+        try bench.desk.wait("the beat in the vault") {
+            try points().allSatisfy { $0["isMeasured"] as? Bool == true && $0["age"] != nil }
+        }
+        let all = try points()
+        #expect(all.compactMap { $0["place"] as? String } == ["spool", "vault"])
+        for point in all {
+            let now = Int(Date().timeIntervalSince1970)
+            let age = try #require(point["age"] as? Int)
+            #expect(now - age >= beat - 20 && age >= 0, "\(point)")
+        }
+        #expect(try bench.desk.ask("status").outputText.contains("postgresql-wal: main"))
     }
 
     @Test("A fetch ends with 0, with 1 only where nothing can follow, and with 126 for everything else")

@@ -25,6 +25,7 @@ struct WALPolicyTests {
         let text = block.map { $0.replacing("  # ", with: "  ", maxReplacements: 1) }.joined(separator: "\n")
         var expected = WALSource(name: "main")
         expected.slot = "qala"
+        expected.heartbeat = "postgres"
         #expect(try policy(text + "\n").data == [.wal(expected)])
 
         let page = try String(contentsOfFile: folder + "/docs/wal.md", encoding: .utf8)
@@ -40,7 +41,7 @@ struct WALPolicyTests {
         #expect(short == WALSource(name: "main") && DataSource.wal(short).root == "@postgresql-wal/main")
         for key in [
             "user: pg", "acknowledge: vault", "batch-segments: 4", "batch-time: 90 s", "incarnation: 2", "slot: a_1",
-            "socket: /tmp",
+            "socket: /tmp", "heartbeat: bank",
         ] {
             #expect(try source("{postgresql-wal: main, \(key)}") != short, "\(key)")
         }
@@ -56,6 +57,7 @@ struct WALPolicyTests {
             ("{postgresql-wal: main, incarnation: 0}", "incarnation"),
             ("{postgresql-wal: main, slot: A-b}", "`A-b`"),
             ("{postgresql-wal: main, socket: run}", "is not an absolute, plain path"),
+            ("{postgresql-wal: main, heartbeat: [bank]}", "heartbeat"),
             ("{postgresql-wal: main, port: 1}", "unknown key `port`"),
         ])
     func wrong(text: String, part: String) {
@@ -73,9 +75,9 @@ struct WALPolicyTests {
             let all = try [
                 "", ", user: pg", ", acknowledge: vault", ", batch-segments: 4", ", batch-time: 90 s",
                 ", incarnation: 2",
-                ", slot: a_1", ", socket: /tmp",
+                ", slot: a_1", ", socket: /tmp", ", heartbeat: bank",
             ].map(lines)
-            #expect(Set(all).count == 8, "\(all)")
+            #expect(Set(all).count == 9, "\(all)")
         }
     }
 }

@@ -66,6 +66,14 @@ struct AlarmTests {
                 "a due run is not answered",
                 watch { $0.policies = [policy { ($0.rpo, $0.unanswered) = (nil, start - day - 1) }] }, .overdue, 0
             ),
+            (
+                "no beat of a cluster is in the vault within the RPO",
+                watch {
+                    let log = RecoveryPoint(
+                        .wal, "main", in: .vault, time: start - day - 1, measuredSince: start - 2 * day)
+                    $0.policies = [policy { ($0.isScheduled, $0.logs) = (false, [log]) }]
+                }, .overdue, 0
+            ),
             ("a run hangs", watch { $0.policies = [policy { $0.idleSeconds = 3600 }] }, .stuck, 0),
             ("a policy stays paused", watch { $0.policies = [policy { $0.isPaused = true }] }, .paused, day),
             (

@@ -16,6 +16,12 @@ struct MetricsTests {
         row.failures = 2
         row.nextDue = 1_795_003_600
         (row.age, row.target) = (5000, 3600)
+        metrics.now = 1_795_000_500
+        row.points = [
+            RecoveryPoint(.wal, "main", in: .spool, time: 1_795_000_490, measuredSince: nil),
+            RecoveryPoint(.wal, "main", in: .vault, time: 1_795_000_440, measuredSince: 0),
+            RecoveryPoint(.wal, "new", in: .vault, time: nil, measuredSince: 0),
+        ]
         metrics.policies = [row, DaemonMetrics.PolicyRow(name: "new", component: "log")]
         metrics.ended = [.init(policy: "new", state: .failed, count: 3), .init(policy: "new", state: .done, count: 1)]
         metrics.openProblems = [.missed: 2]
@@ -42,6 +48,13 @@ struct MetricsTests {
         #expect(value("qala_problems_open", ["kind": "damage"]) == 0)
         #expect(value("qala_filesystem_available_bytes", ["place": "state"]) == 8_589_934_592)
         #expect(value("qala_runs_waiting") == 0)
+        for (place, age) in [("spool", 10), ("vault", 60)] as [(String, Double)] {
+            let labels = [
+                "policy": "web\\config\n", "kind": "postgresql-wal", "source": "main", "place": place,
+            ]
+            #expect(value("qala_source_rpo_seconds", labels) == age)
+        }
+        #expect(samples.count { $0.name == "qala_source_rpo_seconds" } == 2)
     }
 
     @Test("A name is told of once, before its samples; counters end with _total, and what has no sample is left out")

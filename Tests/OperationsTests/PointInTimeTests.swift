@@ -8,11 +8,11 @@ import Vault
 @testable import Operations
 
 /// A server whose WAL goes into a spool, a vault for both, and recoveries out of it.
-private final class RecoveryBench {
+final class RecoveryBench {
     let world: PostgreSQLWorld
     let scratch: Scratch
     let workplace: Workplace
-    private let spool: WALSpool
+    let spool: WALSpool
     private var given: Set<String> = []
 
     init() throws {
@@ -46,6 +46,12 @@ private final class RecoveryBench {
 
     /// Takes in what PostgreSQL finished but for the named, and archives it.
     func takeWAL(without left: Set<String> = []) throws {
+        try giveWAL(without: left)
+        try archive("log", .wal(WALSource(name: "main")))
+    }
+
+    /// Ends the segment; the spool gets what PostgreSQL finished but for the named.
+    func giveWAL(without left: Set<String> = []) throws {
         let last = try world.sql("SELECT pg_walfile_name(pg_switch_wal())")
         for _ in 0..<200 {
             if access(world.place("finished/\(last)"), F_OK) == 0 { break }
@@ -60,7 +66,6 @@ private final class RecoveryBench {
             _ = try spool.accept(file, try #require(WALFileName(name)), systemID: system, incarnation: 1)
             given.insert(name)
         }
-        try archive("log", .wal(WALSource(name: "main")))
     }
 
     private func archive(_ name: String, _ source: DataSource) throws {

@@ -8,7 +8,7 @@ import Vault
 @testable import Operations
 
 /// A vault beside a world of servers.
-private struct ClusterBench {
+struct ClusterBench {
     let world: PostgreSQLWorld
     let scratch: Scratch
     let workplace: Workplace

@@ -33,6 +33,24 @@ final class DirectoryHandle: Sendable {
     var number: Int32 { descriptor.number }
 
     init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    /// Opens what has the path `path` below this directory, however long that is, and never through a link.
+    func reach(_ path: [UInt8], _ flags: Int32) -> Result<Descriptor, SystemError> {
+        var number: Int32 = CName(path).withPointer { tree_open_beneath(self.number, $0, flags | O_NOFOLLOW) }
+        if number == -ENAMETOOLONG || number == -ENOSYS {
+            var parent = self
+            let names = path.split(separator: 0x2F)
+            for name in names.dropLast() {
+                let next = CName(name).withPointer {
+                    tree_open(parent.number, $0, tree_path_only | O_DIRECTORY | O_NOFOLLOW, 0)
+                }
+                guard next >= 0 else { return .failure(SystemError(number: -next)) }
+                parent = DirectoryHandle(Descriptor(next))
+            }
+            number = CName(names.last ?? []).withPointer { tree_open(parent.number, $0, flags | O_NOFOLLOW, 0) }
+        }
+        return number >= 0 ? .success(Descriptor(number)) : .failure(SystemError(number: -number))
+    }
 }
 
 /// The chain of directories from a root down to the current one.

@@ -15,7 +15,7 @@ package struct FileProblem: Sendable, Hashable {
         /// What a program or a server said of a part of a source.
         case refused
         // Writing
-        case notCreated, insideNotCreated, kindConflict, hardLinkNotKept, notReplaced
+        case notCreated, insideNotCreated, kindConflict, hardLinkNotKept, notReplaced, notRemoved
         case ownershipNotSet, attributeNotSet, permissionsNotSet, timeNotSet
     }
 
@@ -60,6 +60,7 @@ package struct FileProblem: Sendable, Hashable {
             case .kindConflict: "exists as something else than in the archive"
             case .hardLinkNotKept: "was restored as a file of its own, not as another name of one"
             case .notReplaced: "could not take the place of the existing file"
+            case .notRemoved: "is not in the archive and could not be removed"
             case .ownershipNotSet: "did not get its owner and group"
             case .attributeNotSet: "did not get an extended attribute"
             case .permissionsNotSet: "did not get its permissions"

@@ -304,7 +304,7 @@ extension FileTreeRestorer {
         var path = records.path(of: source.record)
         if !path.isEmpty { path.append(0x2F) }
         path += source.name.bytes
-        switch reach(path, tree_path_only) {
+        switch target.reach(path, tree_path_only) {
         case .failure(let error): return .failure(error)
         case .success(let descriptor):
             switch FileStatus.of(descriptor.number) {
@@ -316,28 +316,10 @@ extension FileTreeRestorer {
         }
     }
 
-    /// Opens what has the path `path` below the target, however long that is, and never through a link.
-    private func reach(_ path: [UInt8], _ flags: Int32) -> Result<Descriptor, SystemError> {
-        var number: Int32 = CName(path).withPointer { tree_open_beneath(target.number, $0, flags | O_NOFOLLOW) }
-        if number == -ENAMETOOLONG || number == -ENOSYS {
-            var parent = target
-            let names = path.split(separator: 0x2F)
-            for name in names.dropLast() {
-                let next = CName(name).withPointer {
-                    tree_open(parent.number, $0, tree_path_only | O_DIRECTORY | O_NOFOLLOW, 0)
-                }
-                guard next >= 0 else { return .failure(SystemError(number: -next)) }
-                parent = DirectoryHandle(Descriptor(next))
-            }
-            number = CName(names.last ?? []).withPointer { tree_open(parent.number, $0, flags | O_NOFOLLOW, 0) }
-        }
-        return number >= 0 ? .success(Descriptor(number)) : .failure(SystemError(number: -number))
-    }
-
     /// Calls `body` with a descriptor for reading what has the path `path`, as it was written, below the target; -1 where it
     /// cannot be opened.
     package func read<R>(_ path: [UInt8], _ body: (Int32) throws -> R) rethrows -> R {
-        switch reach(path, O_RDONLY | O_NONBLOCK) {
+        switch target.reach(path, O_RDONLY | O_NONBLOCK) {
         case .failure: return try body(-1)
         case .success(let descriptor): return try body(descriptor.number)
         }

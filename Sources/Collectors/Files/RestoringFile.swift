@@ -51,12 +51,19 @@ package final class RestoringFile: Sendable {
 
     /// Writes all of `bytes` at `offset`; they must lie within ``size``.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(CollectorError) {
+        try Self.write(bytes, at: offset, to: descriptor.load(ordering: .relaxed), size: size, path)
+        _ = writtenEnd.max(offset + UInt64(bytes.count), ordering: .relaxed)
+    }
+
+    /// As above, to the open file `number`, which is to have `size` bytes.
+    static func write(
+        _ bytes: UnsafeRawBufferPointer, at offset: UInt64, to number: Int32, size: UInt64, _ path: [UInt8]
+    ) throws(CollectorError) {
         guard offset <= size, UInt64(bytes.count) <= size - offset else {
             throw CollectorError(
                 .invalidInput, "content reaches beyond the end of \(CollectorError.displayPath(path))",
                 hint: "The archive contradicts itself; run `qala verify`.")
         }
-        let number = descriptor.load(ordering: .relaxed)
         var done = 0
         while done < bytes.count, let start = bytes.baseAddress {
             guard let position = Int(exactly: offset + UInt64(done)) else {
@@ -69,7 +76,6 @@ package final class RestoringFile: Sendable {
             }
             done += count
         }
-        _ = writtenEnd.max(offset + UInt64(bytes.count), ordering: .relaxed)
     }
 
     /// Gives the file its length, metadata and name, and closes it. Content written afterwards is refused by the

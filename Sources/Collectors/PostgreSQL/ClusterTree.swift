@@ -133,9 +133,9 @@ struct ClusterFacts {
 }
 
 /// Small questions about directories of a cluster, by path.
-enum ClusterDirectory {
+package enum ClusterDirectory {
     /// Names but for those that begin with a dot, sorted by their bytes; none where it cannot be read.
-    static func names(_ path: String) -> [String] {
+    package static func names(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
@@ -149,14 +149,14 @@ enum ClusterDirectory {
     }
 
     /// Without links; nil where there is nothing.
-    static func resolved(_ path: String) -> String? {
+    package static func resolved(_ path: String) -> String? {
         guard let found = realpath(path, nil) else { return nil }
         defer { free(found) }
         return String(validatingCString: found)
     }
 
     /// All of a small file; an error when it is longer than `limit`.
-    static func bytes(of path: String, limit: Int = 1 << 20) throws(CollectorError) -> [UInt8] {
+    package static func bytes(of path: String, limit: Int = 1 << 20) throws(CollectorError) -> [UInt8] {
         switch CName(path.utf8).withPointer({ Descriptor.open($0, in: AT_FDCWD, O_RDONLY | O_NONBLOCK) }) {
         case .failure(let error): throw CollectorError.system(error.number, "cannot open", Array(path.utf8))
         case .success(let descriptor):

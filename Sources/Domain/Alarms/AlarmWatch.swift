@@ -18,6 +18,8 @@ package struct AlarmWatch: Sendable {
         package var lastDone: Int64?
         /// Seconds; nil where nothing was promised.
         package var rpo: Int64?
+        /// Up to when its logs could be brought back from the vault.
+        package var logs: [RecoveryPoint] = []
         /// The earliest due instant that no run has answered.
         package var unanswered: Int64?
         package var last: Ending?
@@ -218,6 +220,13 @@ package struct AlarmWatch: Sendable {
     private func overdue(_ policy: PolicyFacts, at now: Int64) -> String? {
         let last = policy.lastDone ?? policy.knownSince
         let lastText = policy.lastDone.map { InstantText.utc($0 * 1_000_000) } ?? "-"
+        if let rpo = policy.rpo {
+            let late = policy.logs.filter { $0.isOlder(than: rpo, at: now) }
+            if !late.isEmpty {
+                let texts = late.map { "\($0.name): \($0.time.map(Self.text) ?? "-")" }
+                return "\(texts.joined(separator: ", ")); RPO \(Readable.duration(Double(rpo)))"
+            }
+        }
         if let rpo = policy.rpo, policy.isScheduled {
             return now - last > rpo ? "\(lastText); RPO \(Readable.duration(Double(rpo)))" : nil
         }

@@ -22,6 +22,8 @@ package struct WALSource: Sendable, Equatable {
     package var incarnation = 1
     /// The replication slot to stream through too; nil for none.
     package var slot: String?
+    /// The database in which a heartbeat is written; nil for none.
+    package var heartbeat: String?
     /// The directory of the server's socket.
     package var socket = PostgreSQLSource.Connection.usualSocket
 

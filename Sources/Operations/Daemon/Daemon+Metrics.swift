@@ -45,6 +45,7 @@ extension Daemon {
     func metrics() -> DaemonMetrics {
         let now = clock.read().wall / 1_000_000
         var metrics = DaemonMetrics(version: settings.version, started: TimeText.parse(startedAt) ?? now)
+        metrics.now = now
         metrics.policies = policies.policies.map { row($0, at: now) }
         metrics.ended = (registers?.ended ?? [:]).map { tally, count in
             DaemonMetrics.EndedRow(policy: tally.policy, state: tally.state, count: count)
@@ -61,12 +62,27 @@ extension Daemon {
         return metrics
     }
 
-    private func row(_ policy: Policy, at now: Int64) -> DaemonMetrics.PolicyRow {
-        var row = DaemonMetrics.PolicyRow(name: policy.name, component: policy.component.rawValue)
+    /// When the last run that was done began, in seconds since 1970: what its archive holds is not older.
+    private func lastSuccess(of policy: Policy) -> Int64? {
         // Where the registers cannot be read, or not so far back, the daemon's own records know the last one.
         let own = runs.last { $0.policy == policy.name && $0.state == .done }
         let done = registers?.lastDone[policy.name] ?? own.map { RunFacts($0.registerFields) }
-        row.lastSuccess = done?.started ?? done?.ended
+        return done?.started ?? done?.ended
+    }
+
+    /// Up to when each data source of a policy could be brought back.
+    func recoveryPoints(of policy: Policy) -> [RecoveryPoint] {
+        let last = lastSuccess(of: policy)
+        return policy.data.flatMap { source in
+            if source.kind == .wal { return walView.points[source.name] ?? [] }
+            return [RecoveryPoint(source.kind, source.name, in: .vault, time: last, measuredSince: 0)]
+        }
+    }
+
+    private func row(_ policy: Policy, at now: Int64) -> DaemonMetrics.PolicyRow {
+        var row = DaemonMetrics.PolicyRow(name: policy.name, component: policy.component.rawValue)
+        row.lastSuccess = lastSuccess(of: policy)
+        row.points = recoveryPoints(of: policy)
         if let last = runs.last(where: { $0.policy == policy.name && $0.state.isOver }) {
             let started = last.started.flatMap { TimeText.parse($0) }
             row.lastRun = last.ended.flatMap { TimeText.parse($0) }

@@ -7,6 +7,8 @@ struct WALView {
     var listener: WALListener?
     /// What was wrong with the WAL of each source at the last look, and when that was.
     var troubles: [String: String] = [:]
+    /// Up to when each source could be brought back, as seen at the last look.
+    var points: [String: [RecoveryPoint]] = [:]
     var looked: Int64?
     /// When WAL brought a run of each policy last.
     var begun: [String: Int64] = [:]
@@ -34,6 +36,7 @@ extension Daemon {
         for problem in desk.serve(wanted) { tell(.error, problem) }
         let names = Set(wanted.map(\.source.name))
         walView.troubles = walView.troubles.filter { names.contains($0.key) }
+        walView.points = walView.points.filter { names.contains($0.key) }
         guard walView.listener == nil, !wanted.isEmpty, let path = settings.walSocket else { return }
         do {
             walView.listener = try WALListener(desk, path: path)
@@ -49,6 +52,7 @@ extension Daemon {
         guard walView.looked.map({ reading.boot - $0 >= Self.walLook }) ?? true else { return }
         walView.looked = reading.boot
         for one in desk.served {
+            walView.points[one.source.name] = desk.recoveryPoints(one)
             let trouble = desk.trouble(one)
             guard trouble != walView.troubles[one.source.name] else { continue }
             if trouble == nil { tell(.notice, "the WAL of \(one.source.name) is whole again") }

@@ -85,14 +85,41 @@ package struct DaemonStatus: Codable, Sendable {
         /// When the next run is due, RFC 3339; nil without a schedule or with none to come.
         package var next: String?
         package var last: RunRecord?
+        /// Up to when its data sources could be brought back; nil from a daemon that does not tell.
+        package var points: [PointRow]?
 
-        package init(name: String, component: String, isPaused: Bool, failures: Int, next: String?, last: RunRecord?) {
+        package init(
+            name: String, component: String, isPaused: Bool, failures: Int, next: String?, last: RunRecord?,
+            points: [PointRow]? = nil
+        ) {
             self.name = name
             self.component = component
             self.isPaused = isPaused
             self.failures = failures
             self.next = next
             self.last = last
+            self.points = points
+        }
+    }
+
+    /// Up to when a data source could be brought back from a place.
+    package struct PointRow: Codable, Sendable {
+        package var kind: String
+        package var name: String
+        package var place: RecoveryPoint.Place
+        /// RFC 3339, UTC; nil where nothing is held.
+        package var time: String?
+        /// Seconds since then: what would be lost now, where it is measured.
+        package var age: Int?
+        package var isMeasured: Bool
+
+        init(_ point: RecoveryPoint, at now: Int64) {
+            kind = point.kind.rawValue
+            name = point.name
+            place = point.place
+            time = point.time.map(TimeText.seconds)
+            age = point.time.map { Int(clamping: max(0, now - $0)) }
+            isMeasured = point.measuredSince != nil
         }
     }
 

@@ -20,6 +20,8 @@ struct DaemonMetrics: Sendable {
         /// How old the data is that would be lost now.
         var age: Int64?
         var target: Int64?
+        /// Of its data sources.
+        var points: [RecoveryPoint] = []
 
         /// By how much the promise is broken; nil where nothing was promised.
         var overdue: Int64? {
@@ -36,6 +38,7 @@ struct DaemonMetrics: Sendable {
 
     var version: String
     var started: Int64
+    var now: Int64 = 0
     var policies: [PolicyRow] = []
     /// Runs that ended since the daemon started.
     var ended: [EndedRow] = []
@@ -55,6 +58,19 @@ struct DaemonMetrics: Sendable {
             [MetricsText.Sample(labels: [("version", version)], value: 1)])
         out.single("qala_start_time_seconds", .gauge, "When the daemon started, since 1970.", Double(started))
         addPolicies(to: &out)
+        out.family(
+            "qala_source_rpo_seconds", .gauge,
+            "Age of the newest state of a data source that could be restored from a place.",
+            policies.flatMap { row in
+                row.points.compactMap { point in
+                    guard let time = point.time else { return nil }
+                    let labels = [
+                        ("policy", row.name), ("kind", point.kind.rawValue), ("source", point.name),
+                        ("place", point.place.rawValue),
+                    ]
+                    return MetricsText.Sample(labels: labels, value: Double(max(0, now - time)))
+                }
+            })
         out.family(
             "qala_runs_total", .counter, "Runs that ended since the daemon started, by how they ended.",
             ended.sorted { ($0.policy, $0.state.rawValue) < ($1.policy, $1.state.rawValue) }.map { row in

@@ -22,6 +22,8 @@ final class WALDesk: Sendable {
         var isUrgent = false
         /// Streams where the source names a slot.
         var receiver: WALReceiver?
+        /// Beats where the source names a database.
+        var heartbeat: WALHeartbeat?
     }
 
     /// After a file from the vault so many more are read with it: a recovery asks for them next.
@@ -47,7 +49,10 @@ final class WALDesk: Sendable {
 
     func stop() {
         stopping.set()
-        for one in served { one.receiver?.stop() }
+        for one in served {
+            one.receiver?.stop()
+            one.heartbeat?.stop()
+        }
     }
 
     /// What is served from now on. Returns what cannot be.
@@ -65,18 +70,24 @@ final class WALDesk: Sendable {
                 let old = before[source.name]
                 let spool = try old?.spool ?? WALSpool(name: source.name, statePath: statePath, isOwner: true)
                 var receiver = old?.receiver
+                var heartbeat = old?.heartbeat
                 if old?.source != source {
                     receiver?.stop()
+                    heartbeat?.stop()
                     receiver = source.slot == nil ? nil : try WALReceiver(source, into: spool)
+                    heartbeat = try source.heartbeat.map { try WALHeartbeat(source, in: $0) }
                 }
                 made[source.name] = Served(
                     policy: policy, vault: vault, source: source, spool: spool, failure: old?.failure,
-                    isUrgent: old?.isUrgent ?? false, receiver: receiver)
+                    isUrgent: old?.isUrgent ?? false, receiver: receiver, heartbeat: heartbeat)
             } catch {
                 problems.append("the WAL of \(source.name) cannot be taken: \(Daemon.words(error))")
             }
         }
-        for (name, old) in before where made[name] == nil { old.receiver?.stop() }
+        for (name, old) in before where made[name] == nil {
+            old.receiver?.stop()
+            old.heartbeat?.stop()
+        }
         let result = made
         sources.withLock { $0 = result }
         return problems
@@ -300,6 +311,7 @@ final class WALDesk: Sendable {
             var found: [String] = []
             if let failure = one.failure { found.append("WAL of \(one.source.name) is not taken: \(failure)") }
             if let words = one.receiver?.trouble { found.append("WAL of \(one.source.name): \(words)") }
+            if let words = one.heartbeat?.trouble { found.append("WAL of \(one.source.name): \(words)") }
             let aside = try one.spool.quarantined()
             if let first = aside.first {
                 found.append("\(aside.count) WAL files of \(one.source.name) contradict what was taken, first \(first)")

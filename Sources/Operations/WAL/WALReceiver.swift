@@ -1,4 +1,3 @@
-import Collectors
 import Domain
 import Glibc
 import Synchronization
@@ -60,19 +59,6 @@ final class WALReceiver: Sendable {
 
     private var folder: String { "\(spool.path)/receive" }
 
-    /// Where Debian keeps the programs of each version, newest first; they understand older servers.
-    static func program(_ name: String) -> String? {
-        let base = "/usr/lib/postgresql"
-        let versions = ((try? StateFile.list(base)) ?? []).compactMap { Int($0) }.sorted(by: >)
-        let places = versions.map { "\(base)/\($0)/bin/\(name)" } + ["/usr/bin/\(name)", "/usr/local/bin/\(name)"]
-        return places.first { access($0, X_OK) == 0 }
-    }
-
-    private func sleep(_ seconds: Double) {
-        let end = MonotonicTime.now() + seconds
-        while MonotonicTime.now() < end, !stopping.isSet { usleep(100_000) }
-    }
-
     // MARK: Streaming
 
     private func stream() {
@@ -80,16 +66,16 @@ final class WALReceiver: Sendable {
         while !stopping.isSet {
             let begun = MonotonicTime.now()
             do {
-                guard let program = Self.program("pg_receivewal") else {
-                    throw OperationError(.notFound, "there is no pg_receivewal on this host")
-                }
                 let common = [
-                    program, "-D", folder, "-S", source.slot ?? "", "-h", source.socket, "-U", source.user,
+                    try ServerProgram.path("pg_receivewal"), "-D", folder, "-S", source.slot ?? "", "-h", source.socket,
+                    "-U", source.user,
                     "--no-password",
                 ]
-                _ = try run(common + ["--create-slot", "--if-not-exists"], seconds: 60)
-                _ = try run(
-                    common + ["--synchronous", "--no-loop", "--status-interval=5"], seconds: Self.foreverSeconds)
+                _ = try ServerProgram.output(
+                    of: common + ["--create-slot", "--if-not-exists"], seconds: 60, stopping)
+                _ = try ServerProgram.output(
+                    of: common + ["--synchronous", "--no-loop", "--status-interval=5"], seconds: Self.foreverSeconds,
+                    stopping)
                 throw OperationError(.tryAgain, "pg_receivewal ended")
             } catch {
                 if stopping.isSet { return }
@@ -98,18 +84,8 @@ final class WALReceiver: Sendable {
             }
             // One that went for a while is tried again at once.
             pause = MonotonicTime.now() - begun > Self.longestPause ? 1 : min(Self.longestPause, pause * 2)
-            sleep(pause)
+            stopping.sleep(pause)
         }
-    }
-
-    /// Runs a program to its end and returns what it printed.
-    private func run(_ command: [String], seconds: Double) throws -> String {
-        let program = try RunningProgram(
-            command, timeout: seconds, timeoutText: "\(Int(seconds)) s", isInterrupted: { self.stopping.isSet })
-        defer { program.close() }
-        var block = [UInt8](repeating: 0, count: 4096)
-        let count = try block.withUnsafeMutableBytes { try program.read(into: $0) }
-        return String(decoding: block.prefix(count), as: UTF8.self)
     }
 
     // MARK: Into the spool
@@ -128,7 +104,7 @@ final class WALReceiver: Sendable {
                 looked = MonotonicTime.now()
                 lookAtSlot()
             }
-            sleep(Self.sweepPause)
+            stopping.sleep(Self.sweepPause)
         }
     }
 
@@ -160,7 +136,9 @@ final class WALReceiver: Sendable {
 
     /// A slot that the server gave up, or is about to, is told before the stream stops.
     private func lookAtSlot() {
-        guard let program = Self.program("psql"), let slot = source.slot, WALSource.isSlotName(slot) else { return }
+        guard let program = try? ServerProgram.path("psql"), let slot = source.slot, WALSource.isSlotName(slot) else {
+            return
+        }
         let query =
             "SELECT wal_status, coalesce(safe_wal_size::text, '') FROM pg_replication_slots "
             + "WHERE slot_name = '\(slot)'"
@@ -168,7 +146,7 @@ final class WALReceiver: Sendable {
             program, "-XAtw", "-F", " ", "-h", source.socket, "-U", source.user, "-d", "postgres", "-c", query,
         ]
         // That the server does not answer is the stream's to tell.
-        guard let answer = try? run(command, seconds: 30) else { return }
+        guard let answer = try? ServerProgram.output(of: command, seconds: 30, stopping) else { return }
         let words = answer.split { $0 == " " || $0.isNewline }
         let found = words.first.flatMap { Self.slotTrouble(String($0), slot) }
         troubles.withLock { $0.slot = found }

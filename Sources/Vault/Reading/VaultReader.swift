@@ -328,6 +328,14 @@ extension ChunkReader {
         return group
     }
 
+    /// No chunk of data is longer, in bytes.
+    package static var dataLimit: Int { PackFormat.chunkLimit }
+
+    /// Whether bytes are what a chunk of data holds: told by its identity, without reading it.
+    package func isData(_ id: Digest, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        identities[.data].identity(of: bytes) == id
+    }
+
     package func data(_ id: Digest, length: UInt64) throws(VaultError) -> UnsafeRawBufferPointer {
         let bytes = try read(id, .data)
         guard UInt64(bytes.count) == length else { throw .damaged("chunk \(id) does not have its length") }

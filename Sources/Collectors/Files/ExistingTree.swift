@@ -1,0 +1,113 @@
+import CLinux
+package import Domain
+import Glibc
+
+/// What lies below a directory that is restored into once more, in ``PathOrder``.
+///
+/// Invariants:
+/// - no link is followed but one at the end of the directory's own path; nothing outside of it is opened or removed;
+/// - a file is only opened for writing when it is a regular one, has one name and is the one that was listed.
+///
+/// For use by one thread; the files that ``open(_:as:onEnd:)`` hands out are filled by any.
+package final class ExistingTree {
+    package let problems: ProblemLog
+    /// That of the directory itself: what lies on another one is mounted there.
+    package let device: UInt64
+    private let walker: FileTreeWalker
+    private let root: DirectoryHandle
+    private let skipped: Int
+    private let isOnlyCompared: Bool
+    private let metadata: MetadataWriter
+    private var owners = OwnerNumbers(goesByName: false)
+
+    /// `excludes` is never handed out. Nothing is changed when `isOnlyCompared`.
+    package init(_ place: String, excludes: [String], isOnlyCompared: Bool) throws(CollectorError) {
+        let patterns: ExcludePatterns
+        do { patterns = try ExcludePatterns(excludes) } catch {
+            throw CollectorError(.invalidInput, "a pattern of this program is malformed: \(error.reason)")
+        }
+        walker = try FileTreeWalker(WalkOptions(roots: [Array((place + "/").utf8)], excludes: patterns))
+        problems = walker.problems
+        skipped = walker.roots.first.map { $0.isEmpty ? 0 : $0.count + 1 } ?? 0
+        self.isOnlyCompared = isOnlyCompared
+        metadata = MetadataWriter(restoresOwnership: true, problems: problems)
+        let number = CName(place.utf8).withPointer { tree_open(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
+        guard number >= 0 else { throw CollectorError.system(-number, "cannot open", Array(place.utf8)) }
+        root = DirectoryHandle(Descriptor(number))
+        switch FileStatus.of(number) {
+        case .failure(let error): throw CollectorError.system(error.number, "cannot examine", Array(place.utf8))
+        case .success(let status): device = status.identity.device
+        }
+    }
+
+    /// The next entry below the directory, its path relative to that; of a link with its target.
+    package func next() throws(CollectorError) -> Entry? {
+        while try walker.next() {
+            // What leads to the directory, and itself.
+            guard walker.entry.path.count > skipped else { continue }
+            if walker.entry.kind == .symlink { try walker.loadDetails() }
+            var entry = walker.entry
+            entry.path.removeFirst(skipped)
+            return entry
+        }
+        return nil
+    }
+
+    /// Opens a regular file that was listed as `existing`, to be brought to the state of `archived`. Nil when it has to be made
+    /// anew: it has other names, is what an ended restore left, or cannot be opened.
+    package func open(
+        _ existing: Entry, as archived: Entry, onEnd: @escaping @Sendable (KeptFile.Outcome) -> Void
+    ) -> KeptFile? {
+        let flags = (isOnlyCompared ? O_RDONLY : O_RDWR) | O_NONBLOCK
+        guard existing.permissions != MetadataWriter.unfinished else { return nil }
+        switch root.reach(existing.path, flags) {
+        case .failure: return nil
+        case .success(let descriptor):
+            guard case .success(let status) = FileStatus.of(descriptor.number), status.kind == .file,
+                status.linkCount == 1,
+                status.identity == FileIdentity(device: existing.device, inode: existing.inode)
+            else { return nil }
+            // The file closes its own.
+            let number = fcntl(descriptor.number, F_DUPFD_CLOEXEC, 0)
+            guard number >= 0 else { return nil }
+            return KeptFile(
+                path: existing.path, size: archived.size, isOnlyCompared: isOnlyCompared,
+                object: MetadataWriter.Object(
+                    descriptor: number, isPath: false, status: status, isNew: false, mayHaveInheritedACL: false),
+                wanted: MetadataWriter.Wanted(archived, owners: &owners), metadata: metadata, onEnd: onEnd)
+        }
+    }
+
+    /// Gives a directory that was listed the owner and permissions of `archived`, where they are others.
+    package func adjust(_ existing: Entry, as archived: Entry) {
+        if isOnlyCompared { return }
+        switch root.reach(existing.path, O_RDONLY | O_DIRECTORY) {
+        case .failure(let error):
+            problems.add(FileProblem(path: existing.path, what: .permissionsNotSet, systemError: error.number))
+        case .success(let descriptor):
+            let wanted = MetadataWriter.Wanted(archived, owners: &owners)
+            guard case .success(let status) = FileStatus.of(descriptor.number), !wanted.isOwned(as: status) else {
+                return
+            }
+            let object = MetadataWriter.Object(
+                descriptor: descriptor.number, isPath: false, status: status, isNew: false, mayHaveInheritedACL: false)
+            metadata.apply(wanted, to: object, path: existing.path)
+        }
+    }
+
+    /// Removes a name that was listed; a directory, when it is empty.
+    package func remove(_ existing: Entry) {
+        if isOnlyCompared { return }
+        let end = existing.path.lastIndex(of: 0x2F)
+        let name = CName(existing.path[(end.map { $0 + 1 } ?? 0)...])
+        let code: Int32
+        switch root.reach(end.map { Array(existing.path[..<$0]) } ?? [0x2E], tree_path_only | O_DIRECTORY) {
+        case .failure(let error): code = error.number
+        case .success(let parent):
+            let flags = existing.kind == .directory ? AT_REMOVEDIR : 0
+            code = name.withPointer { unlinkat(parent.number, $0, flags) } == 0 ? 0 : errno
+        }
+        guard code != 0, code != ENOENT else { return }
+        problems.add(FileProblem(path: existing.path, what: .notRemoved, systemError: code))
+    }
+}

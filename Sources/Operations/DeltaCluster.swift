@@ -1,0 +1,224 @@
+import Collectors
+import Domain
+import Glibc
+
+/// The data directory of a stopped cluster that is brought to the state of an archive where it lies.
+///
+/// Invariants:
+/// 1. Nothing is touched unless the directory is one of the same cluster and major version, and no server runs in it.
+/// 2. From ``begin(_:_:)`` on its control file stands aside, under a name that no server knows: none starts, and the next
+///    attempt still knows whose directory it is. It goes when the restored one is in its place.
+/// 3. One restore at a time: a lock on the directory is held until the process ends or ``end()``.
+final class DeltaCluster {
+    private static let control = "pg_control"
+    private static let aside = "pg_control.qala-restore"
+    /// Below the directory.
+    static let controlAside = "global/\(aside)"
+    private let directory: String
+    /// The open directory; -1 before ``begin(_:_:)``.
+    private var lock: Int32 = -1
+
+    /// `directory` without links. `version` is the content of the archive's `PG_VERSION`.
+    init(_ directory: String, _ facts: SourceFacts, version: [UInt8]) throws {
+        self.directory = directory
+        func refused(_ message: String, _ hint: String) -> OperationError {
+            OperationError(.failed, message, hint: "Nothing was changed. \(hint)")
+        }
+        guard let found = Self.content("\(directory)/PG_VERSION") else {
+            throw refused(
+                "\(directory) is no data directory of PostgreSQL: it has no PG_VERSION",
+                "Restore without --delta into a directory that is empty or does not exist.")
+        }
+        let (there, archived) = (Self.text(found), Self.text(version))
+        guard there == archived else {
+            throw refused(
+                "\(directory) is of PostgreSQL \(there), and the archive is of \(archived)",
+                "Restore without --delta into another directory.")
+        }
+        let control = "\(directory)/global/\(Self.control)"
+        let whole = Self.isWhole(AT_FDCWD, control) ? control : "\(directory)/\(Self.controlAside)"
+        guard let bytes = Self.content(whole), bytes.count >= 8 else {
+            throw refused(
+                "\(directory) has no global/pg_control that says which cluster it is of",
+                "Restore without --delta into a directory that is empty or does not exist.")
+        }
+        let identifier = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard let wanted = facts.facts["system-identifier"], wanted == "\(identifier)" else {
+            throw refused(
+                "\(directory) is of another cluster than the archive: its system identifier is \(identifier)",
+                "The archive is of \(facts.facts["system-identifier"] ?? "none that it names").")
+        }
+        try checkStopped()
+        guard access(directory, W_OK) == 0 else {
+            throw OperationError(.denied, "\(directory) cannot be written", hint: "Run as root or as its owner.")
+        }
+    }
+
+    deinit { if lock >= 0 { close(lock) } }
+
+    // MARK: - Whether a server runs
+
+    /// A server changes to its data directory when it starts, and so do all of its processes, in whatever container.
+    private func checkStopped() throws {
+        let hint = "Stop the server first; nothing was changed."
+        let pidFile = "\(directory)/postmaster.pid"
+        if access(pidFile, F_OK) == 0 {
+            guard let content = Self.content(pidFile) else {
+                throw OperationError(.inUse, "\(pidFile) cannot be read, so a server may be running", hint: hint)
+            }
+            // That of a single-user server is negative.
+            let number = Int64(Self.text(Array(content.prefix { $0 != 0x0A })))
+            if let pid = number.flatMap({ pid_t(exactly: $0.magnitude) }), pid > 0, kill(pid, 0) == 0 || errno == EPERM
+            {
+                throw OperationError(
+                    .inUse, "a server runs in \(directory): process \(pid) of its postmaster.pid is alive",
+                    hint: "\(hint) If that process is no server, remove postmaster.pid.")
+            }
+        }
+        var info = stat()
+        guard stat(directory, &info) == 0 else {
+            throw OperationError(.failed, "cannot examine \(directory): \(CollectorError.systemText(errno))")
+        }
+        let own = Self.ownProcesses()
+        for name in ClusterDirectory.names("/proc") {
+            var there = stat()
+            guard let pid = pid_t(name), !own.contains(pid), stat("/proc/\(pid)/cwd", &there) == 0,
+                there.st_dev == info.st_dev, there.st_ino == info.st_ino
+            else { continue }
+            throw OperationError(.inUse, "process \(pid) works in \(directory)", hint: hint)
+        }
+    }
+
+    /// This process and those that it comes from: a shell may stand in the directory.
+    private static func ownProcesses() -> Set<pid_t> {
+        var own: Set<pid_t> = []
+        var next = getpid()
+        while next > 0, own.insert(next).inserted {
+            // "PID (NAME) STATE PARENT …", and a name may hold anything.
+            guard let content = content("/proc/\(next)/stat"), let end = content.lastIndex(of: 0x29) else { break }
+            let fields = text(Array(content[(end + 1)...])).split(separator: " ")
+            next = fields.count > 1 ? pid_t(fields[1]) ?? 0 : 0
+        }
+        return own
+    }
+
+    // MARK: - Tablespaces
+
+    /// What is in `space.place` may be changed only where that is the tablespace of this very directory; nothing there is
+    /// fine too.
+    func check(_ space: TablespaceMap.Space) throws {
+        if DirectoryContent.isEmpty(space.place) { return }
+        var places = [Self.target(of: "\(directory)/pg_tblspc/\(space.id)")]
+        if let map = Self.content("\(directory)/tablespace_map") {
+            places += ((try? TablespaceMap.parse(map)) ?? []).filter { $0.id == space.id }.map(\.place)
+        }
+        let wanted = ClusterDirectory.resolved(space.place)
+        guard wanted != nil, places.contains(where: { $0.flatMap(ClusterDirectory.resolved) == wanted }) else {
+            throw OperationError(
+                .failed, "\(space.place) is not empty, and not where \(directory) has its tablespace \(space.id)",
+                hint: "Nothing was changed. Give it another place with --tablespace-map \(space.id)=NEW.")
+        }
+    }
+
+    /// As a link leads, no further.
+    private static func target(of link: String) -> String? {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(link, &bytes, bytes.count)
+        guard count > 0, count < bytes.count else { return nil }
+        return String(validating: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    // MARK: - The act
+
+    /// Where the directory's log is: `pg_wal` may be a link to another place, and stays one.
+    var logDirectory: String {
+        let own = "\(directory)/pg_wal"
+        guard DirectoryContent.kind(of: Array(own.utf8)) == .symlink else { return own }
+        return ClusterDirectory.resolved(own) ?? own
+    }
+
+    /// From now on no server starts. The links of tablespaces lead to where their files will be, so that another attempt finds
+    /// them there.
+    func begin(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+        lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            throw OperationError(
+                .inUse, "another restore works in \(directory)", hint: "Wait until it has ended; nothing was changed.")
+        }
+        let global = try folder("global")
+        defer { close(global) }
+        let isWhole = Self.isWhole(global, Self.control)
+        // What an ended restore left of it says nothing.
+        guard
+            isWhole
+                ? renameat(global, Self.control, global, Self.aside) == 0
+                : unlinkat(global, Self.control, 0) == 0 || errno == ENOENT
+        else { throw Self.failure("cannot put aside", "\(directory)/global/\(Self.control)") }
+        try files.sync()
+        do { try checkStopped() } catch {
+            // It was started in between, and reads its control file only after it can be seen.
+            if isWhole, renameat(global, Self.aside, global, Self.control) != 0 {
+                throw Self.failure("cannot put back", "\(directory)/global/\(Self.control)")
+            }
+            throw error
+        }
+        try link(spaces, files)
+    }
+
+    private func link(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+        if spaces.isEmpty { return }
+        guard mkdirat(lock, "pg_tblspc", 0o700) == 0 || errno == EEXIST else {
+            throw Self.failure("cannot make", "\(directory)/pg_tblspc")
+        }
+        let links = try folder("pg_tblspc")
+        defer { close(links) }
+        for space in spaces where Self.target(of: "\(directory)/pg_tblspc/\(space.id)") != space.place {
+            guard unlinkat(links, space.id, 0) == 0 || errno == ENOENT, symlinkat(space.place, links, space.id) == 0
+            else { throw Self.failure("cannot link", "\(directory)/pg_tblspc/\(space.id)") }
+            // Only root may give it away.
+            guard geteuid() == 0 else { continue }
+            guard fchownat(links, space.id, files.owner.user, files.owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
+                throw Self.failure("cannot give away", "\(directory)/pg_tblspc/\(space.id)")
+            }
+        }
+    }
+
+    /// Opens a folder of the directory, through no link: its owner may have put one there.
+    private func folder(_ name: String) throws -> Int32 {
+        let number = openat(lock, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard number >= 0 else { throw Self.failure("cannot open", "\(directory)/\(name)") }
+        return number
+    }
+
+    /// Everything is in its place and synced, the control file too.
+    func end() throws {
+        let global = try folder("global")
+        defer { close(global) }
+        guard unlinkat(global, Self.aside, 0) == 0 || errno == ENOENT else {
+            throw Self.failure("cannot remove", "\(directory)/\(Self.controlAside)")
+        }
+        close(lock)
+        lock = -1
+    }
+
+    private static func failure(_ what: String, _ path: String) -> OperationError {
+        OperationError(
+            .failed, "\(what) \(path): \(CollectorError.systemText(errno))",
+            hint: "Run the same command again; until it has ended well no server starts from the directory.")
+    }
+
+    // MARK: - Small files
+
+    /// What a restore did not finish nobody may read.
+    private static func isWhole(_ folder: Int32, _ name: String) -> Bool {
+        var info = stat()
+        return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_mode & S_IFMT == S_IFREG
+            && info.st_mode & 0o400 != 0
+    }
+
+    private static func content(_ path: String) -> [UInt8]? { try? ClusterDirectory.bytes(of: path) }
+
+    private static func text(_ bytes: [UInt8]) -> String {
+        String(decoding: bytes.filter { $0 >= 0x20 && $0 != 0x7F }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,45 @@
+import Domain
+
+extension WALDesk {
+    /// Up to when the cluster of a source could be brought back from the spool and from the vault. Without a heartbeat a place says
+    /// when the last segment that it holds came.
+    func recoveryPoints(_ one: Served) -> [RecoveryPoint] {
+        let ends = (try? one.spool.index())?.ends
+        let beats = one.heartbeat?.beats
+        return RecoveryPoint.Place.allCases.map { place in
+            let end = place == .spool ? ends?.spool : ends?.vault
+            let time = end.flatMap { beats?.newest(before: $0.position) ?? $0.taken }
+            return RecoveryPoint(.wal, one.source.name, in: place, time: time, measuredSince: beats?.since)
+        }
+    }
+}
+
+extension WALLedgerIndex {
+    /// Where what a place holds without a gap ends.
+    struct End: Equatable {
+        var position: LSN
+        /// When its last segment came; nil when no line tells.
+        var taken: Int64?
+    }
+
+    /// Of the newest life: everything that was taken, and what of it is in archives. Nil where nothing is.
+    var ends: (spool: End?, vault: End?) {
+        guard let (cluster, coverage) = self.coverage.max(by: { $0.key < $1.key }), let whole = coverage.wholeUntil
+        else {
+            return (nil, nil)
+        }
+        let size = coverage.segmentSize
+        let first = waiting.filter { $0.cluster == cluster && $0.file.form == .segment }
+            .compactMap { $0.file.segment(size)?.number }.min()
+        let archived = first.map { min(whole, size.start($0)) } ?? whole
+        func end(_ position: LSN) -> End? {
+            let number = size.number(before: position)
+            let timelines = coverage.intervals.keys.sorted(by: >)
+            let last = timelines.map { WALSegment(timeline: $0, number: number) }.first(where: coverage.contains)
+            guard let last, size.end(number) == position else { return nil }
+            let record = WALFileName(last.name(size)).flatMap { records[WALKey(cluster: cluster, file: $0)] }
+            return End(position: position, taken: record?.taken)
+        }
+        return (end(whole), end(archived))
+    }
+}
