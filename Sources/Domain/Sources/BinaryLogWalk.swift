@@ -160,7 +160,7 @@ package struct BinaryLogWalk {
     private mutating func compare(_ list: [BinaryLogGTID]) throws(BinaryLogFault) {
         hasState = true
         if let state {
-            guard list.allSatisfy({ state[Stream($0)] == $0 }) else { throw .otherLife }
+            guard list.isEmpty == state.isEmpty, list.allSatisfy({ state[Stream($0)] == $0 }) else { throw .otherLife }
             return
         }
         state = [:]
