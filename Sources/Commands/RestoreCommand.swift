@@ -17,7 +17,8 @@ struct Restore: ParsableCommand {
             With --cluster, DIR becomes the data directory of a PostgreSQL cluster that
             a server of the same major version starts from.
             With --server, DIR holds the copy of a MariaDB server, of which
-            mariadb-backup --prepare makes a data directory.
+            mariadb-backup --prepare makes a data directory; with a target too, the
+            data directory itself, with the archived binary logs replayed.
 
             Examples:
               qala restore latest --to /tmp/restored
@@ -75,17 +76,17 @@ struct Restore: ParsableCommand {
                 }
                 return try restore(cluster, session)
             }
-            guard try recovery.options(session.language) == nil else {
-                throw recovery.usage(
-                    session.language, "a target of a recovery belongs to --cluster",
-                    "bərpa məqsədi --cluster ilə birgə verilir")
-            }
             if let first = tablespaceMap.first {
                 throw CommandError(
                     .usage, Text.tablespaceForm(session.language, [first]),
                     hint: Text.tablespaceFormHint(session.language))
             }
             if let server { return try restore(server: server, session) }
+            guard try recovery.named.isEmpty && recovery.options(session.language) == nil else {
+                throw recovery.usage(
+                    session.language, "a target of a recovery belongs to --cluster or --server",
+                    "bərpa məqsədi --cluster və ya --server ilə birgə verilir")
+            }
             let place = try session.archivePath(archive)
             guard (to == nil) == inPlace else {
                 throw CommandError(

@@ -165,6 +165,8 @@ package struct RestoreReport: Codable, Sendable {
     package var seconds = 0.0
     /// Of a cluster that goes on to a moment after that of its archive.
     package var recovery: PointInTime.Report?
+    /// Of a server whose binary logs were replayed.
+    package var replay: LogReplay.Report?
     package var isPartial: Bool { problemCount > 0 || ownershipNotSet > 0 }
     package init() {}
 }

@@ -7,12 +7,12 @@ import Glibc
 /// Invariants:
 /// 1. A run that does not begin where the one before ended tells it, once.
 /// 2. What was seen last is noted when the archive that holds it is committed.
-final class MariaDBLogs {
+package final class MariaDBLogs {
     /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
-    private static let beginningBytes = 80
+    package static let beginningBytes = 80
     private static let endingBytes = 128
     /// Flags of that event, of which one says that the log is still written to.
-    private static let flags = 21..<23
+    package static let flags = 21..<23
 
     private struct Log {
         var name: String

@@ -21,6 +21,9 @@ package final class MariaDBReplay {
     /// For each step; a replay of a day's logs may take a day.
     private static let longestSeconds = 7.0 * 86_400
 
+    /// Looks at whether the server answers, five in a second.
+    private static let longestStart = 5 * 3600
+
     private let target: String
     private let facts: [String: String]
     private let owner: (user: uid_t, group: gid_t)?
@@ -50,7 +53,7 @@ package final class MariaDBReplay {
         }
         for program in [MariaDBProgram.backup, MariaDBProgram.server, MariaDBProgram.client] {
             let said = try MariaDBClient.output(of: [program, "--version"], isInterrupted)
-            guard Self.release(said) == wanted else {
+            guard MariaDBCollector.release(said) == wanted else {
                 let version = said.split(separator: "\n").last ?? ""
                 throw CollectorError(
                     .unsupported, "\(program) is of another release than the server was, \(wanted): \(version)",
@@ -62,9 +65,6 @@ package final class MariaDBReplay {
                 .notFound, "\(MariaDBProgram.logs) is not there", hint: "Install the package mariadb-client.")
         }
     }
-
-    /// The client calls it `Distrib 10.11.19-MariaDB,`.
-    private static func release(_ said: String) -> String? { MariaDBCollector.release(said) }
 
     /// Root may not run a server; nil where this process runs as somebody else.
     private static func owner() throws(CollectorError) -> (user: uid_t, group: gid_t)? {
@@ -94,7 +94,8 @@ package final class MariaDBReplay {
             MariaDBProgram.backup, "--no-defaults", "--prepare", "--target-dir=\(dataPath)",
             "--tmpdir=\(folder)/tmp",
         ])
-        try running.endFeeding()
+        defer { running.close() }
+        try running.awaitEnd()
         guard running.complaints.contains("completed OK!") else {
             throw CollectorError(.invalidInput, "mariadb-backup ended well without saying that the copy is prepared")
         }
@@ -112,7 +113,11 @@ package final class MariaDBReplay {
             GRANT ALL PRIVILEGES ON *.* TO '\(name)'@'localhost' WITH GRANT OPTION;
 
             """, to: "\(folder)/init.sql")
+        // Also the way to it: the server may not pass through what is root's alone.
         try giveAway(folder)
+        if let owner, lchown(target, owner.user, owner.group) != 0 {
+            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
+        }
         let server = try start(serverCommand)
         defer { server.close() }
         let client = MariaDBClient(source: own, isInterrupted: isInterrupted)
@@ -134,9 +139,6 @@ package final class MariaDBReplay {
         try move(last)
         StagingFolder.removeTree(folder)
         try sync()
-        if let owner, lchown(target, owner.user, owner.group) != 0 {
-            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
-        }
     }
 
     // MARK: - The server
@@ -167,29 +169,29 @@ package final class MariaDBReplay {
     }
 
     private func awaitAnswer(_ server: RunningProgram, _ client: MariaDBClient) throws(CollectorError) {
-        while true {
+        for _ in 0..<Self.longestStart {
             do throws(CollectorError) {
                 _ = try client.rows("SELECT 1")
                 return
             } catch {
-                guard !isInterrupted() else { throw error }
-                guard server.isRunning else {
-                    throw told(CollectorError(.invalidInput, "no server starts from the prepared copy"))
-                }
+                // It answers, and the account of the replay could not be made.
+                guard !isInterrupted(), !error.message.contains("Access denied") else { throw told(error) }
             }
+            guard server.isRunning else { break }
             usleep(200_000)
         }
+        throw told(CollectorError(.invalidInput, "no server starts from the prepared copy"))
     }
 
     /// The logs, as statements, into the server.
     private func pass(_ logs: [String], from position: UInt64, _ client: MariaDBClient) throws(CollectorError) {
         // What is out of order there was so in the server too.
-        let logs = try start(
+        let reading = try start(
             [
                 MariaDBProgram.logs, "--no-defaults", "--verify-binlog-checksum", "--skip-gtid-strict-mode",
                 "--local-load=\(folder)/load", "--start-position=\(position)",
             ] + logs.map { "\(logsPath)/\($0)" })
-        defer { logs.close() }
+        defer { reading.close() }
         // Comments are part of procedures.
         let replay = try start(
             [MariaDBProgram.client] + client.connection
@@ -199,14 +201,14 @@ package final class MariaDBReplay {
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { block.deallocate() }
         while true {
-            let count = try logs.read(into: block)
+            let count = try reading.read(into: block)
             try replay.feed(UnsafeRawBufferPointer(rebasing: block[..<count]))
             if count < block.count { break }
         }
         // Before the client is told that this was all.
-        guard !logs.complaints.contains("ERROR") else {
+        guard !reading.complaints.contains("ERROR") else {
             throw CollectorError(
-                .invalidInput, "mariadb-binlog does not read all of the logs: \(logs.complaints.prefix(500))",
+                .invalidInput, "mariadb-binlog does not read all of the logs: \(reading.complaints.prefix(500))",
                 hint: "Nothing was finished. Take an earlier target.")
         }
         try replay.endFeeding()

@@ -133,7 +133,8 @@ package final class RunningProgram {
         try awaitEnd()
     }
 
-    private func awaitEnd() throws(CollectorError) {
+    /// Waits until it has ended, well. What it prints meanwhile is dropped.
+    package func awaitEnd() throws(CollectorError) {
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
         defer { block.deallocate() }
         while output >= 0 { _ = try read(into: block) }

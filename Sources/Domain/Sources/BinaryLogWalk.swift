@@ -91,7 +91,7 @@ package struct BinaryLogWalk {
         // A server that died leaves half an event; whether that is all shows the list of the next log.
         guard reader.isAtEnd || reader.isOpen && !isLast else { throw .torn(boundary) }
         guard isStarted else { throw .within(boundary) }
-        if case .place(let place) = target, place.file == file { throw .within(boundary) }
+        if !isLast, case .place(let place) = target, place.file == file { throw .within(boundary) }
     }
 
     // MARK: -
