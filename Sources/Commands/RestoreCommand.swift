@@ -27,6 +27,7 @@ struct Restore: ParsableCommand {
               qala restore latest:database --cluster main --to /var/lib/postgresql/15/new
               qala restore latest:database --cluster main --to /srv/new --target-time "2026-11-23 09:50:00"
               qala restore latest:database --server main --to /srv/new
+              qala restore latest:database --server main --to /srv/new --target latest
             """)
 
     @Argument(help: ArgumentHelp("The archive.", valueName: "archive"))

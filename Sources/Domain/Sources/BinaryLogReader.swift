@@ -18,11 +18,9 @@ package struct BinaryLogGTID: Hashable, Sendable, CustomStringConvertible {
         self.init(domain: domain, server: server, sequence: sequence)
     }
 
-    /// Several with commas between, as the server writes its state; nil for anything else.
-    package static func list(_ text: String) -> [BinaryLogGTID]? {
-        let parts = text.split(separator: ",")
-        let list = parts.compactMap { BinaryLogGTID($0.filter { $0 != " " && $0 != "\n" }) }
-        return list.count == parts.count ? list : nil
+    /// Several with commas between, as the server writes its state; what is none is left out.
+    package static func list(_ text: String) -> [BinaryLogGTID] {
+        text.split(separator: ",").compactMap { BinaryLogGTID($0.filter { $0 != " " && $0 != "\n" }) }
     }
 
     package var description: String { "\(domain)-\(server)-\(sequence)" }

@@ -37,8 +37,7 @@ package enum LogReplay {
         in open: OpenVault
     ) throws -> Plan {
         guard let file = facts.facts["binlog-file"],
-            let position = facts.facts["binlog-position"].flatMap({ UInt64($0) }),
-            let before = BinaryLogGTID.list(facts.facts["gtid-before"] ?? "")
+            let position = facts.facts["binlog-position"].flatMap({ UInt64($0) })
         else {
             throw OperationError(
                 .failed, "the archive does not say of which binary log position \(facts.name) is",
@@ -56,6 +55,7 @@ package enum LogReplay {
                 .failed, chain.breach ?? "\(file), of which the copy is, is in no archive",
                 hint: "Without --target the copy is restored as it is. Logs are archived with `binary-logs: true`.")
         }
+        let before = BinaryLogGTID.list(facts.facts["gtid-before"] ?? "")
         var walk = BinaryLogWalk(from: start, before: before, to: target)
         let fault = try go(&walk, through: chain)
         let end = try decide(walk, fault, target, start, chain)
