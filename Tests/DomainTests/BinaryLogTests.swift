@@ -73,12 +73,12 @@ struct BinaryLogTests {
                 var at = 0
                 while at < log.count {
                     let end = min(log.count, at + piece)
-                    try log[at..<end].withUnsafeBytes { (bytes) throws(BinaryLogFault) in try walk.take(bytes) }
+                    try log[at..<end].withUnsafeBytes { try walk.take($0) }
                     at = end
                 }
                 try walk.end(isLast: index == logs.count - 1)
             } catch {
-                return (walk, error)
+                return (walk, error as? BinaryLogFault)
             }
             if walk.stop != nil { break }
         }
@@ -210,8 +210,9 @@ struct BinaryLogTests {
         #expect(walk([Array("no log at all".utf8)], from: 4, to: .latest).fault == .notALog)
         #expect(walk([[0xFD] + logs.one.bytes.dropFirst()], from: 4, to: .latest).fault == .encrypted)
         var encrypted = LogWriter()
+        let begun = encrypted.bytes.count
         encrypted.add(164, time: 100, [UInt8](repeating: 1, count: 30))
-        #expect(walk([encrypted.bytes], from: 4, to: .latest).fault == .encrypted)
+        #expect(walk([encrypted.bytes], from: begun, to: .latest).fault == .encrypted)
         var plain = LogWriter(hasChecksums: false)
         let start = plain.bytes.count
         plain.transaction(1, time: 200)

@@ -151,7 +151,8 @@ struct BinaryLogReader {
 
     private mutating func beginEvent() throws(BinaryLogFault) {
         length = UInt64(Self.number(header, 9, 4))
-        guard length > UInt64(Self.headerBytes) + 4, isBegun || code == Code.description else {
+        let sumBytes = hasChecksums || code == Code.description ? 4 : 0
+        guard length >= UInt64(Self.headerBytes + sumBytes), isBegun || code == Code.description else {
             throw .damaged(start)
         }
         guard code != Code.encryption else { throw .encrypted }
@@ -183,12 +184,16 @@ struct BinaryLogReader {
     private mutating func endEvent() throws(BinaryLogFault) -> BinaryLogEvent {
         defer { header = [] }
         if code == Code.description {
-            // The algorithm stands before the sum.
-            guard kept.count >= 5, length <= UInt64(Self.keptLimit) else { throw .damaged(start) }
+            // The algorithm stands before the sum, which this event always has.
+            guard kept.count >= 5, length <= UInt64(Self.keptLimit), kept[kept.count - 5] <= 1 else {
+                throw .damaged(start)
+            }
             hasChecksums = kept[kept.count - 5] == 1
             isBegun = true
         }
-        if hasChecksums, Self.number(tail, 0, 4) != UInt64(sum.value) { throw .damaged(start) }
+        if hasChecksums || code == Code.description, Self.number(tail, 0, 4) != UInt64(sum.value) {
+            throw .damaged(start)
+        }
         let body = hasChecksums && kept.count + Self.headerBytes == Int(length) ? Array(kept.dropLast(4)) : kept
         return BinaryLogEvent(
             range: start..<offset, time: Int64(Self.number(header, 0, 4)), kind: try kind(body))

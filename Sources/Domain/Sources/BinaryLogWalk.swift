@@ -130,6 +130,8 @@ package struct BinaryLogWalk {
         }
         let last = boundary
         boundary = position
+        // Before it is known that the log goes on from the one before, nothing in it counts.
+        guard hasState else { return }
         try findStart(last)
         guard isStarted, stop == nil else { return }
         reached = BinaryLogPlace(file: file, position: position)
