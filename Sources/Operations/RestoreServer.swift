@@ -1,5 +1,5 @@
 import Collectors
-import Domain
+package import Domain
 import Synchronization
 import Vault
 

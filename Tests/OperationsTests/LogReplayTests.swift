@@ -93,7 +93,7 @@ struct LogReplayTests {
             """
             INSERT INTO t SELECT seq FROM seq_101_to_150; FLUSH BINARY LOGS; INSERT INTO t VALUES (151);
             CREATE USER clerk@localhost IDENTIFIED BY 'a'; GRANT SELECT ON shop.* TO clerk@localhost;
-            CREATE PROCEDURE p() INSERT INTO t VALUES (/* \\! touch /tmp/x */ 1000);
+            CREATE PROCEDURE p() SELECT '\\! touch';
             """, in: "shop")
         let place = try bench.place()
         let moment = try bench.moment()
@@ -165,7 +165,8 @@ struct LogReplayTests {
         let later = try bench.moment()
         let gtid = try #require(BinaryLogGTID(try bench.server.query("SELECT @@gtid_binlog_pos")))
         let newer = try bench.archive(problems: 1)
-        for target in [BinaryLogTarget.latest, .time(later), .transaction(gtid)] {
+        // GTIDs begin anew with RESET MASTER.
+        for target in [BinaryLogTarget.latest, .time(later)] + (isPurge ? [.transaction(gtid)] : []) {
             let told = bench.message(archive, target)
             #expect(told.contains(isPurge ? "was purged" : "begun anew"), "\(target): \(told)")
             #expect(told.contains("The latest place that can be reached is binlog.000001:"), "\(told)")
