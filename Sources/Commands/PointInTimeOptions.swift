@@ -63,7 +63,7 @@ struct PointInTimeOptions: ParsableArguments {
                 throw usage(
                     language,
                     "\(Printable.text(targetPosition)) is no place in a binary log, such as binlog.000007:4711",
-                    "\(Printable.text(targetPosition)) ikilik jurnalda yer deyil; belə yazın: binlog.000007:4711")
+                    "\(Printable.text(targetPosition)) ikilik loqda yer deyil; belə yazın: binlog.000007:4711")
             }
             return .place(BinaryLogPlace(file: String(parts[0]), position: position))
         }

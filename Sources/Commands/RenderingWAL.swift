@@ -68,7 +68,7 @@ extension Rendering {
         let last = report.last.map { isAzerbaijani ? ", sonuncusu \($0)" : ", the last at \($0)" } ?? ""
         let facts =
             isAzerbaijani
-            ? "İkilik jurnallar: \(report.from) → \(report.to), \(report.transactions) tranzaksiya\(last); GTID \(report.gtid)"
+            ? "İkilik loqlar: \(report.from) → \(report.to), \(report.transactions) tranzaksiya\(last); GTID \(report.gtid)"
             : "Binary logs: \(report.from) to \(report.to), \(report.transactions) transactions\(last); GTID \(report.gtid)"
         let next = isAzerbaijani ? "Server bu qovluqdan işə düşür." : "A server starts from this directory."
         return [Printable.text(facts)] + report.warnings.map(Printable.text) + (dryRun ? [] : [next])
