@@ -93,7 +93,7 @@ struct ReferenceTests {
         "busy-timeout", "witnesses", "query", "git", "repository", "integrity-check",
         "postgresql", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config", "programs",
         "postgresql-wal", "acknowledge", "batch-segments", "batch-time", "incarnation", "slot",
-        "mariadb", "defaults-file", "binary-logs",
+        "mariadb", "defaults-file", "binary-logs", "mariadb-logs",
     ]
 
     private struct Block {

@@ -37,9 +37,9 @@ private final class ReplayBench {
 
     /// Its id.
     @discardableResult
-    func archive(problems: Int = 0) throws -> String {
+    func archive(problems: Int = 0, logsAlone: Bool = false) throws -> String {
         var policy = Policy(name: "db", component: .database, responsiblePerson: Person(name: "A"), sources: [])
-        policy.data = [.mariadb(source)]
+        policy.data = [logsAlone ? .mariadbLogs(source) : .mariadb(source)]
         let report = try ArchiveTrees.run(.init(policy: policy), at: workplace)
         try #require(report.problemCount == problems, "\(report.problems)")
         return try #require(report.archive)
@@ -176,6 +176,31 @@ struct LogReplayTests {
         #expect(try bench.started("back").query("SELECT MAX(i) FROM shop.t") == "101")
         // The newer archive is behind the gap, and goes on.
         #expect(try bench.restore(newer, .latest, to: "dry", dryRun: true).replay?.transactions == 0)
+    }
+
+    @Test(
+        "Logs that were archived alone count, also where the archive of the server has none; a gap is told once for both"
+    )
+    func logsAlone() throws {
+        let bench = try ReplayBench()
+        let archive = try bench.archive()
+        for number in 101...103 {
+            try bench.server.query("INSERT INTO t VALUES (\(number)); FLUSH BINARY LOGS", in: "shop")
+            try bench.archive(logsAlone: true)
+        }
+        let moment = try bench.moment()
+        try bench.archive(logsAlone: true)
+        // What went since then is in the archives.
+        try bench.server.query("PURGE BINARY LOGS TO '\(try bench.place().file)'")
+        try bench.archive(logsAlone: true)
+        let report = try bench.restore(archive, .latest, to: "back")
+        #expect(report.replay?.transactions == 3)
+        #expect(try bench.started("back").query("SELECT MAX(i) FROM shop.t") == "103")
+        #expect(try bench.restore(archive, .time(moment), to: "dry", dryRun: true).replay?.transactions == 3)
+        try bench.server.query("RESET MASTER; INSERT INTO shop.t VALUES (104)")
+        try bench.archive(problems: 1, logsAlone: true)
+        try bench.archive()
+        #expect(bench.message(archive, .latest).contains("begun anew"))
     }
 
     @Test("A purge that no run told of is found by what the archives hold")

@@ -109,7 +109,7 @@ package final class MariaDBCollector: DataCollector {
             reading = logs
         } else {
             reading = try MariaDBLogs(
-                client, under: "\(root)/logs", state: state + "/sources/mariadb", started: started, problems: problems)
+                client, under: "\(root)/logs", state: state + MariaDBLogs.notes, started: started, problems: problems)
             logs = reading
         }
         return reading.next()

@@ -40,10 +40,13 @@ struct BinaryLogChain {
         var known: [UInt64: Log] = [:]
         var before: [Log] = []
         let archives = open.vault.log.archives.filter { $0.number >= first.number }
-        for (archive, header) in try open.headers(of: archives, all: true) {
-            guard let header, let facts = Self.facts(of: server, in: header) else { continue }
+        let looks = try open.headers(of: archives, all: true).flatMap { archive, header in
+            (header?.sources ?? []).filter { Self.holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
+        }
+        for (archive, started, source) in looks {
             try RestoreTrees.checkInterrupt(open.workplace)
-            let found = try read(archive, facts)
+            let facts = source.facts
+            let found = try read(archive, source)
             if found.isEmpty { continue }
             // Of two runs at once the one that looked first may have been committed last.
             if try Self.isOlder(found, than: before, beginning) { continue }
@@ -54,7 +57,7 @@ struct BinaryLogChain {
                 known[parts.number] = log
             }
             before = found
-            complete = TimeText.parse(header.started) ?? complete
+            complete = started.flatMap { TimeText.parse($0) } ?? complete
             if let time, let complete, complete > time { break }
         }
         var next = number
@@ -76,9 +79,10 @@ struct BinaryLogChain {
         return try beginning(same) == beginning(last)
     }
 
-    private static func facts(of server: String, in header: ArchiveHeader) -> [String: String]? {
-        let facts = header.sources?.first { $0.kind == DataSource.Kind.mariadb.rawValue && $0.name == server }
-        return facts?.facts["logs-last"] == nil ? nil : facts?.facts
+    /// Both with a copy and alone.
+    private static func holdsLogs(_ source: SourceFacts, of server: String) -> Bool {
+        let kinds = [DataSource.Kind.mariadb, .mariadbLogs].map(\.rawValue)
+        return kinds.contains(source.kind) && source.name == server && source.facts["logs-last"] != nil
     }
 
     /// `binlog.000007` → `binlog`, 7.
@@ -96,8 +100,10 @@ struct BinaryLogChain {
     }
 
     /// Up to the newest one, which is the last; empty where that is not in the archive as the server had it.
-    private func read(_ archive: ArchiveRecord, _ facts: [String: String]) throws -> [Log] {
-        let root = Array("@\(DataSource.Kind.mariadb.rawValue)/\(server)/logs".utf8)
+    private func read(_ archive: ArchiveRecord, _ source: SourceFacts) throws -> [Log] {
+        let isAlone = source.kind == DataSource.Kind.mariadbLogs.rawValue
+        let root = Array("@\(source.kind)/\(server)\(isAlone ? "" : "/logs")".utf8)
+        let facts = source.facts
         var logs: [Log] = []
         try ArchiveReader(try open.reader(), archive).forEachEntry(under: root) { page in
             guard page.kind == .file, let name = page.path.split(separator: 0x2F).last else { return true }
