@@ -135,10 +135,10 @@ package final class MariaDBReplay {
             throw CollectorError(.invalidInput, "the copy has no directory `\(last)`", hint: "Verify the vault.")
         }
         for name in names where name != last { try move(name) }
-        try sync()
+        try DirectoryContent.syncFileSystem(of: target)
         try move(last)
         StagingFolder.removeTree(folder)
-        try sync()
+        try DirectoryContent.syncFileSystem(of: target)
     }
 
     // MARK: - The server
@@ -250,13 +250,6 @@ package final class MariaDBReplay {
         guard rename("\(dataPath)/\(name)", "\(target)/\(name)") == 0 else {
             throw CollectorError.system(errno, "cannot move", Array("\(dataPath)/\(name)".utf8))
         }
-    }
-
-    private func sync() throws(CollectorError) {
-        let descriptor = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot open", Array(target.utf8)) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw CollectorError.system(errno, "cannot sync", Array(target.utf8)) }
     }
 
     /// To the account as whom the server runs; no link is followed.
