@@ -137,8 +137,8 @@ package final class MariaDBReplay {
         for name in names where name != last { try move(name) }
         try DirectoryContent.syncFileSystem(of: target)
         try move(last)
-        StagingFolder.removeTree(folder)
         try DirectoryContent.syncFileSystem(of: target)
+        StagingFolder.removeTree(folder)
     }
 
     // MARK: - The server
