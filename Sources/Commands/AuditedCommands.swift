@@ -281,6 +281,7 @@ enum ActFigures {
             ActDetail("target", report.target), ActDetail("files", "\(report.files)"),
             ActDetail("bytes", "\(report.bytes)"), ActDetail("skipped", "\(report.skipped)"),
             report.problemCount > 0 ? ActDetail("problems", "\(report.problemCount)") : nil,
+            report.replay.map { ActDetail("reached", $0.to) },
         ].compactMap(\.self)
     }
 }

@@ -4,12 +4,14 @@ import Operations
 
 extension PointInTime.Action: ExpressibleByArgument {}
 
-/// With `--cluster`: the moment that a restored cluster is brought to by its WAL.
+/// With `--cluster` or `--server`: the moment that what is restored is brought to by its logs.
 struct PointInTimeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("With --cluster: recover to `latest`, the end of the archived WAL.", valueName: "end"))
+    @Option(
+        help: ArgumentHelp(
+            "With --cluster or --server: recover to `latest`, the end of the archived logs.", valueName: "end"))
     var target: String?
 
-    @Option(help: ArgumentHelp("With --cluster: recover to this time.", valueName: "time"))
+    @Option(help: ArgumentHelp("With --cluster or --server: recover to this time.", valueName: "time"))
     var targetTime: String?
 
     @Option(help: ArgumentHelp("With --cluster: recover to this place in the WAL.", valueName: "lsn"))
@@ -20,6 +22,12 @@ struct PointInTimeOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("With --cluster: recover to this named restore point.", valueName: "name"))
     var targetName: String?
+
+    @Option(help: ArgumentHelp("With --server: recover to this place in a binary log.", valueName: "file:position"))
+    var targetPosition: String?
+
+    @Option(help: ArgumentHelp("With --server: recover to this transaction and it.", valueName: "gtid"))
+    var targetGtid: String?
 
     @Option(help: ArgumentHelp("The timeline to follow; the newest when not given.", valueName: "number"))
     var targetTimeline: UInt32?
@@ -33,12 +41,70 @@ struct PointInTimeOptions: ParsableArguments {
     var walSource: String?
 
     /// The targets, of which there may be one.
-    var named: [String] { [target, targetTime, targetLsn, targetXid.map { "\($0)" }, targetName].compactMap(\.self) }
+    var named: [String] {
+        [target, targetTime, targetLsn, targetXid.map { "\($0)" }, targetName, targetPosition, targetGtid]
+            .compactMap(\.self)
+    }
 
-    /// Nil when no target was named.
-    func options(_ language: Language) throws -> PointInTime.Options? {
+    /// For a server of MariaDB; nil when no target was named.
+    func ofServer(_ language: Language) throws -> BinaryLogTarget? {
+        try checkOne(language)
+        guard targetLsn == nil, targetXid == nil, targetName == nil, targetTimeline == nil, walSource == nil,
+            targetAction == .promote
+        else {
+            throw usage(
+                language, "these options belong to --cluster", "bu seçimlər --cluster ilə birgə verilir")
+        }
+        if target != nil { return try isLatest(language) ? .latest : nil }
+        if let targetTime { return .time(try time(targetTime, language).seconds) }
+        if let targetPosition {
+            let parts = targetPosition.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty, let position = UInt64(parts[1]) else {
+                throw usage(
+                    language,
+                    "\(Printable.text(targetPosition)) is no place in a binary log, such as binlog.000007:4711",
+                    "\(Printable.text(targetPosition)) ikilik loqda yer deyil; belə yazın: binlog.000007:4711")
+            }
+            return .place(BinaryLogPlace(file: String(parts[0]), position: position))
+        }
+        guard let targetGtid else { return nil }
+        guard let gtid = BinaryLogGTID(targetGtid) else {
+            throw usage(
+                language, "\(Printable.text(targetGtid)) is no GTID, such as 0-1-99",
+                "\(Printable.text(targetGtid)) GTID deyil; belə yazın: 0-1-99")
+        }
+        return .transaction(gtid)
+    }
+
+    private func checkOne(_ language: Language) throws {
         guard named.count <= 1 else {
             throw usage(language, "name one target", "bir məqsəd göstərin")
+        }
+    }
+
+    private func isLatest(_ language: Language) throws -> Bool {
+        guard target == "latest" else {
+            throw usage(language, "--target takes `latest` alone", "--target yalnız `latest` qəbul edir")
+        }
+        return true
+    }
+
+    private func time(_ text: String, _ language: Language) throws -> (seconds: Int64, text: String) {
+        guard let time = RecoveryTime.parse(text) else {
+            throw usage(
+                language, "\(Printable.text(text)) is no time, such as 2026-11-23T09:50:00+04:00",
+                "\(Printable.text(text)) vaxt deyil; belə yazın: 2026-11-23T09:50:00+04:00")
+        }
+        return time
+    }
+
+    /// For a cluster of PostgreSQL; nil when no target was named.
+    func options(_ language: Language) throws -> PointInTime.Options? {
+        try checkOne(language)
+        guard targetPosition == nil, targetGtid == nil else {
+            throw usage(
+                language, "--target-position and --target-gtid belong to --server",
+                "--target-position və --target-gtid --server ilə birgə verilir")
         }
         guard let recovery = try recovery(language) else {
             guard targetTimeline == nil, walSource == nil, targetAction == .promote else {
@@ -54,18 +120,9 @@ struct PointInTimeOptions: ParsableArguments {
     }
 
     private func recovery(_ language: Language) throws -> RecoveryTarget? {
-        if let target {
-            guard target == "latest" else {
-                throw usage(language, "--target takes `latest` alone", "--target yalnız `latest` qəbul edir")
-            }
-            return .latest
-        }
+        if target != nil { return try isLatest(language) ? .latest : nil }
         if let targetTime {
-            guard let time = RecoveryTime.parse(targetTime) else {
-                throw usage(
-                    language, "\(Printable.text(targetTime)) is no time, such as 2026-11-23T09:50:00+04:00",
-                    "\(Printable.text(targetTime)) vaxt deyil; belə yazın: 2026-11-23T09:50:00+04:00")
-            }
+            let time = try time(targetTime, language)
             return .time(time.seconds, text: time.text)
         }
         if let targetLsn {
@@ -90,7 +147,8 @@ struct PointInTimeOptions: ParsableArguments {
         CommandError(
             .usage, language == .azerbaijani ? azerbaijani : english,
             hint: language == .azerbaijani
-                ? "--target latest, --target-time, --target-lsn, --target-xid və ya --target-name; --cluster ilə birgə."
-                : "One of --target latest, --target-time, --target-lsn, --target-xid, --target-name; with --cluster.")
+                ? "--target latest və ya --target-time; --cluster ilə həm də --target-lsn, --target-xid, --target-name; --server ilə --target-position, --target-gtid."
+                : "One of --target latest, --target-time; with --cluster also --target-lsn, --target-xid, --target-name; with --server --target-position, --target-gtid."
+        )
     }
 }

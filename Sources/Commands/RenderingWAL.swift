@@ -1,7 +1,7 @@
 import Domain
 import Operations
 
-/// The WAL of PostgreSQL, as lines for people.
+/// The logs of database servers, as lines for people.
 extension Rendering {
     static func walStatus(_ rows: [WALStatus.Row], _ language: Language) -> [String] {
         func word(_ english: String, _ azerbaijani: String) -> String {
@@ -61,5 +61,16 @@ extension Rendering {
             ? "Serveri işə salın: bərpa məqsədə çatanda dayanır. Klaster arxivə WAL yazmır (archive_mode = off)."
             : "Start the server: the recovery ends at its target. The cluster archives no WAL (archive_mode = off)."
         return [facts] + report.warnings.map(Printable.text) + [next]
+    }
+
+    static func replay(_ report: LogReplay.Report, dryRun: Bool, _ language: Language) -> [String] {
+        let isAzerbaijani = language == .azerbaijani
+        let last = report.last.map { isAzerbaijani ? ", sonuncusu \($0)" : ", the last at \($0)" } ?? ""
+        let facts =
+            isAzerbaijani
+            ? "İkilik loqlar: \(report.from) → \(report.to), \(report.transactions) tranzaksiya\(last); GTID \(report.gtid)"
+            : "Binary logs: \(report.from) to \(report.to), \(report.transactions) transactions\(last); GTID \(report.gtid)"
+        let next = isAzerbaijani ? "Server bu qovluqdan işə düşür." : "A server starts from this directory."
+        return [Printable.text(facts)] + report.warnings.map(Printable.text) + (dryRun ? [] : [next])
     }
 }

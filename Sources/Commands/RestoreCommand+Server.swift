@@ -17,11 +17,13 @@ extension Restore {
                     ? "To have single files of it, name their paths without --server."
                     : "Ayrı faylları bərpa etmək üçün --server olmadan onların yollarını göstərin.")
         }
-        let request = RestoreServer.Request(
+        var request = RestoreServer.Request(
             archive: place.archive, server: server, target: try session.absolute(to), dryRun: dryRun)
+        request.recovery = try recovery.ofServer(session.language)
         let report = try session.showingProgress { try RestoreServer.run(request, at: session.workplace()) }
         try session.answer(PartialReport(report, partial: report.isPartial)) {
             Rendering.restored(report, session.language)
+                + (report.replay.map { Rendering.replay($0, dryRun: dryRun, session.language) } ?? [])
         }
         return .done
     }

@@ -18,7 +18,8 @@ struct Restore: ParsableCommand {
             a server of the same major version starts from. With --delta, DIR is the
             one of the stopped cluster itself: what is right in it stays as it is.
             With --server, DIR holds the copy of a MariaDB server, of which
-            mariadb-backup --prepare makes a data directory.
+            mariadb-backup --prepare makes a data directory; with a target too, the
+            data directory itself, with the archived binary logs replayed.
 
             Examples:
               qala restore latest --to /tmp/restored
@@ -28,6 +29,7 @@ struct Restore: ParsableCommand {
               qala restore latest:database --cluster main --to /srv/new --target-time "2026-11-23 09:50:00"
               qala restore latest:database --cluster main --to /var/lib/postgresql/15/main --delta --dry-run
               qala restore latest:database --server main --to /srv/new
+              qala restore latest:database --server main --to /srv/new --target latest
             """)
 
     @Argument(help: ArgumentHelp("The archive.", valueName: "archive"))
@@ -80,11 +82,6 @@ struct Restore: ParsableCommand {
                 }
                 return try restore(cluster, session)
             }
-            guard try recovery.options(session.language) == nil else {
-                throw recovery.usage(
-                    session.language, "a target of a recovery belongs to --cluster",
-                    "bərpa məqsədi --cluster ilə birgə verilir")
-            }
             if let first = tablespaceMap.first {
                 throw CommandError(
                     .usage, Text.tablespaceForm(session.language, [first]),
@@ -100,6 +97,11 @@ struct Restore: ParsableCommand {
                         : "Mövcud fayllar üçün --conflict seçimi var.")
             }
             if let server { return try restore(server: server, session) }
+            guard try recovery.named.isEmpty && recovery.options(session.language) == nil else {
+                throw recovery.usage(
+                    session.language, "a target of a recovery belongs to --cluster or --server",
+                    "bərpa məqsədi --cluster və ya --server ilə birgə verilir")
+            }
             let place = try session.archivePath(archive)
             guard (to == nil) == inPlace else {
                 throw CommandError(

@@ -17,6 +17,7 @@ extension PolicyReader {
         case .postgresql: readPostgreSQL(node).map { .postgresql($0) }
         case .wal: readWAL(node).map { .wal($0) }
         case .mariadb: readMariaDB(node).map { .mariadb($0) }
+        case .mariadbLogs: readMariaDBLogs(node).map { .mariadbLogs($0) }
         }
     }
 

@@ -5,14 +5,12 @@ extension PolicyReader {
     static let mariadbKeys = [
         "mariadb", "socket", "user", "defaults-file", "config", "binary-logs", "timeout", "witnesses",
     ]
+    static let mariadbLogKeys = ["mariadb-logs", "socket", "user", "defaults-file"]
     private static let witnessOfServerKeys = ["name", "query", "database"]
 
     mutating func readMariaDB(_ node: Node) -> MariaDBSource? {
         guard let (name, values) = dataValues(node, .mariadb, allowed: Self.mariadbKeys) else { return nil }
-        var source = MariaDBSource(name: name)
-        source.socket = values["socket"].flatMap { readPath($0, named: "socket") }
-        source.user = values["user"].flatMap { nodes.id($0, named: "user") }
-        source.defaultsFile = values["defaults-file"].flatMap { readPath($0, named: "defaults-file") }
+        var source = readConnection(name, values)
         if let node = values["config"] {
             source.config = (nodes.list(node, named: "config", orOne: true) ?? []).compactMap {
                 readPath($0, named: "config")
@@ -27,6 +25,22 @@ extension PolicyReader {
             let items = nodes.list(node, named: "witnesses", atMost: SourceFacts.maximumWitnesses) ?? []
             source.witnesses = items.compactMap { readWitnessOfServer($0) }
         }
+        return source
+    }
+
+    /// `mariadb-logs: NAME`: the binary logs of a server alone.
+    mutating func readMariaDBLogs(_ node: Node) -> MariaDBSource? {
+        guard let (name, values) = dataValues(node, .mariadbLogs, allowed: Self.mariadbLogKeys) else { return nil }
+        var source = readConnection(name, values)
+        source.binaryLogs = true
+        return source
+    }
+
+    private mutating func readConnection(_ name: String, _ values: [String: Node]) -> MariaDBSource {
+        var source = MariaDBSource(name: name)
+        source.socket = values["socket"].flatMap { readPath($0, named: "socket") }
+        source.user = values["user"].flatMap { nodes.id($0, named: "user") }
+        source.defaultsFile = values["defaults-file"].flatMap { readPath($0, named: "defaults-file") }
         return source
     }
 

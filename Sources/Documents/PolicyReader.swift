@@ -27,6 +27,7 @@ struct PolicyReader {
     /// Keys that belong to several kinds stand here once.
     static let sourceKeys =
         fileKeys + logKeys + journalKeys + commandKeys + sqliteKeys + gitKeys + postgreSQLKeys + walKeys + mariadbKeys
+        + mariadbLogKeys
     static let personKeys = ["name", "position", "email", "phone"]
     static let appointmentKeys = ["person", "from", "until"]
     static let maximumClauses = 64

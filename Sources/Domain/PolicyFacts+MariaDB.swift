@@ -1,9 +1,6 @@
 extension PolicyFacts {
     func line(_ server: MariaDBSource) -> String {
-        var parts = ["MariaDB \(server.name)"]
-        if let socket = server.socket { parts.append("\(word("socket", "soket")): \(socket)") }
-        if let user = server.user { parts.append("\(word("as", "istifadəçi")): \(user)") }
-        if let file = server.defaultsFile { parts.append("\(word("password in", "parol burada")): \(file)") }
+        var parts = ["MariaDB \(server.name)"] + connection(server)
         if !server.config.isEmpty {
             parts.append("\(word("configuration", "sazlama")): \(server.config.joined(separator: " "))")
         }
@@ -14,5 +11,18 @@ extension PolicyFacts {
             parts.append("\(word("witness", "şahid sorğu")) \(witness.name)\(database): \(witness.query)")
         }
         return parts.joined(separator: "; ")
+    }
+
+    func logLine(_ server: MariaDBSource) -> String {
+        let what = word("binary logs of MariaDB", "MariaDB ikilik loqları:")
+        return (["\(what) \(server.name)"] + connection(server)).joined(separator: "; ")
+    }
+
+    private func connection(_ server: MariaDBSource) -> [String] {
+        var parts: [String] = []
+        if let socket = server.socket { parts.append("\(word("socket", "soket")): \(socket)") }
+        if let user = server.user { parts.append("\(word("as", "istifadəçi")): \(user)") }
+        if let file = server.defaultsFile { parts.append("\(word("password in", "parol burada")): \(file)") }
+        return parts
     }
 }

@@ -102,6 +102,7 @@ package struct PolicyFacts {
         case .postgresql(let cluster): line(cluster)
         case .wal(let wal): line(wal)
         case .mariadb(let server): line(server)
+        case .mariadbLogs(let server): logLine(server)
         }
     }
 

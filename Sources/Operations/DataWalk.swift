@@ -51,6 +51,10 @@ final class DataWalk {
             MariaDBCollector(
                 server, state: workplace.statePath, started: started,
                 isInterrupted: { workplace.interrupt.isSet })
+        case .mariadbLogs(let server):
+            MariaDBLogCollector(
+                server, state: workplace.statePath, started: started,
+                isInterrupted: { workplace.interrupt.isSet })
         }
     }
 

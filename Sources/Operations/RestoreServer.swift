@@ -1,13 +1,15 @@
 import Collectors
-import Domain
+package import Domain
 import Synchronization
 import Vault
 
-/// Restores the copy of a MariaDB server out of an archive: files that `mariadb-backup --prepare` makes a data directory of.
+/// Restores the copy of a MariaDB server out of an archive: files that `mariadb-backup --prepare` makes a data directory of; with a
+/// target, a data directory that is brought to it.
 ///
 /// Invariants:
 /// 1. Nothing that exists is overwritten: the target begins empty.
 /// 2. The file by which the copy is known for one is written last: what was cut short cannot be prepared.
+/// 3. Whether a target can be reached is decided before anything is written. See ``LogReplay`` and ``MariaDBReplay``.
 package enum RestoreServer {
     package struct Request {
         package var archive: String
@@ -15,6 +17,8 @@ package enum RestoreServer {
         package var server: String
         package var target: String
         package var dryRun: Bool
+        /// Where its binary logs are to be replayed to; nil for the copy as it is.
+        package var recovery: BinaryLogTarget?
 
         package init(archive: String, server: String, target: String, dryRun: Bool = false) {
             self.archive = archive
@@ -29,7 +33,8 @@ package enum RestoreServer {
         let open = try OpenVault(workplace)
         let archive = try open.archive(request.archive)
         let reader = try open.reader()
-        let facts = try reader.header(of: archive).wholeSource(.mariadb, request.server, of: archive)
+        let header = try reader.header(of: archive)
+        let facts = try header.wholeSource(.mariadb, request.server, of: archive)
         var report = RestoreReport()
         report.archive = archive.id.hex
         report.target = request.target
@@ -50,12 +55,21 @@ package enum RestoreServer {
             throw OperationError(
                 .damaged, "the archive says that it holds \(request.server), and does not", hint: "Verify the vault.")
         }
+        var replay: MariaDBReplay?
+        var plan: LogReplay.Plan?
+        if let target = request.recovery {
+            let interrupt = workplace.interrupt
+            replay = try MariaDBReplay(into: request.target, facts.facts) { interrupt.isSet }
+            plan = try LogReplay.plan(facts, of: header, archive, to: target, in: open)
+            report.replay = plan?.report
+        }
         if request.dryRun {
             report.files = facts.facts["files"].flatMap { Int($0) } ?? 0
             report.bytes = Int(clamping: found.size)
         } else {
             workplace.progress.expectedBytes.store(Int(clamping: found.size), ordering: .relaxed)
-            let unpacker = try MBStreamUnpacker(into: request.target)
+            try replay?.begin()
+            let unpacker = try MBStreamUnpacker(into: replay?.dataPath ?? request.target)
             try tree.read(found.content, with: try ChunkReader(reader, for: archive)) { bytes in
                 try RestoreTrees.checkInterrupt(workplace)
                 try unpacker.take(bytes)
@@ -65,6 +79,12 @@ package enum RestoreServer {
             report.files = unpacker.files
             report.directories = unpacker.directories
             report.bytes = Int(clamping: unpacker.bytes)
+            if let replay, let plan {
+                try LogReplay.lay(plan, in: replay.logsPath)
+                try replay.prepare()
+                try replay.replay(plan.files.map(\.file), from: plan.start.position)
+                try replay.finish()
+            }
         }
         report.seconds = MonotonicTime.now() - started
         return report

@@ -174,6 +174,8 @@ package struct RestoreReport: Codable, Sendable {
     package var recovery: PointInTime.Report?
     /// Of a restore into a directory that held the cluster already.
     package var delta: DeltaReport?
+    /// Of a server whose binary logs were replayed.
+    package var replay: LogReplay.Report?
     package var isPartial: Bool { problemCount > 0 || ownershipNotSet > 0 }
     package init() {}
 }

@@ -119,4 +119,55 @@ struct CommandCollectorTests {
         let session = lines.last?.split(separator: " ") ?? []
         #expect(session.first == session.last, "\(lines)")
     }
+
+    /// Feeds a script in blocks and waits for its end.
+    private func feed(_ script: String, blocks: Int) throws(CollectorError) {
+        let program = try RunningProgram(
+            ["/bin/sh", "-c", script], isFed: true, timeout: 20, timeoutText: "20 seconds")
+        defer { program.close() }
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 100_000, alignment: 16)
+        defer { block.deallocate() }
+        block.initializeMemory(as: UInt8.self, repeating: 0x61)
+        for _ in 0..<blocks { try program.feed(UnsafeRawBufferPointer(block)) }
+        try program.endFeeding()
+    }
+
+    @Test("A program that is fed gets every byte and then the end, while it prints what nobody reads")
+    func fed() throws {
+        try feed("test $(tee /dev/stderr | wc -c) = 3000000", blocks: 30)
+        try feed("cat; head -c 1000000 /dev/zero", blocks: 10)
+        try feed("test -z \"$(cat)\"", blocks: 0)
+    }
+
+    @Test("A program that fails, ends before it was told everything, or hears too slowly is an error")
+    func fedInVain() {
+        func message(_ script: String) -> String {
+            do throws(CollectorError) {
+                try feed(script, blocks: 30)
+                return "no error"
+            } catch {
+                return error.message
+            }
+        }
+        #expect(message("cat >/dev/null; echo no >&2; exit 3").contains("ended with 3: no"))
+        #expect(message("head -c 10 >/dev/null; exit 4").contains("ended with 4"))
+        #expect(message("head -c 10 >/dev/null").contains("ended before it had read everything"))
+        #expect(message("exec <&-; sleep 1; exit 5").contains("ended with 5"))
+    }
+
+    @Test("A program that is asked to end may do what it has to do before, and how it ends counts")
+    func asked() throws {
+        for (status, isSound) in [(0, true), (6, false)] {
+            let program = try RunningProgram(
+                ["/bin/sh", "-c", "trap 'echo bye; exit \(status)' TERM; echo up; while :; do sleep 0.1; done"],
+                timeout: 20, timeoutText: "20 seconds")
+            defer { program.close() }
+            var word = [UInt8](repeating: 0, count: 3)
+            let count = try word.withUnsafeMutableBytes { try program.read(into: $0) }
+            #expect(count == 3 && program.isRunning)
+            let error = Result { () throws(CollectorError) in try program.end() }
+            if case .success = error { #expect(isSound) } else { #expect(!isSound) }
+            #expect(!program.isRunning)
+        }
+    }
 }

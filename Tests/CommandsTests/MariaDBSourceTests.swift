@@ -108,6 +108,49 @@ struct MariaDBSourceTests {
         #expect(config.outputText == "[mariadb]\n", "\(config.errorText)")
     }
 
+    @Test(
+        "A server is brought to a moment by one command; what cannot be reached is refused with 1, and a wrong target with 64"
+    )
+    func pointInTime() throws {
+        let world = try world()
+        defer { world.remove() }
+        chmod(world.folder.path, 0o755)
+        try world.write("etc/my.cnf", "[mariadb]\n")
+        let server = try shop()
+        #expect(try run(world, server).status == 0)
+        let archive = try #require(try world.archives().first)
+        try server.query("INSERT INTO entry (t) VALUES ('before')", in: "shop")
+        usleep(1_200_000)
+        // The hosts of tests are not all in one zone, and the logs count in UTC.
+        let moment = try server.query("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ')")
+        usleep(1_200_000)
+        try server.query("DROP TABLE shop.entry; CREATE TABLE shop.entry (id INT)")
+        #expect(try run(world, server).status == 0)
+        server.kill()
+        func restore(_ options: [String]) throws -> Finished {
+            try world.qala(["restore", archive, "--server", "main", "--to", "new", "--json"] + options + World.byKit)
+        }
+        for wrong in [
+            ["--target", "last"], ["--target", "latest", "--target-gtid", "0-7-1"], ["--target-lsn", "0/1"],
+            ["--target-position", "binlog.000001"], ["--target-gtid", "7"], ["--target-time", "soon"],
+            ["--target", "latest", "--target-timeline", "2"],
+        ] {
+            let refused = try restore(wrong)
+            #expect(refused.status == 64, "\(wrong): \(refused.status) \(refused.errorText)")
+        }
+        let late = try restore(["--target-time", "2099-01-01 00:00"])
+        #expect(late.status == 1 && late.errorText.contains("behind the end"), "\(late.errorText)")
+        let unknown = try restore(["--target-gtid", "0-7-999999"])
+        #expect(unknown.status == 1 && unknown.errorText.contains("no log names it"), "\(unknown.errorText)")
+        #expect(access(world.path("new"), F_OK) != 0)
+        let restored = try restore(["--target-time", moment])
+        #expect(restored.status == 0, "\(restored.errorText)")
+        let replay = try World.object(restored)["replay"] as? [String: Any]
+        #expect(replay?["transactions"] as? Int == 1, "\(restored.outputText)")
+        let back = try MariaDBServer(data: world.path("new"))
+        #expect(try back.query("SELECT COUNT(*), MAX(t) FROM entry WHERE t = 'before'", in: "shop") == "1\tbefore")
+    }
+
     @Test("A server that is away gives no archive, beside a tree a partial one, of which no server is restored")
     func away() throws {
         let world = try world()

@@ -54,6 +54,14 @@ struct DataSourceDocumentTests {
             """
         #expect(try parse(given.replacing("\n", with: " ")) == [.mariadb(expected)])
         #expect(DataSource.mariadb(expected).root == "@mariadb/main")
+        var logs = MariaDBSource(name: "main")
+        logs.binaryLogs = true
+        #expect(try parse("{mariadb-logs: main}") == [.mariadbLogs(logs)])
+        (logs.socket, logs.user, logs.defaultsFile) = (expected.socket, "archivist", expected.defaultsFile)
+        let alone =
+            "{mariadb-logs: main, socket: /run/mysqld/mysqld.sock, user: archivist, defaults-file: /etc/qala/mariadb.cnf}"
+        #expect(try parse(alone) == [.mariadbLogs(logs)])
+        #expect(DataSource.mariadbLogs(logs).root == "@mariadb-logs/main")
     }
 
     @Test(
@@ -76,6 +84,7 @@ struct DataSourceDocumentTests {
             ("{mariadb: main, binary-logs: daily}", "`binary-logs`"),
             ("{mariadb: main, timeout: 8 days}", "`timeout` is at most"),
             ("{mariadb: main, witnesses: [{query: select 1}]}", "the key `name` is missing"),
+            ("{mariadb-logs: main, timeout: 2 hours}", "unknown key `timeout`"),
             ("{mariadb: main}, {mariadb: main, socket: /b}", "`mariadb main` is a source already"),
             ("{sqlite: a, path: /a}, {sqlite: a, path: /b}", "`sqlite a` is a source already"),
         ])
@@ -98,6 +107,8 @@ struct DataSourceDocumentTests {
             "{mariadb: a, defaults-file: /a}", "{mariadb: a, config: /a}", "{mariadb: a, binary-logs: true}",
             "{mariadb: a, timeout: 2 hours}", "{mariadb: a, witnesses: [{name: n, query: select 1}]}",
             "{mariadb: a, witnesses: [{name: n, query: select 1, database: d}]}",
+            "{mariadb-logs: a}", "{mariadb-logs: b}", "{mariadb-logs: a, socket: /a}", "{mariadb-logs: a, user: b}",
+            "{mariadb-logs: a, defaults-file: /a}",
         ]
         for source in sources {
             let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"

@@ -175,7 +175,7 @@ struct PolicyLanguageTests {
         ("[One., Two.]", "One.", "35:10: `clauses` must be a list"),
         (
             "files: /etc", "tape: /dev/st0",
-            "6:12: unknown key `tape` in the source; sources are of the kind `files`, `logs`, `journal`, `command`, `sqlite`, `git`, `postgresql`, `postgresql-wal`, `mariadb`"
+            "6:12: unknown key `tape` in the source; sources are of the kind `files`, `logs`, `journal`, `command`, `sqlite`, `git`, `postgresql`, `postgresql-wal`, `mariadb`, `mariadb-logs`"
         ),
         ("files: /etc", "command: dump", "6:11: the key `run` is missing in the source"),
         (

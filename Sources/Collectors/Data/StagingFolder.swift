@@ -89,7 +89,7 @@ final class StagingFolder {
         return lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR && info.st_mtim.tv_sec < time(nil) - 3600
     }
 
-    private static func names(in directory: String) -> [String] {
+    static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []

@@ -10,6 +10,15 @@ package enum DirectoryContent {
         return endsWithoutEntries(stream)
     }
 
+    /// Puts everything that was written to the file system of a directory on storage.
+    static func syncFileSystem(of path: String) throws(CollectorError) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot open", Array(path.utf8)) }
+        defer { close(descriptor) }
+        let code = tree_sync(descriptor)
+        if code < 0 { throw CollectorError.system(-code, "cannot sync the file system of", Array(path.utf8)) }
+    }
+
     /// Whether an open directory has no entries; false also where that cannot be seen.
     static func isEmpty(_ descriptor: Int32) -> Bool {
         let number = tree_open(descriptor, ".", O_RDONLY | O_DIRECTORY, 0)

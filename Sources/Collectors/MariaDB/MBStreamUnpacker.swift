@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// Hears what is in the parts of a stream, in their order.
@@ -128,13 +127,7 @@ package final class MBStreamUnpacker {
             }
         }
 
-        func sync() throws(CollectorError) {
-            let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot open", Array(directory.utf8)) }
-            defer { close(descriptor) }
-            let code = tree_sync(descriptor)
-            if code < 0 { throw CollectorError.system(-code, "cannot sync the file system of", Array(directory.utf8)) }
-        }
+        func sync() throws(CollectorError) { try DirectoryContent.syncFileSystem(of: directory) }
 
         private func perform(_ body: () throws(CollectorError) -> Void) {
             guard failure == nil else { return }

@@ -1,10 +1,17 @@
 import Domain
 import Glibc
 
+/// Where the packages put the programs of MariaDB.
+enum MariaDBProgram {
+    static let client = "/usr/bin/mariadb"
+    static let backup = "/usr/bin/mariadb-backup"
+    static let server = "/usr/sbin/mariadbd"
+    static let logs = "/usr/bin/mariadb-binlog"
+}
+
 /// The client program of a MariaDB server, one query at a time. No library of the server is needed, and no secret passes through
 /// this process: a password is in a file that the programs read themselves.
 struct MariaDBClient {
-    private static let program = "/usr/bin/mariadb"
     private static let answerLimit = 4 << 20
 
     let source: MariaDBSource
@@ -35,7 +42,7 @@ struct MariaDBClient {
     /// The rows of the answer, each with its fields.
     func rows(_ query: String, in database: String? = nil) throws(CollectorError) -> [[String]] {
         let command =
-            [Self.program] + connection + ["--batch", "--skip-column-names", "--raw", "--connect-timeout=30"]
+            [MariaDBProgram.client] + connection + ["--batch", "--skip-column-names", "--raw", "--connect-timeout=30"]
             + (database.map { ["--database=\($0)"] } ?? []) + ["--execute=\(query)"]
         let text = try Self.output(of: command, within: patience, isInterrupted)
         return text.split(separator: "\n").map {

@@ -10,7 +10,6 @@ import Glibc
 /// 2. The binary logs are listed after the copy is in the archive: they reach beyond the position of the copy.
 /// 3. `mbstream -x` unpacks what is kept; nothing of Qala is needed for that.
 package final class MariaDBCollector: DataCollector {
-    private static let program = "/usr/bin/mariadb-backup"
     private enum Step { case root, config, data, wait, logs, end }
 
     private let source: MariaDBSource
@@ -90,7 +89,7 @@ package final class MariaDBCollector: DataCollector {
         self.folder = folder
         // A table whose definition changes meanwhile is locked for a moment, or ends the copy: never a mixed one.
         let command =
-            [Self.program] + client.connection
+            [MariaDBProgram.backup] + client.connection
             + [
                 "--backup", "--stream=mbstream", "--parallel=1", "--target-dir=\(folder.path)",
                 "--tmpdir=\(folder.path)",
@@ -110,7 +109,7 @@ package final class MariaDBCollector: DataCollector {
             reading = logs
         } else {
             reading = try MariaDBLogs(
-                client, under: "\(root)/logs", state: state + "/sources/mariadb", started: started, problems: problems)
+                client, under: "\(root)/logs", state: state + MariaDBLogs.notes, started: started, problems: problems)
             logs = reading
         }
         return reading.next()
@@ -119,17 +118,19 @@ package final class MariaDBCollector: DataCollector {
     /// Before anything is copied: whether the server answers, and whether the program is of its release.
     private func askServer() throws {
         let query = """
-            SELECT VERSION(), @@server_id, @@datadir, @@log_bin, @@innodb_log_file_size, @@gtid_binlog_pos
+            SELECT VERSION(), @@server_id, @@datadir, @@log_bin, @@innodb_log_file_size, @@gtid_binlog_pos,
+            @@lower_case_table_names, @@default_storage_engine, @@global.time_zone
             """
-        guard let row = try client.rows(query).first, row.count == 6 else {
+        guard let row = try client.rows(query).first, row.count == 9 else {
             throw CollectorError(.invalidInput, "the server \(source.name) does not say what it is")
         }
         for (name, value) in zip(["server-version", "server-id", "data-directory"], row) { learnt[name] = value }
         learnt["binary-log"] = row[3] == "1" ? "on" : "off"
         learnt["redo-bytes"] = row[4]
         if !row[5].isEmpty { learnt["gtid-before"] = row[5] }
+        for (name, value) in zip(MariaDBReplay.options, row[6...]) { learnt[name] = value }
         // It tells its version as a complaint.
-        let version = try MariaDBClient.output(of: [Self.program, "--version"], isInterrupted)
+        let version = try MariaDBClient.output(of: [MariaDBProgram.backup, "--version"], isInterrupted)
         learnt["program-version"] = version.split(separator: "\n").last.map(String.init)
         guard let server = Self.release(row[0]), let program = Self.release(version), server == program else {
             throw CollectorError(

@@ -7,12 +7,14 @@ import Glibc
 /// Invariants:
 /// 1. A run that does not begin where the one before ended tells it, once.
 /// 2. What was seen last is noted when the archive that holds it is committed.
-final class MariaDBLogs {
+package final class MariaDBLogs {
     /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
-    private static let beginningBytes = 80
+    /// Below the host state: what was seen last.
+    static let notes = "/sources/mariadb"
+    package static let beginningBytes = 80
     private static let endingBytes = 128
     /// Flags of that event, of which one says that the log is still written to.
-    private static let flags = 21..<23
+    package static let flags = 21..<23
 
     private struct Log {
         var name: String
@@ -27,6 +29,8 @@ final class MariaDBLogs {
     private let logs: [Log]
     private var given = 0
     private var seen: LogNote.Seen?
+    /// What was noted when this run looked.
+    private let before: LogNote.Seen?
     private(set) var facts: [String: String] = [:]
 
     /// `state` is where is kept what was seen last.
@@ -49,6 +53,7 @@ final class MariaDBLogs {
             listed.append(Log(name: row[0], bytes: bytes))
         }
         note = LogNote(of: client.source.name, directory, in: state)
+        before = note.seen
         logs = listed.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         // The newest by the server's order, which counts, not by the bytes of the names.
         newest = listed.last?.name ?? ""
@@ -78,7 +83,10 @@ final class MariaDBLogs {
     }
 
     func committed() {
-        if let seen { note.keep(seen) }
+        guard let seen else { return }
+        // Another run may have been committed since this one looked, and have looked later.
+        if let now = note.seen, now != before, now.isBehind(seen) { return }
+        note.keep(seen)
     }
 
     private func item(_ log: Log) -> DataItem {
@@ -119,7 +127,7 @@ final class MariaDBLogs {
 
     /// Why the logs do not go on from where the last run saw them end; nil when they do, or nothing is known of one.
     private func gap(_ listed: [Log]) -> String? {
-        guard let seen = note.seen else { return nil }
+        guard let seen = before else { return nil }
         guard let first = listed.first else {
             return "the server has no binary logs any more; \(seen.name) was the last"
         }
@@ -143,10 +151,15 @@ extension Timestamp {
 
 /// Which binary log of a server was the last, and how far it was read: a file in the host state.
 private struct LogNote {
-    struct Seen {
+    struct Seen: Equatable {
         var name: String
         var bytes: UInt64
         var mark: String
+
+        /// The numbers in the names grow by digits.
+        func isBehind(_ other: Seen) -> Bool {
+            (name.utf8.count, name, bytes) > (other.name.utf8.count, other.name, other.bytes)
+        }
     }
 
     private let folder: String

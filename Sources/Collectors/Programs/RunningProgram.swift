@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 
-/// A program whose standard output is read while it comes: without a shell, in a session of its own, with no input and an
-/// environment of its own.
+/// A program whose standard output is read while it comes: without a shell, in a session of its own, with no input but what it
+/// is fed, and an environment of its own.
 ///
 /// Invariants:
 /// 1. The end of the output is told as an end only after the program ended well; otherwise it is an error.
@@ -19,14 +19,15 @@ package final class RunningProgram {
     private let timeoutText: String
     private let isInterrupted: () -> Bool
     private var process: pid_t = 0
+    private var input: Int32 = -1
     private var output: Int32 = -1
     private var errors: Int32 = -1
     private var complaint: [UInt8] = []
 
-    /// Starts it. `timeout` in seconds, and how people say that.
+    /// Starts it. `timeout` in seconds, and how people say that. One that is fed gets its input from ``feed(_:)``.
     package init(
-        _ command: [String], environment: [String] = RunningProgram.usualEnvironment, timeout: Double,
-        timeoutText: String, isInterrupted: @escaping () -> Bool = { false }
+        _ command: [String], environment: [String] = RunningProgram.usualEnvironment, isFed: Bool = false,
+        timeout: Double, timeoutText: String, isInterrupted: @escaping () -> Bool = { false }
     ) throws(CollectorError) {
         name = command.first ?? ""
         deadline = Self.now() + timeout
@@ -39,7 +40,19 @@ package final class RunningProgram {
         defer { Glibc.close(given.write) }
         output = given.read
         for end in [output, errors] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
-        let failure = Self.spawn(command, environment, output: given.write, errors: told.write, &process)
+        var fed: Int32 = -1
+        defer { if fed >= 0 { Glibc.close(fed) } }
+        if isFed {
+            // A socket, and no pipe: whoever writes into a broken one can be told so without a signal.
+            var ends: [Int32] = [-1, -1]
+            let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+                throw CollectorError(.io, "\(name) cannot be started: no pipe", hint: "Check the limit of open files.")
+            }
+            (input, fed) = (ends[0], ends[1])
+        }
+        let failure = Self.spawn(
+            command, environment, input: fed, output: given.write, errors: told.write, &process)
         guard failure == 0 else {
             process = 0
             throw CollectorError(
@@ -76,6 +89,64 @@ package final class RunningProgram {
         return filled
     }
 
+    /// Gives it all of `bytes`. What it prints meanwhile is dropped. One that ends before it has taken them is an error, whatever
+    /// it ended with.
+    package func feed(_ bytes: UnsafeRawBufferPointer) throws(CollectorError) {
+        var done = 0
+        while done < bytes.count {
+            try checkTime()
+            var ends = [
+                pollfd(fd: input, events: Int16(POLLOUT), revents: 0),
+                pollfd(fd: output, events: Int16(POLLIN), revents: 0),
+            ]
+            if errors >= 0 { ends.append(pollfd(fd: errors, events: Int16(POLLIN), revents: 0)) }
+            guard poll(&ends, nfds_t(ends.count), 200) > 0 else { continue }
+            if ends.count > 2, ends[2].revents != 0 { listen() }
+            var isOver = false
+            if ends[1].revents != 0 {
+                var block = [UInt8](repeating: 0, count: 4096)
+                isOver = Glibc.read(output, &block, block.count) == 0
+            }
+            if !isOver, ends[0].revents != 0 {
+                let count = send(
+                    input, bytes.baseAddress?.advanced(by: done), bytes.count - done,
+                    Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+                if count > 0 { done += count }
+                isOver = count < 0 && errno != EINTR && errno != EAGAIN
+            }
+            guard isOver else { continue }
+            try finish()
+            throw CollectorError(.io, "\(name) ended before it had read everything")
+        }
+    }
+
+    /// Tells it that nothing more comes, and waits until it has ended, well.
+    package func endFeeding() throws(CollectorError) {
+        if input >= 0 { Glibc.close(input) }
+        input = -1
+        try awaitEnd()
+    }
+
+    /// Asks it to end by itself, and waits until it has, well.
+    package func end() throws(CollectorError) {
+        if process > 0 { kill(process, SIGTERM) }
+        try awaitEnd()
+    }
+
+    /// Waits until it has ended, well. What it prints meanwhile is dropped.
+    package func awaitEnd() throws(CollectorError) {
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+        defer { block.deallocate() }
+        while output >= 0 { _ = try read(into: block) }
+    }
+
+    /// Whether it has not ended yet.
+    package var isRunning: Bool {
+        var ended = siginfo_t()
+        return process > 0 && waitid(P_PID, id_t(process), &ended, WEXITED | WNOHANG | WNOWAIT) == 0
+            && ended.si_signo == 0
+    }
+
     /// Ends it, if it still runs, with everything it started.
     package func close() {
         if process > 0 {
@@ -85,7 +156,8 @@ package final class RunningProgram {
             while waitpid(process, &status, 0) < 0, errno == EINTR {}
             process = 0
         }
-        for end in [output, errors] where end >= 0 { Glibc.close(end) }
+        for end in [input, output, errors] where end >= 0 { Glibc.close(end) }
+        input = -1
         output = -1
         errors = -1
     }
@@ -171,7 +243,8 @@ package final class RunningProgram {
     }
 
     private static func spawn(
-        _ command: [String], _ environment: [String], output: Int32, errors: Int32, _ child: inout pid_t
+        _ command: [String], _ environment: [String], input: Int32, output: Int32, errors: Int32,
+        _ child: inout pid_t
     ) -> Int32 {
         guard let program = command.first else { return EINVAL }
         var actions = posix_spawn_file_actions_t()
@@ -182,7 +255,11 @@ package final class RunningProgram {
             posix_spawn_file_actions_destroy(&actions)
             posix_spawnattr_destroy(&attributes)
         }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        if input >= 0 {
+            posix_spawn_file_actions_adddup2(&actions, input, 0)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        }
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, errors, 2)
         let failure = qala_spawn_apart(&actions, &attributes, 3)

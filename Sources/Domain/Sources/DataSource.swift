@@ -6,6 +6,7 @@ package enum DataSource: Sendable, Equatable {
         case command, sqlite, git, postgresql
         case wal = "postgresql-wal"
         case mariadb
+        case mariadbLogs = "mariadb-logs"
     }
 
     case command(CommandSource)
@@ -14,6 +15,8 @@ package enum DataSource: Sendable, Equatable {
     case postgresql(PostgreSQLSource)
     case wal(WALSource)
     case mariadb(MariaDBSource)
+    /// The binary logs of a server, without a copy of it.
+    case mariadbLogs(MariaDBSource)
 
     package var kind: Kind {
         switch self {
@@ -23,6 +26,7 @@ package enum DataSource: Sendable, Equatable {
         case .postgresql: .postgresql
         case .wal: .wal
         case .mariadb: .mariadb
+        case .mariadbLogs: .mariadbLogs
         }
     }
 
@@ -34,7 +38,7 @@ package enum DataSource: Sendable, Equatable {
         case .git(let source): source.name
         case .postgresql(let source): source.name
         case .wal(let source): source.name
-        case .mariadb(let source): source.name
+        case .mariadb(let source), .mariadbLogs(let source): source.name
         }
     }
 

@@ -109,7 +109,7 @@ struct MoveScope {
         case .postgresql(let cluster):
             let paths = cluster.config + [cluster.dataDirectory, cluster.connection.passfile].compactMap(\.self)
             return paths.compactMap { resolved($0, whole: true) }
-        case .mariadb(let server):
+        case .mariadb(let server), .mariadbLogs(let server):
             let paths = server.config + [server.defaultsFile, MariaDBSource.usualDataDirectory].compactMap(\.self)
             return paths.compactMap { resolved($0, whole: true) }
         }

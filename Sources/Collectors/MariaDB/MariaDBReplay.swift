@@ -1,0 +1,265 @@
+import Domain
+import Glibc
+
+/// Makes a data directory of the copy of a MariaDB server and replays binary logs into it, with a server of its own that nobody
+/// else reaches.
+///
+/// Invariants:
+/// 1. All work is done in `qala-unfinished` below the target. What is ready goes up at the end, the directory `mysql` last: without it
+///    no server comes up, so that what was cut short is never taken for a data directory.
+/// 2. A complaint of any of the programs is a failure, whatever it ended with: `mariadb-binlog` ends well when it meets what it
+///    cannot read.
+/// 3. No secret stands in the arguments or in the environment of a program.
+package final class MariaDBReplay {
+    /// Facts of a server without which its statements may mean something else; each is an option of the same name.
+    static let options = ["lower-case-table-names", "default-storage-engine", "time-zone"]
+    private static let optionOfServer = ["time-zone": "default-time-zone"]
+    package static let folderName = "qala-unfinished"
+    private static let account = "mysql"
+    /// Of the path of a socket, with the zero behind it.
+    private static let socketLimit = 108
+    /// For each step; a replay of a day's logs may take a day.
+    private static let longestSeconds = 7.0 * 86_400
+
+    /// Looks at whether the server answers, five in a second.
+    private static let longestStart = 5 * 3600
+
+    private let target: String
+    private let facts: [String: String]
+    private let owner: (user: uid_t, group: gid_t)?
+    private let isInterrupted: () -> Bool
+    private var folder: String { "\(target)/\(Self.folderName)" }
+    /// Where the copy is unpacked to.
+    package var dataPath: String { "\(folder)/data" }
+    /// Where the logs are written to.
+    package var logsPath: String { "\(folder)/logs" }
+    private var socket: String { "\(folder)/s" }
+
+    /// `facts` are those of the archive. Refuses what this host cannot do; nothing is written.
+    package init(
+        into target: String, _ facts: [String: String], isInterrupted: @escaping () -> Bool
+    ) throws(CollectorError) {
+        self.target = target
+        self.facts = facts
+        self.isInterrupted = isInterrupted
+        owner = try Self.owner()
+        guard socket.utf8.count < Self.socketLimit else {
+            throw CollectorError(
+                .limit, "the path \(target) is too long for the socket of a server",
+                hint: "Restore into a directory whose path is shorter.")
+        }
+        guard let wanted = facts["server-version"].flatMap(MariaDBCollector.release) else {
+            throw CollectorError(.unsupported, "the archive does not say of which release the server was")
+        }
+        for program in [MariaDBProgram.backup, MariaDBProgram.server, MariaDBProgram.client] {
+            let said = try MariaDBClient.output(of: [program, "--version"], isInterrupted)
+            guard MariaDBCollector.release(said) == wanted else {
+                let version = said.split(separator: "\n").last ?? ""
+                throw CollectorError(
+                    .unsupported, "\(program) is of another release than the server was, \(wanted): \(version)",
+                    hint: "Restore on a host with the packages of MariaDB \(wanted).")
+            }
+        }
+        guard access(MariaDBProgram.logs, X_OK) == 0 else {
+            throw CollectorError(
+                .notFound, "\(MariaDBProgram.logs) is not there", hint: "Install the package mariadb-client.")
+        }
+    }
+
+    /// Root may not run a server; nil where this process runs as somebody else.
+    private static func owner() throws(CollectorError) -> (user: uid_t, group: gid_t)? {
+        guard geteuid() == 0 else { return nil }
+        guard let found = getpwnam(account) else {
+            throw CollectorError(
+                .notFound, "this host has no account `\(account)`, as whom the server is to run",
+                hint: "Install the package mariadb-server, or restore as another user than root.")
+        }
+        return (found.pointee.pw_uid, found.pointee.pw_gid)
+    }
+
+    // MARK: - Steps
+
+    /// Makes the directories; the target is empty or not there.
+    package func begin() throws(CollectorError) {
+        for path in [target, folder, logsPath, "\(folder)/load", "\(folder)/tmp"] {
+            guard mkdir(path, 0o700) == 0 || errno == EEXIST && path == target else {
+                throw CollectorError.system(errno, "cannot make", Array(path.utf8))
+            }
+        }
+    }
+
+    /// Makes a data directory of the unpacked copy.
+    package func prepare() throws(CollectorError) {
+        let running = try start([
+            MariaDBProgram.backup, "--no-defaults", "--prepare", "--target-dir=\(dataPath)",
+            "--tmpdir=\(folder)/tmp",
+        ])
+        defer { running.close() }
+        try running.awaitEnd()
+        guard running.complaints.contains("completed OK!") else {
+            throw CollectorError(.invalidInput, "mariadb-backup ended well without saying that the copy is prepared")
+        }
+    }
+
+    /// Replays `logs`, files below ``logsPath``, to their ends; the first one from a position on.
+    package func replay(_ logs: [String], from position: UInt64) throws(CollectorError) {
+        let name = "qala_replay_\(Self.digits(4))"
+        // Rules for passwords want letters, digits and others.
+        let password = "aA1!\(Self.digits(16))"
+        try StagingFolder.write("[client]\nuser=\(name)\npassword=\(password)\n", to: "\(folder)/options")
+        try StagingFolder.write(
+            """
+            CREATE USER '\(name)'@'localhost' IDENTIFIED BY '\(password)';
+            GRANT ALL PRIVILEGES ON *.* TO '\(name)'@'localhost' WITH GRANT OPTION;
+
+            """, to: "\(folder)/init.sql")
+        // Also the way to it: the server may not pass through what is root's alone.
+        try giveAway(folder)
+        if let owner, lchown(target, owner.user, owner.group) != 0 {
+            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
+        }
+        let server = try start(serverCommand)
+        defer { server.close() }
+        let client = MariaDBClient(source: own, isInterrupted: isInterrupted)
+        try awaitAnswer(server, client)
+        try pass(logs, from: position, client)
+        _ = try client.rows("DROP USER '\(name)'@'localhost'")
+        do throws(CollectorError) { try server.end() } catch { throw told(error) }
+    }
+
+    /// The data directory goes where it belongs.
+    package func finish() throws(CollectorError) {
+        let names = StagingFolder.names(in: dataPath)
+        let last = "mysql"
+        guard names.contains(last) else {
+            throw CollectorError(.invalidInput, "the copy has no directory `\(last)`", hint: "Verify the vault.")
+        }
+        for name in names where name != last { try move(name) }
+        try DirectoryContent.syncFileSystem(of: target)
+        try move(last)
+        try DirectoryContent.syncFileSystem(of: target)
+        StagingFolder.removeTree(folder)
+    }
+
+    // MARK: - The server
+
+    private var serverCommand: [String] {
+        let own = "\(dataPath)/backup-my.cnf"
+        var command = [MariaDBProgram.server]
+        command.append(access(own, R_OK) == 0 ? "--defaults-file=\(own)" : "--no-defaults")
+        command += [
+            "--datadir=\(dataPath)", "--socket=\(socket)", "--pid-file=\(folder)/pid", "--tmpdir=\(folder)/tmp",
+            "--log-error=\(folder)/errors.log", "--init-file=\(folder)/init.sql",
+        ]
+        command += ["--skip-networking", "--skip-log-bin", "--skip-slave-start", "--event-scheduler=OFF"]
+        // An event may be as large as the server that wrote it let it be, and files that were loaded come with the logs.
+        command += ["--max-allowed-packet=1G", "--local-infile=ON", "--innodb-flush-log-at-trx-commit=0"]
+        if owner != nil { command.append("--user=\(Self.account)") }
+        for name in Self.options {
+            if let value = facts[name] { command.append("--\(Self.optionOfServer[name] ?? name)=\(value)") }
+        }
+        return command
+    }
+
+    private var own: MariaDBSource {
+        var source = MariaDBSource(name: "replay")
+        source.socket = socket
+        source.defaultsFile = "\(folder)/options"
+        return source
+    }
+
+    private func awaitAnswer(_ server: RunningProgram, _ client: MariaDBClient) throws(CollectorError) {
+        for _ in 0..<Self.longestStart {
+            do throws(CollectorError) {
+                _ = try client.rows("SELECT 1")
+                return
+            } catch {
+                // It answers, and the account of the replay could not be made.
+                guard !isInterrupted(), !error.message.contains("Access denied") else { throw told(error) }
+            }
+            guard server.isRunning else { break }
+            usleep(200_000)
+        }
+        throw told(CollectorError(.invalidInput, "no server starts from the prepared copy"))
+    }
+
+    /// The logs, as statements, into the server.
+    private func pass(_ logs: [String], from position: UInt64, _ client: MariaDBClient) throws(CollectorError) {
+        // What is out of order there was so in the server too.
+        let reading = try start(
+            [
+                MariaDBProgram.logs, "--no-defaults", "--verify-binlog-checksum", "--skip-gtid-strict-mode",
+                "--local-load=\(folder)/load", "--start-position=\(position)",
+            ] + logs.map { "\(logsPath)/\($0)" })
+        defer { reading.close() }
+        // Comments are part of procedures.
+        let replay = try start(
+            [MariaDBProgram.client] + client.connection
+                + ["--binary-mode", "--comments", "--max-allowed-packet=1G", "--local-infile=1"],
+            isFed: true)
+        defer { replay.close() }
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { block.deallocate() }
+        while true {
+            let count = try reading.read(into: block)
+            try replay.feed(UnsafeRawBufferPointer(rebasing: block[..<count]))
+            if count < block.count { break }
+        }
+        // Before the client is told that this was all.
+        guard !reading.complaints.contains("ERROR") else {
+            throw CollectorError(
+                .invalidInput, "mariadb-binlog does not read all of the logs: \(reading.complaints.prefix(500))",
+                hint: "Nothing was finished. Take an earlier target.")
+        }
+        try replay.endFeeding()
+        guard replay.complaints.isEmpty || !replay.complaints.contains("ERROR") else {
+            throw CollectorError(.invalidInput, "the replay failed: \(replay.complaints.prefix(500))")
+        }
+    }
+
+    private func start(_ command: [String], isFed: Bool = false) throws(CollectorError) -> RunningProgram {
+        try RunningProgram(
+            command, isFed: isFed, timeout: Self.longestSeconds, timeoutText: "a week", isInterrupted: isInterrupted)
+    }
+
+    /// With the end of what the server wrote about itself.
+    private func told(_ error: CollectorError) -> CollectorError {
+        var error = error
+        let file = open("\(folder)/errors.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return error }
+        defer { close(file) }
+        var block = [UInt8](repeating: 0, count: 2000)
+        let size = lseek(file, 0, SEEK_END)
+        let count = pread(file, &block, block.count, max(0, size - block.count))
+        let lines = String(decoding: block.prefix(max(0, count)), as: UTF8.self).split(separator: "\n")
+        let said = lines.filter { $0.contains("[ERROR]") }.suffix(3)
+        if !said.isEmpty { error.message += ": " + said.joined(separator: " / ") }
+        return error
+    }
+
+    // MARK: - Files
+
+    private static func digits(_ bytes: Int) -> String {
+        (0..<bytes).map { _ in
+            let byte = UInt8.random(in: 0...255)
+            return String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+        }.joined()
+    }
+
+    private func move(_ name: String) throws(CollectorError) {
+        guard rename("\(dataPath)/\(name)", "\(target)/\(name)") == 0 else {
+            throw CollectorError.system(errno, "cannot move", Array("\(dataPath)/\(name)".utf8))
+        }
+    }
+
+    /// To the account as whom the server runs; no link is followed.
+    private func giveAway(_ path: String) throws(CollectorError) {
+        guard let owner else { return }
+        guard lchown(path, owner.user, owner.group) == 0 else {
+            throw CollectorError.system(errno, "cannot give away", Array(path.utf8))
+        }
+        var info = stat()
+        guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else { return }
+        for name in StagingFolder.names(in: path) { try giveAway("\(path)/\(name)") }
+    }
+}

@@ -1,0 +1,159 @@
+import Collectors
+import Domain
+import Vault
+
+/// The binary logs of one server in the archives of a vault, from one archive on: each in its newest version, one behind the other.
+///
+/// Invariants:
+/// 1. Archives count as long as each has the last log of the one before, with the same beginning and at least as long, and
+///    none says that logs are missing. What comes behind the first that does not is known to be there, and is not used.
+/// 2. Nothing is written.
+struct BinaryLogChain {
+    struct Log {
+        var file: String
+        var size: UInt64
+        var content: Content
+        var archive: ArchiveRecord
+    }
+
+    /// By their numbers, without a hole from the first on.
+    private(set) var logs: [Log] = []
+    /// Why the chain ends where it does though there are later logs; nil when there are none.
+    private(set) var breach: String?
+    /// Seconds since 1970: what was committed until then is in the logs, as far as the chain reaches.
+    private(set) var complete: Int64?
+
+    private let server: String
+    private let open: OpenVault
+
+    /// `first` is the archive of the copy, `file` the log that the copy is of. With `time` no archives are looked at that were begun
+    /// after the first that is later than it.
+    init(
+        of server: String, from first: ArchiveRecord, file: String, until time: Int64?, in open: OpenVault
+    ) throws {
+        self.server = server
+        self.open = open
+        guard let (base, number) = Self.parts(file) else {
+            throw OperationError(
+                .damaged, "the archive names a binary log in an unknown way", hint: "Verify the vault.")
+        }
+        var known: [UInt64: Log] = [:]
+        var before: [Log] = []
+        let archives = open.vault.log.archives.filter { $0.number >= first.number }
+        let looks = try open.headers(of: archives, all: true).flatMap { archive, header in
+            (header?.sources ?? []).filter { Self.holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
+        }
+        for (archive, started, source) in looks {
+            try RestoreTrees.checkInterrupt(open.workplace)
+            let facts = source.facts
+            let found = try read(archive, source)
+            if found.isEmpty { continue }
+            // Of two runs at once the one that looked first may have been committed last.
+            if facts["logs-gap"] == nil, try isOlder(found, than: before) { continue }
+            breach = try objection(facts, found, behind: before.last)
+            if breach != nil { break }
+            for log in found {
+                guard let parts = Self.parts(log.file), parts.base == base, parts.number >= number else { continue }
+                known[parts.number] = log
+            }
+            before = found
+            complete = started.flatMap { TimeText.parse($0) } ?? complete
+            if let time, let complete, complete > time { break }
+        }
+        var next = number
+        while let log = known[next] {
+            logs.append(log)
+            next += 1
+        }
+        if known.keys.contains(where: { $0 > next }) {
+            breach = "\(Self.name(base, next, like: file)) is in no archive"
+            complete = nil
+        }
+    }
+
+    /// Whether the archive before has all of these logs, and more.
+    private func isOlder(_ found: [Log], than before: [Log]) throws -> Bool {
+        guard let last = found.last, let newest = before.last, let same = before.first(where: { $0.file == last.file })
+        else { return false }
+        guard same.size > last.size || same.size == last.size && same.file != newest.file else { return false }
+        return try beginning(same) == beginning(last)
+    }
+
+    /// Both with a copy and alone.
+    private static func holdsLogs(_ source: SourceFacts, of server: String) -> Bool {
+        let kinds = [DataSource.Kind.mariadb, .mariadbLogs].map(\.rawValue)
+        return kinds.contains(source.kind) && source.name == server && source.facts["logs-last"] != nil
+    }
+
+    /// `binlog.000007` → `binlog`, 7.
+    static func parts(_ file: String) -> (base: String, number: UInt64)? {
+        guard let point = file.lastIndex(of: "."), let number = UInt64(file[file.index(after: point)...]) else {
+            return nil
+        }
+        return (String(file[..<point]), number)
+    }
+
+    private static func name(_ base: String, _ number: UInt64, like file: String) -> String {
+        let digits = String(number)
+        let width = max(0, file.utf8.count - base.utf8.count - 1 - digits.count)
+        return "\(base)." + String(repeating: "0", count: width) + digits
+    }
+
+    /// Up to the newest one, which is the last; empty where that is not in the archive as the server had it.
+    private func read(_ archive: ArchiveRecord, _ source: SourceFacts) throws -> [Log] {
+        let isAlone = source.kind == DataSource.Kind.mariadbLogs.rawValue
+        let root = Array("@\(source.kind)/\(server)\(isAlone ? "" : "/logs")".utf8)
+        let facts = source.facts
+        var logs: [Log] = []
+        try ArchiveReader(try open.reader(), archive).forEachEntry(under: root) { page in
+            guard page.kind == .file, let name = page.path.split(separator: 0x2F).last else { return true }
+            let file = String(decoding: name, as: UTF8.self)
+            logs.append(Log(file: file, size: page.size, content: page.content, archive: archive))
+            return true
+        }
+        logs.sort { (Self.parts($0.file)?.number ?? 0) < (Self.parts($1.file)?.number ?? 0) }
+        guard let last = logs.last, last.file == facts["logs-last"], facts["logs-last-bytes"] == "\(last.size)" else {
+            return []
+        }
+        return logs
+    }
+
+    /// Why the logs of the next archive do not go on from the last one of the archive before.
+    private func objection(_ facts: [String: String], _ found: [Log], behind last: Log?) throws -> String? {
+        guard let last else { return nil }
+        if let gap = facts["logs-gap"] { return gap }
+        guard let same = found.first(where: { $0.file == last.file }) else {
+            return "what was written behind byte \(last.size) of \(last.file) was not archived"
+        }
+        guard same.size >= last.size, try beginning(same) == beginning(last) else {
+            return "\(last.file) was begun anew"
+        }
+        return nil
+    }
+
+    private struct Enough: Error {}
+
+    /// The time when a log was begun, and by which server.
+    private func beginning(_ log: Log) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        do {
+            try read(log) { piece in
+                bytes += piece.prefix(MariaDBLogs.beginningBytes - bytes.count)
+                if bytes.count == MariaDBLogs.beginningBytes { throw Enough() }
+            }
+        } catch is Enough {}
+        guard bytes.count == MariaDBLogs.beginningBytes else { return bytes }
+        bytes.removeSubrange(MariaDBLogs.flags)
+        return bytes
+    }
+
+    /// Gives the content of a log, piece by piece.
+    func read(_ log: Log, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let reader = try open.reader()
+        let tree = try ArchiveReader(reader, log.archive)
+        try tree.read(log.content, with: try ChunkReader(reader, for: log.archive)) { piece in
+            try RestoreTrees.checkInterrupt(open.workplace)
+            try body(piece)
+        }
+    }
+}
