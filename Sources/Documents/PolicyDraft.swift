@@ -127,7 +127,7 @@ package enum PolicyDraft {
         case .mariadb: add("socket", source.socket.map(quoted) ?? mark)
         case .sqlite: add("path", quoted(source.place))
         case .git: add("repository", quoted(source.place))
-        case .command, .wal: break
+        case .command, .wal, .mariadbLogs: break
         }
         return lines
     }

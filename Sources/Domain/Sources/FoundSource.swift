@@ -104,7 +104,7 @@ package struct SourcePlanning: Sendable {
                 case .mariadb(let source): [source.socket ?? MariaDBSource.usualSocket]
                 case .sqlite(let source): [source.path]
                 case .git(let source): [source.localPath].compactMap(\.self)
-                case .command, .wal: []
+                case .command, .wal, .mariadbLogs: []
                 }
             }
     }
@@ -116,7 +116,7 @@ package struct SourcePlanning: Sendable {
             case .postgresql(let source): source.dataDirectory.map { .init(.postgresql, place($0)) }
             case .sqlite(let source): .init(.sqlite, place(source.path))
             case .git(let source): source.localPath.map { .init(.git, Self.workTree(place($0))) }
-            case .mariadb, .command, .wal: nil
+            case .mariadb, .mariadbLogs, .command, .wal: nil
             }
         }
     }
