@@ -78,6 +78,16 @@ package final class MariaDBServer {
                 + (database.map { ["--database=\($0)"] } ?? []) + ["--execute=\(query)"])
     }
 
+    /// Returns when the logs before this one are gone: the server keeps those that a recovery may still need.
+    package func purge(to log: String) throws {
+        for _ in 0..<600 {
+            try query("PURGE BINARY LOGS TO '\(log)'")
+            if try query("SHOW BINARY LOGS").hasPrefix(log) { return }
+            usleep(50_000)
+        }
+        throw Failure(message: "the logs before \(log) are not purged")
+    }
+
     /// What a program prints, without the white space around; its failure is an error.
     package static func run(_ program: String, _ arguments: [String], input: String? = nil) throws -> String {
         let process = Process()

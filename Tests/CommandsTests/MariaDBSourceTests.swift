@@ -180,7 +180,7 @@ struct MariaDBSourceTests {
         #expect(try run(world, server).status == 0)
         try server.query("FLUSH BINARY LOGS; FLUSH BINARY LOGS")
         let last = try server.query("SHOW BINARY LOGS").split(separator: "\n").last?.prefix { $0 != "\t" } ?? ""
-        try server.query("PURGE BINARY LOGS TO '\(last)'")
+        try server.purge(to: String(last))
         let partial = try run(world, server)
         #expect(
             partial.status == 3 && partial.outputText.contains("was purged"),

@@ -191,7 +191,8 @@ struct DeltaRestoreTests {
         let delta = try DeltaBench()
         let world = delta.world
         try world.start("new")
-        try world.sql("DROP TABLE other; UPDATE large SET n = 0; CREATE DATABASE later", on: "new")
+        try world.sql("DROP TABLE other; UPDATE large SET n = 0", on: "new")
+        try world.sql("CREATE DATABASE later", on: "new")
         try world.sql("CREATE TABLE more AS SELECT generate_series(1, 1000)", database: "later", on: "new")
         try world.stop("new", mode: "immediate")
         try world.shell(

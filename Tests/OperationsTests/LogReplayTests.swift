@@ -157,7 +157,7 @@ struct LogReplayTests {
         if isPurge {
             try bench.server.query("INSERT INTO shop.t VALUES (102); FLUSH BINARY LOGS; FLUSH BINARY LOGS")
             let last = try bench.place().file
-            try bench.server.query("PURGE BINARY LOGS TO '\(last)'")
+            try bench.server.purge(to: last)
         } else {
             try bench.server.query("RESET MASTER; INSERT INTO shop.t VALUES (102)")
         }
@@ -191,7 +191,7 @@ struct LogReplayTests {
         let moment = try bench.moment()
         try bench.archive(logsAlone: true)
         // What went since then is in the archives.
-        try bench.server.query("PURGE BINARY LOGS TO '\(try bench.place().file)'")
+        try bench.server.purge(to: try bench.place().file)
         try bench.archive(logsAlone: true)
         let report = try bench.restore(archive, .latest, to: "back")
         #expect(report.replay?.transactions == 3)

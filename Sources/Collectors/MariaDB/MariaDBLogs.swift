@@ -132,6 +132,9 @@ package final class MariaDBLogs {
             return "the server has no binary logs any more; \(seen.name) was the last"
         }
         guard let same = listed.first(where: { $0.name == seen.name }) else {
+            if seen.isBehind(LogNote.Seen(name: newest, bytes: 0, mark: "")) {
+                return "\(seen.name) is gone and the logs were begun anew: the newest is \(newest)"
+            }
             return "what was written behind byte \(seen.bytes) of \(seen.name), up to \(first.name), was purged"
         }
         if same.bytes < seen.bytes {
