@@ -196,18 +196,31 @@ package enum PolicyPlan {
         let after = Dictionary(new.persons.map { ($0.id ?? "", $0) }) { first, _ in first }
         // Without anybody who could consent, the first register is taken as it is.
         let isFirst = !old.persons.contains { $0.publicKey != nil }
-        // Taken away by one person, the last keys would leave a register that counts as the first again.
+        // Taken away by one person, the last keys would leave a register that counts as the first again; and where
+        // everybody's term is ended, nothing could be decided ever again.
         let isLast = !new.persons.contains { $0.publicKey != nil }
+        let isPair = old.persons.count { $0.publicKey != nil } >= 2
+        let lasting = new.persons.count { person in
+            person.publicKey != nil && !losesPower(before[person.id ?? ""], person)
+        }
         return Set(before.keys).union(after.keys).sorted().compactMap { id -> PolicyChange? in
             let (old, new) = (before[id], after[id])
             if old == new { return nil }
-            let losesLast = isLast && old?.publicKey != nil
+            let losesLast = isLast && old?.publicKey != nil || isPair && lasting == 0 && losesPower(old, new)
             let consent: Set<ConsentReason> =
                 !isFirst && (losesLast || gainsPower(old, new)) ? [.approversChanged] : []
             return PolicyChange(
                 .person(id), old == nil ? .added : (new == nil ? .removed : .changed), before: lines(old),
                 after: lines(new), consent: consent)
         }
+    }
+
+    /// Whether somebody who could sign cannot any more, or for a shorter time.
+    private static func losesPower(_ old: Person?, _ new: Person?) -> Bool {
+        guard let old, old.publicKey != nil else { return false }
+        guard let new, new.publicKey != nil else { return true }
+        let (before, after) = (old.validity ?? .always, new.validity ?? .always)
+        return before.intersected(with: after) != before
     }
 
     private static func gainsPower(_ old: Person?, _ new: Person?) -> Bool {

@@ -94,6 +94,8 @@ package enum ApproveRequest {
         let open = try OpenVault(workplace)
         let unlocked = try open.unlock()
         let custodian = try Custodian(open.vault, by: unlocked)
+        // Before anything that the file names is looked for: a forged one is no damage of the vault.
+        try custodian.check(request)
         let reason = try Reason.read(request.note, open.vault, unlocked)
         if kind == .dispose {
             try DisposeArchives.approve(request, reason, open, by: custodian, dryRun: dryRun)

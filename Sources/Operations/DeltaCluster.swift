@@ -105,9 +105,19 @@ final class DeltaCluster {
     // MARK: - Tablespaces
 
     /// What is in `space.place` may be changed only where that is the tablespace of this very directory; nothing there is
-    /// fine too.
-    func check(_ space: TablespaceMap.Space) throws {
+    /// fine too. The links of a directory that was copied lead to the tablespaces of the original: so somebody must have said
+    /// that the place is meant, and no server may use it.
+    func check(_ space: TablespaceMap.Space, isNamed: Bool) throws {
         if DirectoryContent.isEmpty(space.place) { return }
+        guard isNamed else {
+            throw OperationError(
+                .usage,
+                "\(space.place) is not empty: it may be the tablespace of another directory too, such as the original of a copy",
+                hint:
+                    "Nothing was changed. Where it is of \(directory) alone, say --tablespace-map \(space.id)=\(space.place); "
+                    + "else give another place.")
+        }
+        try checkUnused(space)
         var places = [Self.target(of: "\(directory)/pg_tblspc/\(space.id)")]
         if let map = Self.content("\(directory)/tablespace_map") {
             places += ((try? TablespaceMap.parse(map)) ?? []).filter { $0.id == space.id }.map(\.place)
@@ -120,6 +130,23 @@ final class DeltaCluster {
         }
     }
 
+    /// A server works in its data directory, whose links lead to its tablespaces.
+    private func checkUnused(_ space: TablespaceMap.Space) throws {
+        var place = stat()
+        guard stat(space.place, &place) == 0 else { return }
+        for name in ClusterDirectory.names("/proc") where pid_t(name) != nil {
+            let links = "/proc/\(name)/cwd/pg_tblspc"
+            for link in ClusterDirectory.names(links) {
+                var there = stat()
+                guard stat("\(links)/\(link)", &there) == 0, there.st_dev == place.st_dev, there.st_ino == place.st_ino
+                else { continue }
+                throw OperationError(
+                    .inUse, "process \(name) works in another data directory with the tablespace \(space.place)",
+                    hint: "Nothing was changed. Give this one another place with --tablespace-map \(space.id)=NEW.")
+            }
+        }
+    }
+
     /// As a link leads, no further.
     private static func target(of link: String) -> String? {
         var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
@@ -129,13 +156,6 @@ final class DeltaCluster {
     }
 
     // MARK: - The act
-
-    /// Where the directory's log is: `pg_wal` may be a link to another place, and stays one.
-    var logDirectory: String {
-        let own = "\(directory)/pg_wal"
-        guard DirectoryContent.kind(of: Array(own.utf8)) == .symlink else { return own }
-        return ClusterDirectory.resolved(own) ?? own
-    }
 
     /// From now on no server starts. The links of tablespaces lead to where their files will be, so that another attempt finds
     /// them there.

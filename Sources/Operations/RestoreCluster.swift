@@ -155,7 +155,10 @@ private struct ClusterRun {
             throw OperationError(
                 .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
         }
-        if let delta { return try spaces.forEach(delta.check) }
+        if let delta {
+            let named = Set(request.tablespaces.values)
+            return try spaces.forEach { try delta.check($0, isNamed: named.contains($0.place)) }
+        }
         for place in places where !DirectoryContent.isEmpty(place) {
             let isSpace = place != request.target
             throw OperationError(
@@ -174,7 +177,7 @@ private struct ClusterRun {
             excludes: ["/pg_wal/*", "/global/pg_control", "/\(DeltaCluster.controlAside)"],
             spares: { there in
                 let path = String(decoding: there.path, as: UTF8.self)
-                return there.kind == .symlink && (path == "pg_wal" || numbers.contains(path))
+                return there.kind == .symlink && numbers.contains(path)
             })
         // What lies in the place of a tablespace beside the directory of this cluster's version is another's.
         let others = spaces.map { space in
@@ -183,7 +186,7 @@ private struct ClusterRun {
                 sparesUnknownTops: true)
         }
         let log = DeltaPass.Part(
-            inside: Array("\(root)/\(Part.wal)".utf8), target: delta?.logDirectory ?? request.target + "/pg_wal")
+            inside: Array("\(root)/\(Part.wal)".utf8), target: request.target + "/pg_wal")
         return [data] + others + [log]
     }
 

@@ -184,6 +184,24 @@ struct PolicyChangeTests {
         #expect(try desk.carryOut("new.json", "approval.json").status == 0)
     }
 
+    @Test("A request is carried out once, also after what it was asked on top of came back")
+    func once() throws {
+        let desk = try PolicyWorld()
+        defer { desk.remove() }
+        #expect(try desk.apply("start").status == 0)
+        try desk.change(PolicyWorld.shorter.0, PolicyWorld.shorter.1)
+        #expect(try desk.apply("weaker", request: "change.json").status == 0)
+        #expect(try desk.approve("change.json", "deputy-archivist", to: "approval.json").status == 0)
+        #expect(try desk.carryOut("change.json", "approval.json").status == 0)
+        let back = ["apply", "--roll-back", "1", "--author", "deputy-archivist", "--reason", "back"]
+        #expect(try desk.policy(back).status == 0)
+        let replayed = try desk.carryOut("change.json", "approval.json")
+        #expect(replayed.status == 77 && replayed.errorText.contains("already"), "\(replayed.errorText)")
+        let dry = ["apply", "--request", "change.json", "--approval", "approval.json", "--dry-run"]
+        #expect(try desk.policy(dry).status == 77)
+        #expect(try desk.world.versions().count == 3)
+    }
+
     @Test("Nobody asks in another's name and approves it himself: the author signs the request too")
     func authors() throws {
         let desk = try PolicyWorld()

@@ -36,6 +36,18 @@ struct SweepCommandTests {
         let tried = try world.qala(["dispose", "--approve", "r.json", "--dry-run", "--json"] + World.byKit)
         #expect(try World.object(tried)["reason"] as? String == "ended")
         #expect(try world.archives() == ids)
+        // A dry run shows nothing of a request that would be refused, whatever in it was changed.
+        let signed = try Data(contentsOf: world.url("r.json"))
+        let request = try #require(try JSONSerialization.jsonObject(with: signed) as? [String: Any])
+        for (field, value) in [("signature", ""), ("note", String(repeating: "0", count: 64))] {
+            var forged = request
+            forged[field] = value
+            try world.write("forged.json", try JSONSerialization.data(withJSONObject: forged))
+            for more in [["--dry-run"], []] {
+                let refused = try world.qala(["dispose", "--approve", "forged.json"] + more + World.byKit)
+                #expect(refused.status == 77, "\(field) \(more): \(refused.status) \(refused.errorText)")
+            }
+        }
         #expect(try world.qala(["dispose", "--approve", "r.json"] + World.byKit).status == 0)
         #expect(try world.qala(["dispose", "--approve", "r.json"] + World.byKit).status == 14)
 

@@ -129,6 +129,10 @@ struct PolicyPlanTests {
         #expect(try consents([a, b], [a]) == [[]])
         #expect(try consents([a, Sample.person("b", "b", past)], [a, b]) == [power])
         #expect(try consents([a, b], [a, Sample.person("b", "b", past)]) == [[]])
+        // Nobody would be left to decide anything.
+        let ended = [Sample.person("a", "a", past), Sample.person("b", "b", past)]
+        #expect(try consents([a, b], ended) == [power, power])
+        #expect(try consents([a, b], [ended[0]]) == [power, power])
         #expect(try consents([a], [Sample.person("a", "a", uid: 0)]) == [power])
         // Else the next register would be taken as the first one.
         #expect(try consents([a, b], []) == [power, power])

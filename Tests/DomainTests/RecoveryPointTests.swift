@@ -39,13 +39,13 @@ struct RecoveryPointTests {
     @Test("A log is whole up to its end or to the first thing that is missing in it")
     func whole() {
         var coverage = WALCoverage(size)
-        #expect(coverage.wholeUntil == nil)
+        #expect(coverage.wholeUntil() == nil)
         coverage.insert(timeline: 1, 3...5)
-        #expect(coverage.wholeUntil == LSN(6 << 24))
+        #expect(coverage.wholeUntil() == LSN(6 << 24))
         coverage.insert(timeline: 1, 8...9)
-        #expect(coverage.wholeUntil == LSN(6 << 24))
+        #expect(coverage.wholeUntil() == LSN(6 << 24))
         coverage.insert(timeline: 1, 6...7)
-        #expect(coverage.wholeUntil == LSN(10 << 24))
+        #expect(coverage.wholeUntil() == LSN(10 << 24))
     }
 
     @Test("What is measured is too old when its age, or the wait for its first beat, is beyond the limit")

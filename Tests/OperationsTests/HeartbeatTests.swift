@@ -33,14 +33,14 @@ struct HeartbeatTests {
         let told = try #require(Int64(try world.sql(query)))
         #expect((beat...beat + 20).contains(told), "\(beat) \(told)")
 
-        let before = try bench.spool.index().ends
+        let before = try bench.spool.index().ends()
         #expect(before.spool.flatMap { heartbeat.beats.newest(before: $0.position) } == nil)
         try bench.giveWAL()
-        let waiting = try bench.spool.index().ends
+        let waiting = try bench.spool.index().ends()
         #expect((waiting.spool.flatMap { heartbeat.beats.newest(before: $0.position) } ?? 0) >= beat)
         #expect(waiting.vault.flatMap { heartbeat.beats.newest(before: $0.position) } == nil)
         try bench.takeWAL()
-        let archived = try bench.spool.index().ends
+        let archived = try bench.spool.index().ends()
         #expect(archived.vault == archived.spool && archived.vault?.taken != nil)
         #expect((archived.vault.flatMap { heartbeat.beats.newest(before: $0.position) } ?? 0) >= beat)
 

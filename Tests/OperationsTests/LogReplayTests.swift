@@ -37,7 +37,8 @@ private final class ReplayBench {
 
     /// Its id.
     @discardableResult
-    func archive(problems: Int = 0, logsAlone: Bool = false) throws -> String {
+    func archive(problems: Int = 0, logsAlone: Bool = false, withLogs: Bool = true) throws -> String {
+        source.binaryLogs = withLogs
         var policy = Policy(name: "db", component: .database, responsiblePerson: Person(name: "A"), sources: [])
         policy.data = [logsAlone ? .mariadbLogs(source) : .mariadb(source)]
         let report = try ArchiveTrees.run(.init(policy: policy), at: workplace)
@@ -200,6 +201,26 @@ struct LogReplayTests {
         try bench.server.query("RESET MASTER; INSERT INTO shop.t VALUES (104)")
         try bench.archive(problems: 1, logsAlone: true)
         try bench.archive()
+        #expect(bench.message(archive, .latest).contains("begun anew"))
+    }
+
+    @Test("A log of another life, with the copy's position and GTIDs of its own, is refused")
+    func otherLife() throws {
+        let bench = try ReplayBench()
+        func insert(_ letter: String) throws {
+            try bench.server.query("RESET MASTER")
+            for number in 1...5 { try bench.server.query("INSERT INTO shop.o VALUES (\(number), '\(letter)')") }
+        }
+        try bench.server.query("CREATE TABLE shop.o (i INT PRIMARY KEY, t CHAR(1))")
+        try insert("A")
+        let archive = try bench.archive(withLogs: false)
+        let place = try bench.place()
+        try bench.server.query("DELETE FROM shop.o")
+        usleep(1_200_000)
+        try insert("B")
+        try #require(try bench.place() == place, "else the position alone would tell")
+        try bench.server.query("INSERT INTO shop.t VALUES (101)")
+        try bench.archive(logsAlone: true)
         #expect(bench.message(archive, .latest).contains("begun anew"))
     }
 

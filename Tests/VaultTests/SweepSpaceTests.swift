@@ -49,7 +49,7 @@ struct SweepSpaceTests {
             removed += try world.sweep(fencing: Set(running.keys)).deletedPacks
             try world.checkAll()
             guard generation % 5 == 4 else { continue }
-            try world.sweep()
+            removed += try world.sweep().deletedPacks
             try expectNoLeak(world, "seed \(seed), generation \(generation)")
             #expect(try world.damage().isEmpty)
             try rebuild(world, store, "seed \(seed), generation \(generation)")

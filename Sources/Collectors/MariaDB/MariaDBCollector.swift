@@ -23,6 +23,8 @@ package final class MariaDBCollector: DataCollector {
     private var content: MariaDBStream?
     private var logs: MariaDBLogs?
     private var learnt: [String: String] = [:]
+    /// Where the server writes its binary logs.
+    private var logFolder: String?
     private var witnesses: [SourceFacts.Witness] = []
     package let problems = ProblemLog()
 
@@ -78,6 +80,10 @@ package final class MariaDBCollector: DataCollector {
         var facts = SourceFacts(kind: DataSource.Kind.mariadb.rawValue, name: source.name)
         facts.isWhole = content?.isWhole ?? false
         facts.facts = learnt.merging(content?.facts ?? [:]) { $1 }.merging(logs?.facts ?? [:]) { $1 }
+        // So that a log of another life is known by more than its name, where the archive holds none of its own.
+        if let logFolder, let file = facts.facts["binlog-file"], CommandSource.isFileName(file) {
+            facts.facts["binlog-beginning"] = MariaDBLogs.beginning(of: "\(logFolder)/\(file)")
+        }
         if !source.witnesses.isEmpty { facts.witnesses = witnesses }
         return facts
     }
@@ -119,16 +125,17 @@ package final class MariaDBCollector: DataCollector {
     private func askServer() throws {
         let query = """
             SELECT VERSION(), @@server_id, @@datadir, @@log_bin, @@innodb_log_file_size, @@gtid_binlog_pos,
-            @@lower_case_table_names, @@default_storage_engine, @@global.time_zone
+            @@lower_case_table_names, @@default_storage_engine, @@global.time_zone, @@log_bin_basename
             """
-        guard let row = try client.rows(query).first, row.count == 9 else {
+        guard let row = try client.rows(query).first, row.count == 10 else {
             throw CollectorError(.invalidInput, "the server \(source.name) does not say what it is")
         }
         for (name, value) in zip(["server-version", "server-id", "data-directory"], row) { learnt[name] = value }
         learnt["binary-log"] = row[3] == "1" ? "on" : "off"
         learnt["redo-bytes"] = row[4]
         if !row[5].isEmpty { learnt["gtid-before"] = row[5] }
-        for (name, value) in zip(MariaDBReplay.options, row[6...]) { learnt[name] = value }
+        for (name, value) in zip(MariaDBReplay.options, row[6..<9]) { learnt[name] = value }
+        logFolder = row[9].lastIndex(of: "/").map { String(row[9][..<$0]) }
         // It tells its version as a complaint.
         let version = try MariaDBClient.output(of: [MariaDBProgram.backup, "--version"], isInterrupted)
         learnt["program-version"] = version.split(separator: "\n").last.map(String.init)

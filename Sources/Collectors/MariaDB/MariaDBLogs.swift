@@ -108,6 +108,23 @@ package final class MariaDBLogs {
         return .entry(entry, content: content)
     }
 
+    /// The time when a log was begun, and by which server, in hexadecimal digits; nil where it cannot be read.
+    package static func beginning(of path: String) -> String? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: beginningBytes)
+        guard pread(file, &bytes, bytes.count, 0) == bytes.count else { return nil }
+        return beginning(bytes)
+    }
+
+    /// Of the first bytes of a log.
+    package static func beginning(_ bytes: [UInt8]) -> String {
+        var bytes = bytes
+        if bytes.count >= flags.upperBound { bytes.removeSubrange(flags) }
+        return bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
     /// What tells a log from another one of its name: its first bytes, and the last ones before `bytes`. The first ones hold
     /// the second in which it was begun, which two logs may share.
     private func mark(of name: String, at bytes: UInt64) -> String? {

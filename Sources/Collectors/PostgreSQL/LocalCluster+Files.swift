@@ -67,7 +67,7 @@ extension LocalCluster {
         let control = try readControl()
         if !source.witnesses.isEmpty {
             learnt.facts["witness-lsn"] = try connection.first("SELECT pg_current_wal_insert_lsn()")[0]
-            learnt.witnesses = try PostgreSQLServer.witnesses(of: source)
+            learnt.witnesses = try PostgreSQLServer.witnesses(of: source, problems)
         }
         let rows = try connection.rows(
             "SELECT lsn::text, labelfile, spcmapfile FROM pg_backup_stop(wait_for_archive => false)")

@@ -71,7 +71,7 @@ final class LogicalCluster: DataCollector {
         session = open
         _ = try open.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         let snapshot = try open.first("SELECT pg_export_snapshot()")[0]
-        let found = try PostgreSQLServer.witnesses(of: source, only: name, at: snapshot)
+        let found = try PostgreSQLServer.witnesses(of: source, only: name, at: snapshot, problems)
         if !found.isEmpty { learnt.witnesses = (learnt.witnesses ?? []) + found }
         queue = [
             content(

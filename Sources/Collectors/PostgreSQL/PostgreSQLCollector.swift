@@ -121,9 +121,10 @@ struct PostgreSQLServer {
         }
     }
 
-    /// The result of each query, each database in one transaction that changes nothing; `at` imports a snapshot.
+    /// The result of each query, each database in one transaction that changes nothing; `at` imports a snapshot. A query that fails is a
+    /// problem, and keeps nothing else from the archive.
     static func witnesses(
-        of source: PostgreSQLSource, only database: String? = nil, at snapshot: String? = nil
+        of source: PostgreSQLSource, only database: String? = nil, at snapshot: String? = nil, _ problems: ProblemLog
     ) throws(CollectorError) -> [SourceFacts.Witness] {
         var found: [SourceFacts.Witness] = []
         var sessions: [String: PostgreSQLConnection] = [:]
@@ -140,8 +141,18 @@ struct PostgreSQLServer {
                 if let snapshot { _ = try session.rows("SET TRANSACTION SNAPSHOT '\(snapshot)'") }
                 sessions[place] = session
             }
-            let value = try session.first(witness.query).first ?? ""
-            found.append(SourceFacts.Witness(name: witness.name, value: value))
+            _ = try session.rows("SAVEPOINT witness")
+            do throws(CollectorError) {
+                let value = try session.first(witness.query).first ?? ""
+                found.append(SourceFacts.Witness(name: witness.name, value: value))
+            } catch {
+                // A session that is gone cannot go back either, and ends the source.
+                _ = try session.rows("ROLLBACK TO SAVEPOINT witness")
+                problems.add(
+                    FileProblem(
+                        path: Array(DataSource.postgresql(source).root.utf8), what: .noWitness,
+                        detail: "\(witness.name): \(error.message)"))
+            }
         }
         return found
     }

@@ -94,7 +94,7 @@ final class RemoteCluster: DataCollector {
         learnt.facts["wal-segment-bytes"] = settings[3]
         let spaces = try Self.spaces(server.connection)
         try bring(spaces)
-        if !source.witnesses.isEmpty { learnt.witnesses = try PostgreSQLServer.witnesses(of: source) }
+        if !source.witnesses.isEmpty { learnt.witnesses = try PostgreSQLServer.witnesses(of: source, problems) }
         let now = server.isInRecovery ? "pg_last_wal_replay_lsn()" : "pg_current_wal_insert_lsn()"
         stop = LSN(try server.connection.first("SELECT \(now)")[0]) ?? LSN(.max)
         let label = try ClusterDirectory.bytes(of: "\(staging)/data/backup_label")

@@ -67,9 +67,10 @@ package struct Heartbeats: Sendable, Equatable {
 }
 
 extension WALCoverage {
-    /// Where what is there ends, or what is missing in it begins; nil when nothing is there.
-    package var wholeUntil: LSN? {
+    /// Where what is there ends, or what is missing in it begins, but for gaps that are passed; nil when nothing is there.
+    package func wholeUntil(passing isPassed: (Gap) -> Bool = { _ in false }) -> LSN? {
         guard let newest else { return nil }
-        return gaps.map(\.first.number).min().map(segmentSize.start) ?? segmentSize.end(newest.number)
+        return gaps.filter { !isPassed($0) }.map(\.first.number).min().map(segmentSize.start)
+            ?? segmentSize.end(newest.number)
     }
 }

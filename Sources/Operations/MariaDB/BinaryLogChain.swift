@@ -26,10 +26,11 @@ struct BinaryLogChain {
     private let server: String
     private let open: OpenVault
 
-    /// `first` is the archive of the copy, `file` the log that the copy is of. With `time` no archives are looked at that were begun
+    /// `first` is the archive of the copy, `file` the log that the copy is of, and `life` its beginning where the archive tells it. With `time` no archives are looked at that were begun
     /// after the first that is later than it.
     init(
-        of server: String, from first: ArchiveRecord, file: String, until time: Int64?, in open: OpenVault
+        of server: String, from first: ArchiveRecord, file: String, life: String?, until time: Int64?,
+        in open: OpenVault
     ) throws {
         self.server = server
         self.open = open
@@ -51,6 +52,11 @@ struct BinaryLogChain {
             // Of two runs at once the one that looked first may have been committed last.
             if facts["logs-gap"] == nil, try isOlder(found, than: before) { continue }
             breach = try objection(facts, found, behind: before.last)
+            if let life, before.isEmpty, let same = found.first(where: { $0.file == file }),
+                try beginning(same) != life
+            {
+                breach = "\(file) was begun anew since the copy was made"
+            }
             if breach != nil { break }
             for log in found {
                 guard let parts = Self.parts(log.file), parts.base == base, parts.number >= number else { continue }
@@ -133,8 +139,10 @@ struct BinaryLogChain {
 
     private struct Enough: Error {}
 
-    /// The time when a log was begun, and by which server.
-    private func beginning(_ log: Log) throws -> [UInt8] {
+    private func beginning(_ log: Log) throws -> String { MariaDBLogs.beginning(try firstBytes(log)) }
+
+    /// The first bytes of a log, of which ``MariaDBLogs/beginning(_:)`` makes the time when it was begun, and by which server.
+    private func firstBytes(_ log: Log) throws -> [UInt8] {
         var bytes: [UInt8] = []
         do {
             try read(log) { piece in
@@ -142,8 +150,6 @@ struct BinaryLogChain {
                 if bytes.count == MariaDBLogs.beginningBytes { throw Enough() }
             }
         } catch is Enough {}
-        guard bytes.count == MariaDBLogs.beginningBytes else { return bytes }
-        bytes.removeSubrange(MariaDBLogs.flags)
         return bytes
     }
 

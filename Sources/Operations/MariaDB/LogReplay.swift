@@ -49,7 +49,8 @@ package enum LogReplay {
             if let started = TimeText.parse(header.started), wanted < started { throw beforeCopy(started) }
         }
         let start = BinaryLogPlace(file: file, position: position)
-        let chain = try BinaryLogChain(of: facts.name, from: archive, file: file, until: time, in: open)
+        let chain = try BinaryLogChain(
+            of: facts.name, from: archive, file: file, life: facts.facts["binlog-beginning"], until: time, in: open)
         guard !chain.logs.isEmpty else {
             throw OperationError(
                 .failed, chain.breach ?? "\(file), of which the copy is, is in no archive",

@@ -9,7 +9,8 @@ import Vault
 ///    the change was made for.
 /// 2. Where a change needs a second person, nothing but that person's signature over the request lets it happen, beside
 ///    the author's own; both are checked again when the request is carried out, like everything else.
-/// 3. A dry run changes nothing, and refuses what would be refused.
+/// 3. A request is carried out once.
+/// 4. A dry run changes nothing, and refuses what would be refused.
 package enum ApplyPolicies {
     /// Who wants a change, and why.
     package struct Wish: Sendable {
@@ -70,6 +71,12 @@ package enum ApplyPolicies {
             throw OperationError(.usage, "there are too many approvals", hint: "One is enough.")
         }
         let register = PolicyRegister(statePath: statePath)
+        // A set that comes back into force does not bring back what was once asked on top of it.
+        if let number = try register.version(of: proposal.digest) {
+            throw OperationError(
+                .denied, "this request was carried out already, as version \(number) of the policies",
+                hint: "Ask anew with `qala policy apply`; another person must approve it anew.")
+        }
         let current = try register.newest()
         guard (current?.document ?? .nothing).digest == proposal.request.base else {
             throw PolicyRegister.baseChanged(current?.number ?? 0)

@@ -127,6 +127,11 @@ final class PolicyRegister {
         return number
     }
 
+    /// The version that a request with this digest brought into force; nil while none did.
+    func version(of request: Digest) throws -> Int? {
+        try chain(whole: false).first { $0.file.request == request.hex }?.file.number
+    }
+
     static func baseChanged(_ number: Int) -> OperationError {
         OperationError(
             .denied, "the policies in force are others than the change was made for: version \(number) is in force now",

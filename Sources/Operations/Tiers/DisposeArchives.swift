@@ -34,6 +34,7 @@ package enum DisposeArchives {
         let (open, version) = try opened(workplace)
         let custodian = try Custodian(open.vault, by: try open.unlock())
         let view = try TierView(open, version)
+        try view.checkKnown(policy)
         try checkTime(view, more: " Or name the archives with --before-period, if they decide so all the same.")
         try view.moved.checkWhole()
         let gone = Set(view.departed.map(\.id.hex))
@@ -56,13 +57,15 @@ package enum DisposeArchives {
         let (open, version) = try opened(workplace)
         let custodian = try Custodian(open.vault, by: try open.unlock())
         let view = try TierView(open, version)
+        try view.checkKnown(policy)
         try checkTime(view)
         try view.moved.checkWhole()
         let leaving = view.leaving().filter { policy == nil || $0.policy == policy }
         guard !leaving.isEmpty else {
             throw OperationError(
                 .notFound, "no archive may leave the vault under \(PolicySource.name(version.number)) of the policies",
-                hint: "`qala tiers` tells what is due for each, and until when it is kept online.")
+                hint: "`qala tiers` tells what is due for each, and until when it is kept online. "
+                    + "A volume that is checked out or overdue lets nothing leave.")
         }
         var reason = reason
         reason.volumes = Set(leaving.prefix(LogBody.listLimit).flatMap(\.volumes)).sorted()
@@ -74,7 +77,6 @@ package enum DisposeArchives {
     static func approve(
         _ request: ActRequest, _ reason: Reason?, _ open: OpenVault, by custodian: Custodian, dryRun: Bool
     ) throws {
-        if !dryRun { try custodian.check(request) }
         guard let volumes = reason?.volumes else {
             if reason?.isBeforePeriod != true { try checkNotKept(request.subjects, open) }
             if !dryRun { try custodian.carryOut(request) }
@@ -146,7 +148,8 @@ package enum DisposeArchives {
         }
         // Else the record would name a volume that keeps nothing.
         guard let missing = volumes.first(where: { !verified.contains($0) }) else { return }
-        throw refused("volume \(missing) is not verified any more, or holds none of these archives")
+        throw refused(
+            "volume \(missing) is not verified any more, is overdue or checked out, or holds none of these archives")
     }
 
     private static func refused(_ why: String) -> OperationError {

@@ -40,6 +40,7 @@ package struct TierReport: Codable, Sendable {
 package enum ListTiers {
     package static func run(policy: String?, onlyDue: Bool, at workplace: Workplace) throws -> TierReport {
         let view = try TierView(workplace)
+        try view.checkKnown(policy)
         let rows = view.rows().filter { row in
             (policy == nil || row.policy == policy) && (!onlyDue || !row.due.isEmpty || !row.isKept)
         }

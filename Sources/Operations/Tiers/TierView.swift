@@ -157,13 +157,30 @@ struct TierView {
         // A partial archive lets no original go, whatever its copies are.
         let actions = state.actions(plan, at: now, isExpirable: decision?.isKept == false)
             .filter { $0 != .mayRemoveOriginal || !archive.header.isPartial }
-        // Nothing leaves on the word of a verification that is long ago.
-        let verified = state.volumes.filter(\.value.isVerified).keys
-        let late = verified.filter { volumes[$0].map(VolumeRegister.isOverdue) ?? true }.sorted()
-        guard actions.contains(where: \.isRemovalOfCopy), verified.count - late.count < plan.offlineCopies else {
+        guard actions.contains(where: \.isRemovalOfCopy), keepers(state).count < plan.offlineCopies else {
             return actions
         }
+        let late = state.volumes.filter(\.value.isVerified).keys.filter(isOverdue).sorted()
         return actions.filter { !$0.isRemovalOfCopy } + late.map { .verifyVolume($0) }
+    }
+
+    private func isOverdue(_ volume: String) -> Bool { volumes[volume].map(VolumeRegister.isOverdue) ?? true }
+
+    /// The volumes on whose word an archive may leave: not on that of a verification long ago, nor of a medium that somebody took
+    /// from its shelf.
+    private func keepers(_ state: TierState) -> [String] {
+        state.volumes.filter(\.value.isVerified).keys.sorted()
+            .filter { !isOverdue($0) && volumes[$0]?.holder == nil }
+    }
+
+    /// Refuses a name that neither the policies in force nor an archive bears.
+    func checkKnown(_ policy: String?) throws {
+        guard let policy, policies[policy] == nil, !(seen + departed).contains(where: { $0.policy == policy }) else {
+            return
+        }
+        throw OperationError(
+            .notFound, "there is no policy \(policy), and no archive of it",
+            hint: "`qala policy show` names the policies.")
     }
 
     /// What may leave the vault now, oldest first.
@@ -173,8 +190,7 @@ struct TierView {
             guard let plan = plans[archive.policy], let state = states[archive.id],
                 actions(of: archive, plan, decisions[archive.id]).contains(where: \.isRemovalOfCopy)
             else { return nil }
-            let verified = state.volumes.filter(\.value.isVerified).keys.sorted()
-            return Leaving(archive: archive.id, policy: archive.policy, volumes: verified)
+            return Leaving(archive: archive.id, policy: archive.policy, volumes: keepers(state))
         }
     }
 

@@ -130,13 +130,23 @@ enum VolumeWords {
 package enum VolumeSecrets {
     /// A secret beside what it opens protects nothing.
     static func checkApart(_ path: String, from directory: String) throws {
-        let slash = path.utf8.lastIndex(of: 0x2F)
-        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        guard let place = resolved(folder), let volume = resolved(directory), PathOrder.isInside(place, volume) else {
-            return
-        }
+        guard isOn(directory, path) else { return }
         throw OperationError(
-            .usage, "\(path) lies on the volume", hint: "Name a file on another medium, which is kept elsewhere.")
+            .usage, "\(path) lies on the volume", hint: "Name a place on another medium, which is kept elsewhere.")
+    }
+
+    /// Whether `path`, or where it would be made, lies in the directory of a volume.
+    private static func isOn(_ directory: String, _ path: String) -> Bool {
+        var place = path
+        while resolved(place) == nil {
+            guard let slash = place.lastIndex(of: "/") else {
+                place = "."
+                break
+            }
+            place = slash == place.startIndex ? "/" : String(place[..<slash])
+        }
+        guard let found = resolved(place), let volume = resolved(directory) else { return false }
+        return PathOrder.isInside(found, volume)
     }
 
     /// Without the first slash; nil where there is nothing.

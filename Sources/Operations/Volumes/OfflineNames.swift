@@ -38,7 +38,13 @@ extension OpenVault {
                 found[holding.archive, default: OfflineArchive(holding: holding, volumes: [])].volumes.append(record)
             }
         }
-        return found.values.sorted { ($0.holding.time, $0.holding.archive) > ($1.holding.time, $1.holding.archive) }
+        // Of archives of one second only the log knows which came later.
+        let order = Dictionary(
+            vault.log.committed.enumerated().map { ($0.element.id.hex, $0.offset) }, uniquingKeysWith: { $1 })
+        func rank(_ one: OfflineArchive) -> (String, Int, String) {
+            (one.holding.time, order[one.holding.archive] ?? -1, one.holding.archive)
+        }
+        return found.values.sorted { rank($0) > rank($1) }
     }
 }
 

@@ -43,6 +43,7 @@ package enum RestoreVolume {
 
     package static func run(_ request: Request, at workplace: Workplace) throws -> RestoreReport {
         let started = MonotonicTime.now()
+        try VolumeSecrets.checkApart(request.target, from: request.directory)
         let tree = VolumeTree(directory: request.directory)
         let identity = try tree.identity()
         let register = VolumeRegister(workplace)

@@ -71,7 +71,11 @@ package enum VerifyVolume {
         if !report.findings.isEmpty {
             let files = report.findings.prefix(20).map(\.file).joined(separator: " ")
             try register.append("verificationFailed", "\(report.findings.count): \(files)", to: known.id)
-            return known.verifyBy
+            // Due at once: lists and alarms tell of it until it is found whole.
+            var record = try register.record(known.id) ?? known
+            record.verifyBy = min(record.verifyBy, VolumeRegister.now())
+            try register.save(record)
+            return record.verifyBy
         }
         guard let opened = report.archivesOpened else {
             try register.append("verified", "\(CustodyEvent.digestsOnly), \(report.files) files", to: known.id)

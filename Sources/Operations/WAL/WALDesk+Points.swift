@@ -4,7 +4,7 @@ extension WALDesk {
     /// Up to when the cluster of a source could be brought back from the spool and from the vault. Without a heartbeat a place says
     /// when the last segment that it holds came.
     func recoveryPoints(_ one: Served) -> [RecoveryPoint] {
-        let ends = (try? one.spool.index())?.ends
+        let ends = (try? one.spool.index())?.ends { isPassed($1, $0, $2, one) }
         let beats = one.heartbeat?.beats
         return RecoveryPoint.Place.allCases.map { place in
             let end = place == .spool ? ends?.spool : ends?.vault
@@ -22,9 +22,12 @@ extension WALLedgerIndex {
         var taken: Int64?
     }
 
-    /// Of the newest life: everything that was taken, and what of it is in archives. Nil where nothing is.
-    var ends: (spool: End?, vault: End?) {
-        guard let (cluster, coverage) = self.coverage.max(by: { $0.key < $1.key }), let whole = coverage.wholeUntil
+    /// Of the newest life, but for gaps behind the newest base archive: everything that was taken, and what of it is in archives. Nil where nothing is.
+    func ends(
+        passing isPassed: (WALCluster, WALCoverage.Gap, WALCoverage) -> Bool = { _, _, _ in false }
+    ) -> (spool: End?, vault: End?) {
+        guard let (cluster, coverage) = self.coverage.max(by: { $0.key < $1.key }),
+            let whole = coverage.wholeUntil(passing: { isPassed(cluster, $0, coverage) })
         else {
             return (nil, nil)
         }

@@ -334,16 +334,26 @@ final class WALDesk: Sendable {
 
     /// The first gap that is in the way of the newest base archive of its cluster; of those that are behind it `qala wal status` tells.
     private func openGap(_ cluster: WALCluster, _ coverage: WALCoverage, _ one: Served) -> WALCoverage.Gap? {
-        func name(_ gap: WALCoverage.Gap) -> String {
-            "\(one.source.name) \(cluster) \(gap.first.name(coverage.segmentSize)) \(gap.count)"
-        }
-        let open = passed.withLock { passed in coverage.gaps.filter { !passed.contains(name($0)) } }
+        let open = coverage.gaps.filter { !isPassed($0, cluster, coverage, one) }
         guard !open.isEmpty else { return nil }
         // Where the vault cannot be read nothing is known of a base archive.
         let bases = (try? WALInventory.bases(of: cluster.systemID, in: OpenVault(workplace(one)))) ?? []
         let behind = open.filter { gap in bases.contains { $0.segmentSize == coverage.segmentSize && $0.isBehind(gap) }
         }
-        passed.withLock { $0.formUnion(behind.map(name)) }
+        passed.withLock { $0.formUnion(behind.map { Self.name($0, cluster, coverage, one) }) }
         return open.first { !behind.contains($0) }
+    }
+
+    /// Whether the gap was found to be behind the newest base archive.
+    func isPassed(
+        _ gap: WALCoverage.Gap, _ cluster: WALCluster, _ coverage: WALCoverage, _ one: Served
+    ) -> Bool {
+        passed.withLock { $0.contains(Self.name(gap, cluster, coverage, one)) }
+    }
+
+    private static func name(
+        _ gap: WALCoverage.Gap, _ cluster: WALCluster, _ coverage: WALCoverage, _ one: Served
+    ) -> String {
+        "\(one.source.name) \(cluster) \(gap.first.name(coverage.segmentSize)) \(gap.count)"
     }
 }
