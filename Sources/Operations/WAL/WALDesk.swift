@@ -334,14 +334,20 @@ final class WALDesk: Sendable {
 
     /// The first gap that is in the way of the newest base archive of its cluster; of those that are behind it `qala wal status` tells.
     private func openGap(_ cluster: WALCluster, _ coverage: WALCoverage, _ one: Served) -> WALCoverage.Gap? {
-        let open = coverage.gaps.filter { !isPassed($0, cluster, coverage, one) }
-        guard !open.isEmpty else { return nil }
-        // Where the vault cannot be read nothing is known of a base archive.
-        let bases = (try? WALInventory.bases(of: cluster.systemID, in: OpenVault(workplace(one)))) ?? []
-        let behind = open.filter { gap in bases.contains { $0.segmentSize == coverage.segmentSize && $0.isBehind(gap) }
+        let gaps = coverage.gaps
+        // Looked at anew each time: a base archive that was disposed of heals nothing. Where the vault cannot be read nothing is known
+        // of one.
+        let bases =
+            gaps.isEmpty ? [] : (try? WALInventory.bases(of: cluster.systemID, in: OpenVault(workplace(one)))) ?? []
+        let behind = gaps.filter { gap in
+            bases.contains { $0.segmentSize == coverage.segmentSize && $0.isBehind(gap) }
         }
-        passed.withLock { $0.formUnion(behind.map { Self.name($0, cluster, coverage, one) }) }
-        return open.first { !behind.contains($0) }
+        let names = Set(behind.map { Self.name($0, cluster, coverage, one) })
+        passed.withLock { passed in
+            passed.subtract(gaps.map { Self.name($0, cluster, coverage, one) })
+            passed.formUnion(names)
+        }
+        return gaps.first { !behind.contains($0) }
     }
 
     /// Whether the gap was found to be behind the newest base archive.
