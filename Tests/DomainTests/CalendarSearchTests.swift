@@ -64,9 +64,19 @@ struct CalendarSearchTests {
             guard let next = expression.next(after: base, in: zone) else { continue }
             let message = "seed \(seed): \(expression) after \(base)"
             #expect(next > base, "\(message)")
+            // A step without an end that overruns its field is carried from where the search began, as systemd has it:
+            // what it passes over depends on that.
             let between = base + Int64(Double(next - base) * Double.random(in: 0..<1, using: &random))
-            #expect(expression.next(after: between, in: zone) ?? 0 >= next, "\(message)")
+            if !overruns(expression) {
+                #expect(expression.next(after: between, in: zone) ?? 0 >= next, "\(message), seen from \(between)")
+            }
             if let after = expression.next(after: next, in: zone) { #expect(after > next, "\(message)") }
+        }
+    }
+
+    private func overruns(_ expression: CalendarExpression) -> Bool {
+        CalendarUnit.allCases.contains { unit in
+            expression.field(unit).series.contains { $0.end == nil && $0.step > 0 && !$0.isEverySecond }
         }
     }
 

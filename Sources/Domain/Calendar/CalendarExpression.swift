@@ -6,8 +6,9 @@
 /// - ``next(after:in:)`` is later than its argument and agrees with that tool wherever the tool has an answer. That
 ///   includes what a clock change does (a time that is skipped does not elapse, one that comes twice elapses once) and
 ///   how a step without an end is carried: `*-*-1/7` counts on from the 29th into the next month, but where a year
-///   ends as well, the search resumes in the middle of January, and the 1st does not elapse. Write `1..29/7`, whose
-///   steps have an end, to have each month begin anew;
+///   ends as well, the search resumes in the middle of January, and the 1st does not elapse; `0/7:30` passes over
+///   0:30 on the 1st of a month. Write `1..29/7` and `0..21/7:30`, whose steps have an end, to have each month and each
+///   day begin anew;
 /// - it ends after a bounded number of steps, also for dates that never come, such as `*-02-30`.
 package struct CalendarExpression: Sendable {
     /// Years that can elapse.
