@@ -50,7 +50,7 @@ sources:
 
 
 class Qala(tools.Qala):
-    """`qala run` of a policy with the cluster alone; defaults throughout."""
+    """`qala run` of a policy with the cluster alone; defaults throughout. The key comes from a file, as pgBackRest's does."""
 
     def __init__(self, base: Path, cluster: Cluster):
         super().__init__(base, "postgresql")
@@ -59,6 +59,7 @@ class Qala(tools.Qala):
 
     def prepare(self) -> None:
         super().prepare()
+        self.env["QALA_KEY_FILE"] = str(self.home / "kit.txt")
         self.policy.write_text(POLICY.format(data=self.cluster.data, sockets=self.cluster.sockets))
         self.policy.chmod(0o644)
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import measure
+
 PAGE = 8192
 SEGMENT = 16 << 20
 RELATION = re.compile(r"\d+(_(fsm|vm|init))?(\.\d+)?")
@@ -159,6 +161,7 @@ class Cluster:
         time.sleep(1)
         names = self.waiting()
         os.sync()
+        measure.touch_memory()
         start = time.monotonic()
         self.gate.touch()
         while self.waiting():
