@@ -202,11 +202,11 @@ struct TierView {
         }
     }
 
-    /// Of each policy, when archives are due that are not on volumes as its plan demands.
+    /// Of each policy, when archives are due that are not on volumes as its plan demands. Nobody can write what is lost.
     func volumeDues() -> [String: [Int64]] {
         let plans = plans
         var dues: [String: [Int64]] = [:]
-        for archive in seen + departed {
+        for archive in seen + departed where !isLost(archive.id) {
             guard let plan = plans[archive.policy], let due = states[archive.id]?.volumesDue(plan) else { continue }
             dues[archive.policy, default: []].append(due)
         }

@@ -56,6 +56,8 @@ struct VolumeRegister {
     /// By the first digits of its id, 4 at least.
     func find(_ text: String) throws -> VolumeRecord {
         let wanted = text.lowercased()
+        // A whole id is found although the record of another volume is damaged.
+        if Self.isID(wanted), let record = try record(wanted) { return record }
         let found = wanted.utf8.count >= 4 ? try all().filter { $0.id.hasPrefix(wanted) } : []
         guard let record = found.first else {
             throw OperationError(
