@@ -162,7 +162,8 @@ extension Rendering {
                     "ONUNLA BİRLİKDƏ İTİB: hələ saxlanılmalı olan, indi isə heç yerdə olmayan arxivlər: \(count)"))
             for holding in report.nowhere.prefix(20) {
                 let time = Printable.localTime(holding.time)
-                lines.append("  \(Printable.shortID(holding.archive))  \(time)  \(Printable.text(holding.policy ?? ""))")
+                lines.append(
+                    "  \(Printable.shortID(holding.archive))  \(time)  \(Printable.text(holding.policy ?? ""))")
             }
             if report.nowhere.count > 20 { lines.append("  …") }
             lines.append(

@@ -50,7 +50,9 @@ struct VolumeFormatTests {
         #expect(PaxWriter.escaped(Array("user.a=b%".utf8)) == Array("user.a%3Db%25".utf8))
     }
 
-    @Test("A record of before volumes could be gone is one of a volume that is there; a later one reads as it was written")
+    @Test(
+        "A record of before volumes could be gone is one of a volume that is there; a later one reads as it was written"
+    )
     func records() throws {
         let text = """
             {"archives":[],"created":"2026-01-01T00:00:00Z","fingerprint":"f","id":"3fa91c0277be4d10","publicKey":"k",

@@ -105,7 +105,8 @@ extension Volumes {
             .denied,
             "volume \(volume) is the last that keeps archive " + named.joined(separator: ", ") + more
                 + ", and nothing says that it may go",
-            hint: "`qala tiers` tells until when each is kept. Verify another volume that holds them, on its shelf, or write "
+            hint:
+                "`qala tiers` tells until when each is kept. Verify another volume that holds them, on its shelf, or write "
                 + "one, and repeat. If the medium is gone already, record it with `qala volume lost`.")
     }
 }

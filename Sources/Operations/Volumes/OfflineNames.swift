@@ -16,7 +16,8 @@ struct OfflineArchive {
         guard !volumes.isEmpty else {
             let names = lost.map { "\($0.id) \"\($0.title)\"" }.joined(separator: ", ")
             return OperationError(
-                .notFound, "archive \(id) (\(wanted)) is not in the vault any more; it was on volume \(names), now lost",
+                .notFound,
+                "archive \(id) (\(wanted)) is not in the vault any more; it was on volume \(names), now lost",
                 hint: "Look for the volume: `qala register media show ID` tells where it was. `qala volume checkin` "
                     + "registers that it was found.")
         }

@@ -91,7 +91,8 @@ struct VolumeRegister {
     static func checkThere(_ record: VolumeRecord) throws {
         guard let gone = record.gone else { return }
         throw OperationError(
-            .failed, "volume \(record.id) was \(gone.how.rawValue), recorded on \(gone.time.prefix(10)): \(gone.reason)",
+            .failed,
+            "volume \(record.id) was \(gone.how.rawValue), recorded on \(gone.time.prefix(10)): \(gone.reason)",
             hint: gone.how == .lost
                 ? "If it was found, `qala volume checkin \(record.id) --shelf TEXT` says so; verify it then."
                 : "Use another volume: `qala volume pull-list` names those that hold an archive.")
