@@ -10,9 +10,9 @@ struct VolumeDestroy: ParsableCommand {
             Oflayn daşıyıcının məhv edilməsini qeydiyyata alır.
 
             From then on it keeps nothing, and never will again. It is refused with 77
-            where an archive on it is still to be kept and is neither in the vault nor on
-            another volume that is verified, not overdue and on its shelf. A medium that
-            is gone against anybody's will is recorded with `qala volume lost`.
+            where an archive on it is still to be kept and is neither verified in the vault
+            nor on another volume that is verified, not overdue and on its shelf. A medium
+            that is gone against anybody's will is recorded with `qala volume lost`.
 
             Examples:
               qala volume destroy 3fa91c02 --reason "terms ended, act 12"

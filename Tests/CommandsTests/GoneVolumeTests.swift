@@ -47,6 +47,16 @@ struct GoneVolumeTests {
         #expect(early.status == 0, "the vault keeps it: \(early.errorText)")
         #expect(try World.object(early)["dryRun"] as? Bool == true)
         #expect(try media(desk)["state"] == "shelf", "a dry run records nothing")
+        // What the vault never read back keeps nothing in the stead of a volume.
+        try desk.world.write("tree/a.txt", "the third one\n")
+        #expect(try desk.world.qala("run", "policies/config.yaml").status == 0)
+        let added = ["volume", "write", "disk", "latest", "--secret", "secret"] + World.byKit
+        #expect(try desk.world.qala(added).status == 0)
+        #expect(try gone(desk, "destroy", nil, "--dry-run").status == 77)
+        #expect(try desk.world.qala("verify", "--read-data").status == 0)
+        #expect(try gone(desk, "destroy", nil, "--dry-run").status == 0)
+
+        #expect(try desk.verify().status == 0)
         #expect(try desk.ask().status == 0)
         #expect(try desk.approve().status == 0)
         let before = try media(desk)
@@ -54,7 +64,8 @@ struct GoneVolumeTests {
             let refused = try desk.world.qala(["volume", "destroy", desk.volume, "--reason", "act 12"] + more)
             #expect(refused.status == 77, "\(refused.errorText)")
             let parts = [
-                desk.volume, String(desk.ids[0].prefix(12)), "qala tiers", "Verify another", "qala volume lost",
+                desk.volume, String(desk.ids[0].prefix(12)), "qala tiers", "qala verify --read-data",
+                "qala volume lost",
             ]
             for part in parts {
                 #expect(refused.errorText.contains(part), "\(part): \(refused.errorText)")

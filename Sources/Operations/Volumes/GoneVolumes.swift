@@ -45,7 +45,7 @@ extension Volumes {
             let alone = record.archives.filter { !others.contains($0.archive) }
             guard !alone.isEmpty else { return report }
             let needs = try ArchiveNeeds(records, workplace)
-            report.nowhere = alone.filter { $0.vault == needs.vault && needs.isNeeded($0) }
+            report.nowhere = alone.filter { $0.vault == needs.vault && needs.isNeeded($0, beside: .any) }
             let foreign = alone.count { $0.vault != needs.vault }
             if foreign > 0 { report.unknown = "\(foreign) archives are of another vault; name it with --vault" }
         } catch {
@@ -79,7 +79,8 @@ extension Volumes {
         return VolumeGone(volume: record, dryRun: dryRun)
     }
 
-    /// What is needed, and on none of the `others` that counts: verified, not overdue, on its shelf.
+    /// What is needed, and neither read back in the vault nor on one of the `others` that counts: verified, not overdue, on its
+    /// shelf.
     private static func lastKept(
         by record: VolumeRecord, beside others: [VolumeRecord], _ register: VolumeRegister, _ workplace: Workplace
     ) throws -> [VolumeRecord.Holding] {
@@ -93,7 +94,7 @@ extension Volumes {
             }
         }
         let needs = try ArchiveNeeds(try register.all(), workplace)
-        return record.archives.filter { !kept.contains($0.archive) && needs.isNeeded($0) }
+        return record.archives.filter { !kept.contains($0.archive) && needs.isNeeded($0, beside: .verified) }
     }
 
     private static func refused(_ volume: String, _ last: [VolumeRecord.Holding]) -> OperationError {
@@ -106,15 +107,20 @@ extension Volumes {
             "volume \(volume) is the last that keeps archive " + named.joined(separator: ", ") + more
                 + ", and nothing says that it may go",
             hint:
-                "`qala tiers` tells until when each is kept. Verify another volume that holds them, on its shelf, or write "
-                + "one, and repeat. If the medium is gone already, record it with `qala volume lost`.")
+                "`qala tiers` tells until when each is kept. Verify what else has them (`qala verify --read-data`, `qala "
+                + "volume verify` of another one on its shelf), and repeat. A medium that is gone already is `qala volume lost`."
+        )
     }
 }
 
 /// Whether an archive that lies on a volume must be there: what is not known must.
 private struct ArchiveNeeds {
+    /// What counts of the vault's own copies.
+    enum Copy { case any, verified }
+
     let vault: String
-    private let live: Set<Digest>
+    /// What the vault holds, and whether it was read back.
+    private let live: [Digest: Bool]
     private let isOver: (Digest) -> Bool
 
     /// `records`: all that the register has.
@@ -122,7 +128,8 @@ private struct ArchiveNeeds {
         let open = try OpenVault(workplace)
         let log = open.vault.log
         vault = open.vault.vaultID.hex
-        live = Set(log.archives.map(\.id))
+        let marks = VerifiedMarks.read(open.vault)
+        live = Dictionary(log.archives.map { ($0.id, marks.time(of: $0.number) != nil) }) { $1 }
         if let version = try PolicyRegister(statePath: workplace.statePath).newest() {
             let view = try TierView(open, version)
             try view.moved.checkWhole()
@@ -136,8 +143,9 @@ private struct ArchiveNeeds {
     }
 
     /// Neither the vault has it, nor is it over.
-    func isNeeded(_ holding: VolumeRecord.Holding) -> Bool {
+    func isNeeded(_ holding: VolumeRecord.Holding, beside copy: Copy) -> Bool {
         guard holding.vault == vault, let id = Digest(hex: holding.archive) else { return true }
-        return !live.contains(id) && !isOver(id)
+        if let isVerified = live[id] { return copy == .verified && !isVerified }
+        return !isOver(id)
     }
 }
