@@ -142,7 +142,7 @@ private struct ArchiveNeeds {
         }
     }
 
-    /// Neither the vault has it, nor is it over.
+    /// Neither has the vault a copy that counts, nor is it over.
     func isNeeded(_ holding: VolumeRecord.Holding, beside copy: Copy) -> Bool {
         guard holding.vault == vault, let id = Digest(hex: holding.archive) else { return true }
         if let isVerified = live[id] { return copy == .verified && !isVerified }
