@@ -15,7 +15,8 @@ struct GoneVolumeTests {
     /// What the register of media says of a volume.
     private func media(_ desk: Desk, _ volume: String? = nil) throws -> [String: String] {
         let shown = try desk.world.qala("register", "media", "show", volume ?? desk.volume, "--json")
-        return try #require(try World.object(shown)["fields"] as? [String: String], "\(shown.errorText)")
+        let row = try #require(try World.object(shown)["row"] as? [String: Any], "\(shown.errorText)")
+        return try #require(row["fields"] as? [String: String])
     }
 
     private func due(_ desk: Desk, _ archive: String) throws -> [String]? { try desk.row(archive)["due"] as? [String] }
