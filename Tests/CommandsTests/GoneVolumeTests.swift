@@ -212,7 +212,7 @@ struct GoneVolumeTests {
 
     @Test("A volume on which nothing is kept any more is destroyed, found or lost, and its rows are closed for good")
     func end() throws {
-        let desk = try Desk(offline: "8 seconds", shelved: 2)
+        let desk = try Desk(offline: "12 seconds", shelved: 2)
         let (world, ids) = (desk.world, desk.ids)
         defer { world.remove() }
         #expect(try desk.ask().status == 0)
@@ -220,7 +220,7 @@ struct GoneVolumeTests {
         try world.write("tree/a.txt", "the third one\n")
         #expect(try world.qala("run", "policies/config.yaml").status == 0)
         #expect(try world.qala("verify", "--read-data").status == 0)
-        usleep(9_100_000)
+        usleep(12_100_000)
         func rows(_ more: String...) throws -> [[String: Any]] {
             let finished = try world.qala(["tiers", "--json"] + more)
             let all = try World.object(finished)["archives"] as? [[String: Any]] ?? []
@@ -247,7 +247,7 @@ struct GoneVolumeTests {
         // A policy that keeps longer from now on has nothing to keep.
         let path = "policies/config.yaml"
         let text = try String(contentsOf: world.url(path), encoding: .utf8)
-        let longer = text.replacingOccurrences(of: "    period: 8 seconds\n", with: "    period: 9 years\n")
+        let longer = text.replacingOccurrences(of: "    period: 12 seconds\n", with: "    period: 9 years\n")
         try #require(longer != text)
         try world.write(path, longer)
         let applied = try world.qala(
