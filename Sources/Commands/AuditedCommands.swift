@@ -221,6 +221,12 @@ enum ActFigures {
                 flag("before-its-period", report.beforePeriod == true),
                 report.archives.isEmpty ? nil : ActDetail("decided-on", report.archives.joined(separator: " ")),
             ].compactMap(\.self)
+        case let report as VolumeGone:
+            [
+                ActDetail("volume", report.volume.id), detail("not-known", report.unknown),
+                report.nowhere.isEmpty
+                    ? nil : ActDetail("nowhere", report.nowhere.map(\.archive).joined(separator: " ")),
+            ].compactMap(\.self)
         case let report as SweptReport:
             [
                 ActDetail("condemned-packs", "\(report.condemnedPacks)"),
@@ -344,6 +350,21 @@ extension VolumeCheckout: AuditedCommand {
 
 extension VolumeCheckin: AuditedCommand {
     var act: CommandAct? { CommandAct(.deed, "volume.checkin", volume, [ActDetail("shelf", shelf)]) }
+}
+
+extension VolumeDestroy: AuditedCommand {
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .change, "volume.destroy", volume, [ActDetail("reason", reason), flag("dry-run", dryRun)])
+    }
+}
+
+extension VolumeLost: AuditedCommand {
+    /// No `change`: what happened is recorded in any case.
+    var act: CommandAct? {
+        CommandAct(
+            dryRun ? .read : .deed, "volume.lost", volume, [ActDetail("reason", reason), flag("dry-run", dryRun)])
+    }
 }
 
 extension VolumePullList: AuditedCommand {

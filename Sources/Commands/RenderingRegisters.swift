@@ -105,7 +105,9 @@ extension Rendering {
         case ("hold", _) where !isWhole: Printable.shortID(value)
         case ("archives", .holds) where !isWhole: archives(value, language)
         case ("overdue", .media) where !value.isEmpty: RegisterText.overdue(language)
-        case ("state", .media): (value == "out" ? RegisterText.isOut : .onShelf)(language)
+        case ("state", .media):
+            VolumeRecord.Gone.How(rawValue: value).map { gone($0, language) }
+                ?? (value == "out" ? RegisterText.isOut : .onShelf)(language)
         case ("kind", .policyChanges): (value == "firstStart" ? RegisterText.firstStart : .applied)(language)
         default: value
         }

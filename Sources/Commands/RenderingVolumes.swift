@@ -113,8 +113,9 @@ extension Rendering {
             let volume = row.volume
             table.add([
                 volume.id, volume.title, volume.shelf ?? "", volume.holder ?? "",
-                Readable.count(volume.archives.count), String(volume.verifyBy.prefix(10)),
-                row.overdue ? say(language, "overdue", "vaxtı keçib") : "",
+                Readable.count(volume.archives.count), volume.isGone ? "" : String(volume.verifyBy.prefix(10)),
+                volume.gone.map { gone($0.how, language) }
+                    ?? (row.overdue ? say(language, "overdue", "vaxtı keçib") : ""),
             ])
         }
         return table.lines
@@ -129,6 +130,55 @@ extension Rendering {
         return [
             say(language, "Volume \(record.id) lies on shelf \(shelf).", "\(record.id) daşıyıcısı rəfdədir: \(shelf).")
         ]
+    }
+
+    static func gone(_ how: VolumeRecord.Gone.How, _ language: Language) -> String {
+        switch how {
+        case .destroyed: say(language, "destroyed", "məhv edilmişdir")
+        case .lost: say(language, "lost", "itirilmişdir")
+        }
+    }
+
+    package static func volumeGone(_ report: VolumeGone, _ language: Language) -> [String] {
+        let id = report.volume.id
+        let how = report.volume.gone.map { gone($0.how, language) } ?? ""
+        var lines = [
+            say(
+                language, "Volume \(id) is recorded as \(how): it keeps nothing from now on.",
+                "\(id) daşıyıcısı qeydiyyatdadır: \(how); bundan sonra heç nəyi saxlamır.")
+        ]
+        if report.dryRun {
+            lines = [
+                say(
+                    language, "Dry run: volume \(id) would be recorded as \(how).",
+                    "Sınaq icrası: \(id) daşıyıcısı belə qeyd edilərdi: \(how).")
+            ]
+        }
+        if !report.nowhere.isEmpty {
+            let count = Readable.count(report.nowhere.count)
+            lines.append(
+                say(
+                    language, "LOST WITH IT: archives that are still to be kept and that nothing holds now: \(count)",
+                    "ONUNLA BİRLİKDƏ İTİB: hələ saxlanılmalı olan, indi isə heç yerdə olmayan arxivlər: \(count)"))
+            for holding in report.nowhere.prefix(20) {
+                let time = Printable.localTime(holding.time)
+                lines.append(
+                    "  \(Printable.shortID(holding.archive))  \(time)  \(Printable.text(holding.policy ?? ""))")
+            }
+            if report.nowhere.count > 20 { lines.append("  …") }
+            lines.append(
+                say(
+                    language, "Look for the volume. If it is found: `qala volume checkin \(id) --shelf TEXT`.",
+                    "Daşıyıcını axtarın. Tapılsa: `qala volume checkin \(id) --shelf TEXT`."))
+        }
+        if let unknown = report.unknown {
+            let why = Printable.text(unknown)
+            lines.append(
+                say(
+                    language, "It is not known of all archives whether something else holds them: \(why)",
+                    "Bütün arxivlərin başqa yerdə olub-olmadığı məlum deyil: \(why)"))
+        }
+        return lines
     }
 
     package static func pullList(_ report: PullReport, _ language: Language) -> [String] {

@@ -107,6 +107,11 @@ extension Rendering {
                 (
                     "volume \(subject) still keeps others", "\(subject) daşıyıcısında hələ saxlanılanlar var"
                 )
+            case "findVolume":
+                (
+                    "look for volume \(subject), which is lost: nothing else holds it",
+                    "itirilmiş \(subject) daşıyıcısını axtarmaq: başqa heç yerdə yoxdur"
+                )
             default: (word, word)
             }
         return isEnglish ? text.en : text.az

@@ -10,8 +10,8 @@ struct VolumeGroup: ParsableCommand {
         discussion: "Arxivləri qala olmadan da açılan oflayn daşıyıcılarda saxlayır.",
         subcommands: [
             VolumeCreate.self, VolumeWrite.self, VolumeVerify.self, VolumeInventory.self, VolumeLabel.self,
-            VolumeList.self, VolumeCheckout.self, VolumeCheckin.self, VolumePullList.self, VolumeRestore.self,
-            VolumeSecret.self,
+            VolumeList.self, VolumeCheckout.self, VolumeCheckin.self, VolumeDestroy.self, VolumeLost.self,
+            VolumePullList.self, VolumeRestore.self, VolumeSecret.self,
         ])
 }
 
@@ -273,6 +273,8 @@ struct VolumeCheckin: ParsableCommand {
         abstract: "Register that a volume lies on a shelf.",
         discussion: """
             Oflayn daşıyıcının rəfə qoyulmasını qeydiyyata alır.
+
+            One that was lost is found by that; it counts again when it is verified.
 
             Examples:
               qala volume checkin 3fa91c02 --shelf B-12

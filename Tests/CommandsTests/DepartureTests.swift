@@ -10,7 +10,7 @@ private let killed: Int32 = 128 + SIGKILL
 struct DepartureTests {
     /// A vault with two archives under a policy whose period online is over in two seconds; the first one is on the volume
     /// `disk`, verified.
-    private struct Desk {
+    struct Desk {
         let world: World
         let ids: [String]
         let volume: String

@@ -98,6 +98,10 @@ struct AlarmTests {
                 "a volume was not verified again",
                 watch { $0.volumes = [.init(id: "3fa9", place: "2026, B-12", verifyBy: start)] }, .volumeUnverified, 0
             ),
+            (
+                "archives are on a lost volume only", watch { $0.archivesLost = ["db": "2; 3fa91c0277be4d10"] },
+                .archivesLost, 0
+            ),
             ("a policy is invalid", watch { $0.policyProblems = ["db.yaml:3:1: unknown key"] }, .policiesNotInForce, 0),
             (
                 "a folder of policies is not applied for a day",

@@ -1,5 +1,6 @@
 import CLinux
 import Domain
+import Foundation
 import Glibc
 import Testing
 
@@ -47,6 +48,58 @@ struct VolumeFormatTests {
         #expect(String(decoding: line, as: UTF8.self) == "\\\(zeros)  ./a\\\\b\\nc\\r\n")
         #expect(String(decoding: SliceText.digestLine(.zero, [0x61]), as: UTF8.self) == "\(zeros)  ./a\n")
         #expect(PaxWriter.escaped(Array("user.a=b%".utf8)) == Array("user.a%3Db%25".utf8))
+    }
+
+    @Test(
+        "A record of before volumes could be gone is one of a volume that is there; a later one reads as it was written"
+    )
+    func records() throws {
+        let text = """
+            {"archives":[],"created":"2026-01-01T00:00:00Z","fingerprint":"f","id":"3fa91c0277be4d10","publicKey":"k",
+             "reverify":"P1Y","shelf":"B-12","title":"t","verifyBy":"2020-01-01T00:00:00Z"}
+            """
+        var record = try JSONDecoder().decode(VolumeRecord.self, from: Data(text.utf8))
+        #expect(!record.isGone && record.shelf == "B-12" && VolumeRegister.isOverdue(record))
+        try VolumeRegister.checkThere(record)
+        let encoder = JSONEncoder()
+        #expect(try !String(decoding: encoder.encode(record), as: UTF8.self).contains("gone"))
+        record.gone = .init(how: .lost, time: "2026-11-23T00:00:00Z", reason: "r")
+        let read = try JSONDecoder().decode(VolumeRecord.self, from: try encoder.encode(record))
+        #expect(read.gone?.how == .lost && read.gone?.reason == "r" && !VolumeRegister.isOverdue(read))
+        #expect(throws: OperationError.self) { try VolumeRegister.checkThere(read) }
+    }
+
+    @Test("An archive has come to its end when all volumes that held it were destroyed, and not when one is lost")
+    func endedArchives() throws {
+        func volume(_ archives: [String], _ how: VolumeRecord.Gone.How?) -> VolumeRecord {
+            let held = archives.map {
+                VolumeRecord.Holding(
+                    archive: $0, vault: "v", time: "", written: "", entries: 0, bytes: 0, sealedBytes: 0, parts: 1,
+                    listedOnly: 0)
+            }
+            var record = VolumeRecord(
+                id: "3fa91c0277be4d10", title: "", created: "", publicKey: "", fingerprint: "", reverify: "",
+                verifyBy: "", archives: held)
+            record.gone = how.map { .init(how: $0, time: "", reason: "") }
+            return record
+        }
+        let volumes = [
+            volume(["a", "b", "c", "d"], .destroyed), volume(["a", "b"], .destroyed), volume(["b", "e"], .lost),
+            volume(["c", "f"], nil),
+        ]
+        #expect(volumes.endedArchives == ["a", "d"])
+        #expect(volumes.reversed().endedArchives == ["a", "d"])
+        #expect(volumes[0].holds("d") && !volumes[0].holds("e"))
+    }
+
+    @Test("A volume counts only after a verification that came after a failure, a destruction or a loss")
+    func trust() {
+        let acts = [
+            "created", "written", "verified", "verificationFailed", "restored", "leftVault", "checkedOut", "checkedIn",
+            "destroyed", "lost",
+        ]
+        let events = acts.map { CustodyEvent(time: "", act: $0, detail: "", account: 0, previous: "") }
+        #expect(events.filter(\.endsTrust).map(\.act) == ["verificationFailed", "destroyed", "lost"])
     }
 
     /// Some of everything that does not fit into plain headers.

@@ -7,7 +7,7 @@ package struct Alarm: Sendable, Hashable, Codable {
         // Of the log of a database.
         case walNotWhole
         // Of a policy whose archives belong on volumes, and of a volume.
-        case volumesDue, volumesOverdue, volumeUnverified
+        case volumesDue, volumesOverdue, volumeUnverified, archivesLost
         // Of the host.
         case policiesNotInForce, stateNotKept, lowSpace, undelivered, stateDamaged, notVerified, alarmsNotInForce,
             notServed
@@ -49,7 +49,7 @@ extension Alarm.Kind {
     /// What endangers data now is louder than what only may.
     package var level: Alarm.Level {
         switch self {
-        case .overdue, .damaged, .stateNotKept, .walNotWhole: .critical
+        case .overdue, .damaged, .stateNotKept, .walNotWhole, .archivesLost: .critical
         case .denied, .noVault, .failed, .stuck, .nobodyInOffice, .policiesNotInForce, .lowSpace, .undelivered,
             .stateDamaged, .notVerified, .alarmsNotInForce, .timeNotTrusted, .clockStepped, .volumesOverdue,
             .volumeUnverified:
@@ -103,6 +103,8 @@ extension Alarm.Kind {
         case (.volumesOverdue, .azerbaijani): "arxivlərin oflayn daşıyıcıya yazılması və yoxlanması gecikir"
         case (.volumeUnverified, .english): "the verification of a volume is overdue"
         case (.volumeUnverified, .azerbaijani): "oflayn daşıyıcının təkrar yoxlanması gecikir"
+        case (.archivesLost, .english): "archives that are to be kept are on lost volumes only"
+        case (.archivesLost, .azerbaijani): "saxlanılmalı olan arxivlər yalnız itirilmiş oflayn daşıyıcılardadır"
         case (.policiesNotInForce, .english): "the policies of the folder are not in force"
         case (.policiesNotInForce, .azerbaijani): "qovluqdakı siyasətlər qüvvəyə minməyib"
         case (.policiesProposed, .english): "the folder of policies differs from what is in force for more than a day"

@@ -125,6 +125,8 @@ package struct AlarmWatch: Sendable {
     package var vaultTime: Int64?
     package var volumesDue: [VolumesDue] = []
     package var volumes: [VolumeFacts] = []
+    /// By policy, what is on lost volumes only.
+    package var archivesLost: [String: String] = [:]
     package var events: [Event] = []
 
     package init() {}
@@ -156,6 +158,7 @@ package struct AlarmWatch: Sendable {
         for volume in volumes where volume.verifyBy <= today {
             found[Alarm(.volumeUnverified, volume.id)] = "\(volume.place); \(Self.text(volume.verifyBy))"
         }
+        for (policy, reason) in archivesLost { found[Alarm(.archivesLost, policy)] = reason }
         for (channel, reason) in undelivered { found[Alarm(.undelivered, channel)] = reason }
         // Of several at one instant none hides the others.
         for event in events { found[event.alarm] = found[event.alarm].map { "\($0)\n\(event.detail)" } ?? event.detail }

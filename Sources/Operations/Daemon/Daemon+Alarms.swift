@@ -103,6 +103,7 @@ extension Daemon {
         watch.unplanned = unplannedSources
         if let found = volumeView.found {
             (watch.volumesDue, watch.volumes) = (found.policies, found.volumes)
+            watch.archivesLost = found.lost
             watch.vaultTime = found.now
             alarmView.stateDamage["volumes"] = found.registerProblem
         }

@@ -31,7 +31,7 @@ struct ReconcileLook {
         // Once more: what the records name was committed before they were read.
         let second = try vaults.refreshed(needed)
         report.missing = second.missing
-        try note(second.vaults)
+        try note(second.vaults, volumes)
         takeMoved(Set(second.vaults.map(\.open.vault.vaultID.hex)))
         compareClaims()
         compareHolds(second.vaults)
@@ -96,7 +96,7 @@ struct ReconcileLook {
 
     // MARK: From the records to the vaults
 
-    private mutating func note(_ vaults: [(path: String, open: OpenVault)]) throws {
+    private mutating func note(_ vaults: [(path: String, open: OpenVault)], _ volumes: [VolumeRecord]) throws {
         claims.counts.vaults = vaults.count
         for (path, open) in vaults {
             let log = open.vault.log
@@ -104,7 +104,7 @@ struct ReconcileLook {
             claims.counts.disposed += log.disposed.count
             claims.counts.holds += log.holds.count
             for archive in log.committed { known[archive.id.hex] = (log.disposed[archive.id] != nil, path) }
-            do { try noteDepartures(Departures(open), path) } catch let error as any Failure
+            do { try noteDepartures(Departures(open, volumes), path) } catch let error as any Failure
                 where error.kind == .damaged
             {
                 add(.volumeDamaged, "volumes", ["volumes"], error.message)
@@ -171,7 +171,7 @@ struct ReconcileLook {
     }
 
     private mutating func compareVolumes(_ volumes: [VolumeRecord], _ vaultIDs: Set<String>) {
-        for volume in volumes {
+        for volume in volumes where !volume.isGone {
             let place = ["volumes/\(volume.id).json"]
             for other in Set(volume.archives.map(\.vault)).subtracting(vaultIDs).sorted() {
                 add(.volumeOfOtherVault, other, place, volume.id)
@@ -195,9 +195,14 @@ struct ReconcileLook {
         for (volume, places) in claims.keeping.sorted(by: { $0.key < $1.key }) where !registered.contains(volume) {
             add(.departedVolumeMissing, volume, places)
         }
-        let held = Set(volumes.flatMap(\.archives).map(\.archive))
+        let held = Set(volumes.filter { !$0.isGone }.flatMap(\.archives).map(\.archive))
         for (archive, vault) in departed.sorted(by: { $0.key < $1.key }) where !held.contains(archive) {
-            add(.departedArchiveMissing, archive, [vault])
+            let lost = volumes.filter { $0.gone?.how == .lost && $0.holds(archive) }.map(\.id)
+            if lost.isEmpty {
+                add(.departedArchiveMissing, archive, [vault])
+            } else {
+                add(.departedArchiveLost, archive, [vault], lost.sorted().joined(separator: ", "))
+            }
         }
     }
 

@@ -33,7 +33,7 @@ package enum ReconcileKind: String, Codable, Sendable, CaseIterable {
     case runNotRegistered, runContradicts, runUnreadable, registerDamaged
     case holdMissing, holdContradicts, disposalMissing
     case volumeArchiveMissing, volumeDamaged
-    case departedVolumeMissing, departedArchiveMissing
+    case departedVolumeMissing, departedArchiveMissing, departedArchiveLost
     case segmentArchiveMissing, segmentMissing, ledgerDamaged
     case policiesDamaged, policyMissing, policyContradicts, auditDamaged
     // Notices.

@@ -47,6 +47,11 @@ extension ReconcileKind {
                 "archive \(id) left the vault for volumes, and no registered volume holds it",
                 "\(id) arxivi anbardan daşıyıcılara keçib, lakin reyestrdəki heç bir daşıyıcıda yoxdur"
             )
+        case .departedArchiveLost:
+            (
+                "archive \(id) left the vault for volumes, and only lost ones hold it: \(detail)",
+                "\(id) arxivi anbardan daşıyıcılara keçib, o isə yalnız itirilmiş daşıyıcıdadır: \(detail)"
+            )
         case .volumeDamaged: ("the register of volumes: \(detail)", "daşıyıcılar reyestri: \(detail)")
         case .segmentArchiveMissing:
             (
@@ -109,6 +114,11 @@ extension ReconcileKind {
             (
                 "Destroy no volume. Find it, and bring its files below STATE/volumes back from an archive of the state directory.",
                 "Heç bir daşıyıcını məhv etməyin. Onu tapın və STATE/volumes qovluğundakı fayllarını vəziyyət qovluğunun arxivindən bərpa edin."
+            )
+        case .departedArchiveLost:
+            (
+                "Look for the volume; `qala volume checkin` registers that it was found. When nothing keeps the archive any more, `qala volume destroy` closes it.",
+                "Daşıyıcını axtarın; tapılanda `qala volume checkin` bunu qeyd edir. Arxiv daha saxlanılmırsa, `qala volume destroy` onu bağlayır."
             )
         case .archiveWithoutRun:
             (

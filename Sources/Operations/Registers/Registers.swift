@@ -310,12 +310,12 @@ package enum Registers {
     private static func row(_ volume: VolumeRow) -> RegisterRow {
         let record = volume.volume
         var fields = ["volume": record.id, "title": record.title, "created": record.created]
-        fields["state"] = record.shelf == nil ? "out" : "shelf"
+        fields["state"] = record.gone?.how.rawValue ?? (record.shelf == nil ? "out" : "shelf")
         fields["shelf"] = record.shelf
         fields["holder"] = record.holder
         fields["written"] = record.archives.map(\.written).max()
         fields["verified"] = record.verified
-        fields["verifyBy"] = record.verifyBy
+        fields["verifyBy"] = record.isGone ? nil : record.verifyBy
         fields["overdue"] = volume.overdue ? "yes" : nil
         fields["archives"] = "\(record.archives.count)"
         fields["bytesStored"] = "\(record.archives.reduce(0) { $0.addingClamped(UInt64(clamping: $1.sealedBytes)) })"

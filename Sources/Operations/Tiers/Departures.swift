@@ -1,7 +1,7 @@
 import Domain
 import Vault
 
-/// The archives of a vault whose online copies went while volumes keep them.
+/// The archives of a vault whose online copies went while volumes keep them, until the last of these was destroyed.
 ///
 /// For the log they are disposed of. That volumes keep them says the note of the decision, which is sealed, and in the clear
 /// the custody log of each of those volumes, which names the note.
@@ -12,7 +12,8 @@ struct Departures {
     private(set) var volumes: Set<String> = []
 
     /// Where a key is at hand, notes are read that no custody log names: a register that was lost hides nothing then.
-    init(_ open: OpenVault) throws {
+    /// `records`: all that the register has.
+    init(_ open: OpenVault, _ records: [VolumeRecord]) throws {
         let log = open.vault.log
         guard !log.disposed.isEmpty else { return }
         var keeping = try VolumeRegister(open.workplace).departures()
@@ -25,7 +26,8 @@ struct Departures {
                 if let named = (try? Reason.read(note, open.vault, unlocked))?.volumes { keeping[digest] = Set(named) }
             }
         }
-        for archive in log.committed {
+        let ended = records.endedArchives
+        for archive in log.committed where !ended.contains(archive.id.hex) {
             guard let gone = log.disposed[archive.id], let named = keeping[gone.disposal.note.digest] else { continue }
             archives.append(gone)
             volumes.formUnion(named)

@@ -65,7 +65,7 @@ package enum DisposeArchives {
             throw OperationError(
                 .notFound, "no archive may leave the vault under \(PolicySource.name(version.number)) of the policies",
                 hint: "`qala tiers` tells what is due for each, and until when it is kept online. "
-                    + "A volume that is checked out or overdue lets nothing leave.")
+                    + "A volume that is gone, checked out or overdue lets nothing leave.")
         }
         var reason = reason
         reason.volumes = Set(leaving.prefix(LogBody.listLimit).flatMap(\.volumes)).sorted()

@@ -11,7 +11,7 @@ package struct TierRow: Codable, Sendable {
     package var stage: String?
     /// What is to be done, as words for programs: `copy SITE`, `verify SITE`, `writeVolumes N`, `verifyVolume ID`,
     /// `removeOriginal`, `removeCopy SITE`, `dispose`; of an archive that has left the vault `destroyVolume ID`, or
-    /// `awaitVolume ID` while something else on that volume is kept.
+    /// `awaitVolume ID` while something else on that volume is kept; `findVolume ID` where it is on lost volumes only.
     package var due: [String]
     package var isKept: Bool
     /// Since when nothing keeps it.
@@ -54,6 +54,8 @@ package enum ListTiers {
 struct VolumeDues: Sendable {
     var policies: [AlarmWatch.VolumesDue] = []
     var volumes: [AlarmWatch.VolumeFacts] = []
+    /// By policy, what is on lost volumes only.
+    var lost: [String: String] = [:]
     /// Vault time as the look found it, seconds; nil where no vault answered.
     private(set) var now: Int64?
     /// Why a part of it is not known, by place.
@@ -69,10 +71,14 @@ struct VolumeDues: Sendable {
     static func look(at vaults: [String], state: String, clock: DaemonClock = .ofMachine()) -> VolumeDues {
         var found = VolumeDues()
         var instants: [String: [Int64]] = [:]
+        var lost: [String: [String]] = [:]
         for vault in vaults {
             do {
                 let view = try TierView(Workplace(vaultPath: vault, statePath: state), clock: clock)
                 instants.merge(view.volumeDues()) { $0 + $1 }
+                for (policy, one) in view.lost() {
+                    lost[policy, default: []].append("\(one.archives); \(one.volumes.sorted().joined(separator: " "))")
+                }
                 found.now = view.now.seconds
             } catch let error as any Failure where error.kind == .noVault || error.kind == .notFound {
                 // That there is no vault, the runs tell.
@@ -83,9 +89,10 @@ struct VolumeDues: Sendable {
         found.policies = instants.sorted { $0.key < $1.key }.map {
             AlarmWatch.VolumesDue(policy: $0.key, instants: $0.value)
         }
+        found.lost = lost.mapValues { $0.joined(separator: "\n") }
         let register = VolumeRegister(Workplace(vaultPath: "", statePath: state))
         do {
-            found.volumes = try register.all().map { record in
+            found.volumes = try register.all().filter { !$0.isGone }.map { record in
                 let place = "\(record.title), \(record.shelf ?? record.holder ?? "")"
                 return AlarmWatch.VolumeFacts(
                     id: record.id, place: place, verifyBy: TimeText.parse(record.verifyBy) ?? 0)

@@ -17,6 +17,8 @@ struct TierView {
     private(set) var states: [Digest: TierState] = [:]
     private let holds: [Hold]
     private let volumes: [String: VolumeRecord]
+    /// All that left, also those that say nothing of themselves without a key.
+    private let left: Set<Digest>
 
     /// An archive whose online copies may go, and the volumes that are verified with it.
     struct Leaving {
@@ -49,6 +51,8 @@ struct TierView {
         moved = try MovedBook(state: open.workplace.statePath, vault: vault)
         let records = try VolumeRegister(open.workplace).all()
         volumes = Dictionary(records.map { ($0.id, $0) }) { first, _ in first }
+        let left = try Departures(open, records).archives
+        self.left = Set(left.map(\.archive.id))
         let sites = version.document.set.policies.map { policy in
             (policy.name, policy.copies.first { $0.role == .vault }?.site ?? "")
         }
@@ -57,7 +61,6 @@ struct TierView {
             volumes: try Self.volumeEvents(records, VolumeRegister(open.workplace), of: vault),
             sites: Dictionary(sites) { first, _ in first })
         for (archive, header) in try open.headers() { take(archive, header, evidence) }
-        let left = try Departures(open).archives
         let times = Dictionary(left.map { ($0.archive.id, Int64(clamping: $0.time)) }) { first, _ in first }
         for (archive, header) in try open.headers(of: left.map(\.archive)) {
             take(archive, header, evidence, leftAt: times[archive.id])
@@ -92,14 +95,14 @@ struct TierView {
     }
 
     /// A volume counts from the day on which it was first verified with its secret after the archive was written; one that
-    /// failed since does not until it was verified again.
-    private static func volumeEvents(
+    /// failed since, or was lost and found, does not until it was verified again. One that is gone does not at all.
+    static func volumeEvents(
         _ records: [VolumeRecord], _ register: VolumeRegister, of vault: String
     ) throws -> [Digest: [TierEvent]] {
         var events: [Digest: [TierEvent]] = [:]
         for volume in records {
             let custody = try register.custody(volume.id)
-            let failed = custody.last { $0.act == "verificationFailed" }.flatMap { TimeText.parse($0.time) }
+            let failed = custody.last(where: \.endsTrust).flatMap { TimeText.parse($0.time) }
             let passed = custody.filter(\.isWholeVerification).compactMap { TimeText.parse($0.time) }
             for holding in volume.archives where holding.vault == vault {
                 guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
@@ -112,6 +115,11 @@ struct TierView {
                 let since = passed.filter { $0 >= written }
                 for time in [since.min(), since.max()].compactMap(\.self) {
                     events[id, default: []].append(.volumeVerified(volume: volume.id, at: time))
+                }
+                // Whatever the clock said when that was recorded.
+                if volume.isGone {
+                    let last = [written, failed, since.max()].compactMap(\.self).max() ?? written
+                    events[id, default: []].append(.volumeFailed(volume: volume.id, at: last))
                 }
             }
         }
@@ -194,15 +202,44 @@ struct TierView {
         }
     }
 
-    /// Of each policy, when archives are due that are not on volumes as its plan demands.
+    /// Of each policy, when archives are due that are not on volumes as its plan demands. Nobody can write what is lost.
     func volumeDues() -> [String: [Int64]] {
         let plans = plans
         var dues: [String: [Int64]] = [:]
-        for archive in seen + departed {
+        for archive in seen + departed where !isLost(archive.id) {
             guard let plan = plans[archive.policy], let due = states[archive.id]?.volumesDue(plan) else { continue }
             dues[archive.policy, default: []].append(due)
         }
         return dues
+    }
+
+    // MARK: Volumes that are gone
+
+    /// Registered volumes that hold the archive, or did until they were lost.
+    private func holders(_ id: Digest) -> [VolumeRecord] {
+        (states[id]?.volumes.keys.sorted() ?? []).compactMap { volumes[$0] }.filter { $0.gone?.how != .destroyed }
+    }
+
+    private func isLost(_ id: Digest) -> Bool {
+        let holders = holders(id)
+        return left.contains(id) && !holders.isEmpty && holders.allSatisfy(\.isGone)
+    }
+
+    /// By policy, what is still kept and is on lost volumes only: how many archives, and which volumes.
+    func lost() -> [String: (archives: Int, volumes: Set<String>)] {
+        let decisions = decisions()
+        var lost: [String: (archives: Int, volumes: Set<String>)] = [:]
+        for archive in departed where decisions[archive.id]?.isKept != false && isLost(archive.id) {
+            lost[archive.policy, default: (0, [])].archives += 1
+            lost[archive.policy, default: (0, [])].volumes.formUnion(holders(archive.id).map(\.id))
+        }
+        return lost
+    }
+
+    /// Whether it is known that nothing keeps an archive any more that the vault holds no more.
+    func isOver(_ id: Digest, _ decisions: [Digest: RetentionDecision]) -> Bool {
+        guard open.vault.log.disposed[id] != nil else { return false }
+        return left.contains(id) ? decisions[id]?.isKept == false : true
     }
 }
 
@@ -222,12 +259,11 @@ extension TierView {
 
     func rows() -> [TierRow] {
         let (plans, decisions) = (plans, decisions())
-        let gone = Set(departed.map(\.id))
-        let needed = neededVolumes(gone, decisions)
+        let needed = neededVolumes(decisions)
         return (seen + departed).sorted(by: Self.isOlder).map { archive in
             let (decision, plan) = (decisions[archive.id], plans[archive.policy])
             var row = row(archive, decision, plan)
-            if gone.contains(archive.id) { tellDeparture(of: archive.id, plan, needed, &row) }
+            if left.contains(archive.id) { tellDeparture(of: archive.id, plan, needed, &row) }
             return row
         }
     }
@@ -248,24 +284,24 @@ extension TierView {
 
     /// The vault cannot give it any more: what is left to do is done to the volumes.
     private func tellDeparture(of id: Digest, _ plan: TierPlan?, _ needed: Set<String>, _ row: inout TierRow) {
-        let holding = (states[id]?.volumes.keys.sorted() ?? []).compactMap { volumes[$0] }
+        let holding = holders(id)
         row.stage = TierStage.offline.rawValue
-        row.volumes = holding.map(FoundRow.VolumePlace.init)
+        row.volumes = holding.filter { !$0.isGone }.map(FoundRow.VolumePlace.init)
         row.offlineUntil = plan.flatMap { states[id]?.end(.offline, $0) }.map { TimeText.seconds($0) }
         // It is copied to no place: there is nothing to copy from but a volume.
         row.due.removeAll { $0.hasPrefix("copy ") || $0.hasPrefix("verify ") }
+        if row.isKept, isLost(id) { row.due = holding.map { "findVolume " + $0.id } }
         if !row.isKept {
             row.due = holding.map { (needed.contains($0.id) ? "awaitVolume " : "destroyVolume ") + $0.id }
         }
     }
 
     /// Volumes on which something is still kept, as far as it is known here.
-    private func neededVolumes(_ gone: Set<Digest>, _ decisions: [Digest: RetentionDecision]) -> Set<String> {
+    private func neededVolumes(_ decisions: [Digest: RetentionDecision]) -> Set<String> {
         let own = open.vault.vaultID.hex
-        let disposed = open.vault.log.disposed
         func isOver(_ holding: VolumeRecord.Holding) -> Bool {
-            guard holding.vault == own, let id = Digest(hex: holding.archive), disposed[id] != nil else { return false }
-            return gone.contains(id) ? decisions[id]?.isKept == false : true
+            guard holding.vault == own, let id = Digest(hex: holding.archive) else { return false }
+            return self.isOver(id, decisions)
         }
         return Set(volumes.values.filter { !$0.archives.allSatisfy(isOver) }.map(\.id))
     }

@@ -19,6 +19,7 @@ package enum Volumes {
     package static func checkOut(_ text: String, to holder: String, at workplace: Workplace) throws -> VolumeRecord {
         let holder = try VolumeWords.checked(holder, "holder")
         return try change(text, at: workplace) { record in
+            try VolumeRegister.checkThere(record)
             if let has = record.holder {
                 throw OperationError(
                     .failed, "volume \(record.id) is out already: \(has) has it", hint: "Check it in first.")
@@ -29,10 +30,14 @@ package enum Volumes {
         }
     }
 
-    /// A volume comes to a shelf, from somebody or from another shelf.
+    /// A volume comes to a shelf, from somebody or from another shelf. One that was lost is found by that, and is due for
+    /// verification at once: until it passed, the loss in its custody log keeps it from counting.
     package static func checkIn(_ text: String, shelf: String, at workplace: Workplace) throws -> VolumeRecord {
         let shelf = try VolumeWords.checked(shelf, "shelf")
         return try change(text, at: workplace) { record in
+            if record.gone?.how == .destroyed { try VolumeRegister.checkThere(record) }
+            if record.isGone { record.verifyBy = min(record.verifyBy, VolumeRegister.now()) }
+            record.gone = nil
             record.shelf = shelf
             record.holder = nil
             return ("checkedIn", shelf)
@@ -134,13 +139,17 @@ package enum Volumes {
         let isID = archive.utf8.count >= 4 && archive.allSatisfy { $0.isASCII && $0.isHexDigit }
         let wanted = isID ? archive.lowercased() : try OpenVault(workplace).archive(archive).id.hex
         let register = VolumeRegister(workplace)
-        let found = try register.all().flatMap { record in
+        let all = try register.all().flatMap { record in
             record.archives.filter { $0.archive.hasPrefix(wanted) }.map { (record, $0) }
         }
+        let found = all.filter { !$0.0.isGone }
         let ids = Set(found.map { $0.1.archive })
         guard !found.isEmpty else {
+            let gone = all.compactMap { one in one.0.gone.map { "\(one.0.id) was \($0.how.rawValue)" } }
             throw OperationError(
-                .notFound, "no volume holds archive \(archive)", hint: "`qala volume list` shows what is on volumes.")
+                .notFound,
+                "no volume holds archive \(archive)" + (gone.isEmpty ? "" : ": " + gone.joined(separator: ", ")),
+                hint: "`qala volume list` shows what is on volumes.")
         }
         guard ids.count == 1 else {
             throw OperationError(.notFound, "\(ids.count) archives begin with \(archive)", hint: "Give more digits.")

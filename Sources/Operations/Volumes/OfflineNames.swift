@@ -6,12 +6,21 @@ import Vault
 /// An archive that is on volumes and in the vault no more.
 struct OfflineArchive {
     var holding: VolumeRecord.Holding
-    /// Those that hold it, in the order of their ids.
-    var volumes: [VolumeRecord]
+    /// Those that hold it, in the order of their ids; and those that did and are lost.
+    var volumes: [VolumeRecord] = []
+    var lost: [VolumeRecord] = []
 
     /// Why it cannot be had from the vault, and what to do.
     func absence(_ wanted: String) -> OperationError {
         let id = holding.archive.prefix(12)
+        guard !volumes.isEmpty else {
+            let names = lost.map { "\($0.id) \"\($0.title)\"" }.joined(separator: ", ")
+            return OperationError(
+                .notFound,
+                "archive \(id) (\(wanted)) is not in the vault any more; it was on volume \(names), now lost",
+                hint: "Look for the volume: `qala register media show ID` tells where it was. `qala volume checkin` "
+                    + "registers that it was found.")
+        }
         let places = volumes.map { volume -> String in
             let place = volume.shelf.map { "on shelf \($0)" } ?? "with \(volume.holder ?? "nobody")"
             return "\(volume.id) \"\(volume.title)\" \(place)"
@@ -34,8 +43,10 @@ extension OpenVault {
         let own = vault.vaultID.hex
         var found: [String: OfflineArchive] = [:]
         for record in try VolumeRegister(workplace).all().sorted(by: { $0.id < $1.id }) {
+            if record.gone?.how == .destroyed { continue }
+            let place = record.isGone ? \OfflineArchive.lost : \.volumes
             for holding in record.archives where holding.vault == own && !live.contains(holding.archive) {
-                found[holding.archive, default: OfflineArchive(holding: holding, volumes: [])].volumes.append(record)
+                found[holding.archive, default: OfflineArchive(holding: holding)][keyPath: place].append(record)
             }
         }
         // Of archives of one second only the log knows which came later.
@@ -71,7 +82,7 @@ struct OfflineNames {
     private let workplace: Workplace
 
     init(_ open: OpenVault) throws {
-        archives = try open.offlineArchives()
+        archives = try open.offlineArchives().filter { !$0.volumes.isEmpty }
         register = VolumeRegister(open.workplace)
         workplace = open.workplace
     }

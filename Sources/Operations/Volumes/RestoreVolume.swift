@@ -50,6 +50,7 @@ package enum RestoreVolume {
         let known = try register.record(identity.id)
         let lock = try known.map { try register.lock($0.id) }
         defer { withExtendedLifetime(lock) {} }
+        try register.checkThere(identity.id)
         let key = try provenKey(identity, known, request.fingerprint)
         let files = try signedFiles(tree, by: key)
         let archive = try SealedArchive(request.archive, in: files)

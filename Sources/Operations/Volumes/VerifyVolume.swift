@@ -33,6 +33,7 @@ package enum VerifyVolume {
         let known = try register.record(identity.id)
         let lock = try known.map { try register.lock($0.id) }
         defer { withExtendedLifetime(lock) {} }
+        try register.checkThere(identity.id)
         guard let key = Digest(hex: known?.publicKey ?? identity.publicKey) else {
             throw OperationError(.damaged, "the key of the volume is malformed", hint: "Look at the register.")
         }

@@ -56,6 +56,8 @@ struct VolumeRegister {
     /// By the first digits of its id, 4 at least.
     func find(_ text: String) throws -> VolumeRecord {
         let wanted = text.lowercased()
+        // A whole id is found although the record of another volume is damaged.
+        if Self.isID(wanted), let record = try record(wanted) { return record }
         let found = wanted.utf8.count >= 4 ? try all().filter { $0.id.hasPrefix(wanted) } : []
         guard let record = found.first else {
             throw OperationError(
@@ -81,6 +83,21 @@ struct VolumeRegister {
         try StateFile.write(path(record.id, "json"), [UInt8](try encoder.encode(stored)))
     }
 
+    /// Refuses a volume that is gone. Call it under the lock of the volume.
+    func checkThere(_ id: String) throws {
+        if let record = try record(id) { try Self.checkThere(record) }
+    }
+
+    static func checkThere(_ record: VolumeRecord) throws {
+        guard let gone = record.gone else { return }
+        throw OperationError(
+            .failed,
+            "volume \(record.id) was \(gone.how.rawValue), recorded on \(gone.time.prefix(10)): \(gone.reason)",
+            hint: gone.how == .lost
+                ? "If it was found, `qala volume checkin \(record.id) --shelf TEXT` says so; verify it then."
+                : "Use another volume: `qala volume pull-list` names those that hold an archive.")
+    }
+
     /// Held while a volume is written or its record changed.
     func lock(_ id: String) throws -> FileLock {
         guard let lock = try FileLock(path: path(id, "lock")) else {
@@ -90,7 +107,9 @@ struct VolumeRegister {
         return lock
     }
 
+    /// Never of a volume that is gone.
     static func isOverdue(_ record: VolumeRecord) -> Bool {
+        if record.isGone { return false }
         guard let due = TimeText.parse(record.verifyBy) else { return true }
         return due <= Int64(clamping: WallTime.seconds())
     }

@@ -23,6 +23,21 @@ package struct VolumeRecord: Codable, Sendable {
         package var listedOnly: Int
     }
 
+    /// How a volume came to be there no more.
+    package struct Gone: Codable, Sendable {
+        package enum How: String, Codable, Sendable {
+            /// On purpose. It never comes back, and nothing was lost by it.
+            case destroyed
+            /// It may be found again.
+            case lost
+        }
+
+        package var how: How
+        /// RFC 3339, UTC.
+        package var time: String
+        package var reason: String
+    }
+
     package var id: String
     package var title: String
     package var created: String
@@ -35,17 +50,36 @@ package struct VolumeRecord: Codable, Sendable {
     /// RFC 3339, UTC: when the next verification is due, and when the last one with the secret passed.
     package var verifyBy: String
     package var verified: String?
-    /// Where it lies; nil while somebody has it.
+    /// Where it lies; nil while somebody has it, and when it is gone.
     package var shelf: String?
     package var holder: String?
     package var archives: [Holding] = []
+    /// Nil while it is there.
+    package var gone: Gone?
+
+    package var isGone: Bool { gone != nil }
+
+    func holds(_ archive: String) -> Bool { archives.contains { $0.archive == archive } }
+}
+
+extension Sequence<VolumeRecord> {
+    /// Archives that were on destroyed volumes and are on no other: they came to their end, because the last one may be
+    /// destroyed only when nothing keeps them (``Volumes/destroy(_:because:dryRun:at:)``).
+    var endedArchives: Set<String> {
+        var (ended, others) = (Set<String>(), Set<String>())
+        for record in self {
+            let held = record.archives.map(\.archive)
+            if record.gone?.how == .destroyed { ended.formUnion(held) } else { others.formUnion(held) }
+        }
+        return ended.subtracting(others)
+    }
 }
 
 /// One act in the custody log of a volume.
 package struct CustodyEvent: Codable, Sendable {
     /// RFC 3339, UTC.
     package var time: String
-    /// `created written verified verificationFailed restored leftVault checkedOut checkedIn`
+    /// `created written verified verificationFailed restored leftVault checkedOut checkedIn destroyed lost`
     package var act: String
     package var detail: String
     /// Number of the account that did it.
@@ -58,6 +92,9 @@ package struct CustodyEvent: Codable, Sendable {
 
     /// Whether everything was opened and found whole.
     var isWholeVerification: Bool { act == "verified" && !detail.hasPrefix(Self.digestsOnly) }
+
+    /// Whether the volume counts only after a verification that comes later.
+    var endsTrust: Bool { act == "verificationFailed" || VolumeRecord.Gone.How(rawValue: act) != nil }
 
     /// The act of a volume that keeps archives which leave the vault; written before the log says that they did.
     static let leftVault = "leftVault"
@@ -85,6 +122,16 @@ package struct VolumeCreated: Codable, Sendable {
     package var volume: VolumeRecord
     package var directory: String
     package var secretPath: String
+}
+
+/// What `qala volume destroy` or `qala volume lost` recorded, or with a dry run would.
+package struct VolumeGone: Codable, Sendable {
+    package var volume: VolumeRecord
+    package var dryRun: Bool
+    /// Archives that are still to be kept and that nothing holds any more: of a loss only.
+    package var nowhere: [VolumeRecord.Holding] = []
+    /// Why it is not known of all archives whether something else holds them.
+    package var unknown: String?
 }
 
 /// What `qala volume write` did.

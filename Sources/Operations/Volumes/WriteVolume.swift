@@ -43,6 +43,7 @@ package enum WriteVolume {
         defer { withExtendedLifetime(lock) {} }
         // Read again: it may have changed before the lock was held.
         let record = try register.record(identity.id) ?? known
+        try VolumeRegister.checkThere(record)
         let open = try OpenVault(workplace)
         var wanted: [ArchiveRecord] = []
         for text in request.archives {
