@@ -7,7 +7,7 @@ import Vault
 ///
 /// Invariants:
 /// 1. The row lies in a schema and a table that belong to the role that writes it: nobody else can have put a trigger there.
-/// 2. The time of a beat is taken before it is written, the position after its commit: both err to the safe side.
+/// 2. The time of a beat is taken before it is written, the position on storage after its commit: both err to the safe side.
 final class WALHeartbeat: Sendable {
     private static let limitSeconds = 20.0
 
@@ -72,14 +72,18 @@ final class WALHeartbeat: Sendable {
         let answer = try ask([
             "INSERT INTO qala.heartbeat (source, beat) VALUES ('\(source.name)', clock_timestamp()) "
                 + "ON CONFLICT (source) DO UPDATE SET beat = excluded.beat",
-            "SELECT pg_current_wal_insert_lsn()",
+            // The position on storage: that of what is only in memory goes back when the server is killed.
+            "SELECT p, pg_walfile_name(p), system_identifier FROM pg_current_wal_flush_lsn() AS p, pg_control_system()",
         ])
-        guard let position = LSN(answer) else {
-            throw OperationError(.failed, "the server named no place in its log: \(answer)")
+        let fields = answer.split(separator: "|", omittingEmptySubsequences: false)
+        guard fields.count == 3, let position = LSN(fields[0]), let timeline = WALFileName(fields[1])?.timeline,
+            let systemID = UInt64(fields[2])
+        else {
+            throw OperationError(.failed, "the server named no place in its log: \(answer.prefix(200))")
         }
         state.withLock {
             $0.isPrepared = true
-            $0.beats.add(position, at: time)
+            $0.beats.add(position, timeline: timeline, of: systemID, at: time)
         }
     }
 
