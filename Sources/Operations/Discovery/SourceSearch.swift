@@ -133,7 +133,7 @@ final class SourceSearch: Sendable {
             }
         }
         // Of a server that is known by its socket alone nothing is known while that is silent.
-        let remembered = question.remembered.filter { $0.isNameable && !$0.isKnownBySocket }
+        let remembered = question.remembered.filter { !$0.isKnownBySocket }
         let known = named + remembered.map(\.identity)
         let listened = Dictionary(question.remembered.map { ($0.identity, $0) }) { first, _ in first }
         HostLook(
