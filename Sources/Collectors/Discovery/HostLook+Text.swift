@@ -6,7 +6,7 @@ extension HostLook {
         var (bytes, rest) = ([UInt8](), plain[...])
         while let byte = rest.popFirst() {
             if byte == 0x5C, rest.first == 0x78, rest.count >= 3,
-                let code = UInt8(String(decoding: rest.dropFirst().prefix(2), as: UTF8.self), radix: 16)
+                let code = UInt8(String(decoding: rest.dropFirst().prefix(2), as: UTF8.self), radix: 16), code != 0
             {
                 bytes.append(code)
                 rest = rest.dropFirst(3)
@@ -30,7 +30,7 @@ extension HostLook {
                 text += String(decoding: rest.prefix(length), as: UTF8.self)
                 rest = rest.dropFirst(length)
             } else {
-                let digits = String(byte, radix: 16)
+                let digits = String(byte, radix: 16), code != 0
                 text += "\\x" + (digits.count < 2 ? "0" : "") + digits
                 rest = rest.dropFirst()
             }
