@@ -1,5 +1,4 @@
 import Testing
-import Vault
 
 @testable import Operations
 
