@@ -78,6 +78,18 @@ struct HeartbeatTests {
         #expect(try newest(heartbeat, end, bench) == nil)
     }
 
+    @Test("The name of a database is a name, whatever it holds")
+    func oddName() throws {
+        let world = try PostgreSQLWorld()
+        try world.start()
+        let name = #"dbname=postgres 'a\b'"#
+        try world.sql("CREATE DATABASE \"\(name)\"")
+        let heartbeat = try WALHeartbeat(source(world), in: name)
+        defer { heartbeat.stop() }
+        try #require(wait { heartbeat.beats.since != nil }, "\(heartbeat.trouble ?? "")")
+        #expect(try world.sql("SELECT to_regclass('qala.heartbeat') IS NULL") == "t")
+    }
+
     @Test("A table that somebody else put there is not written, and why is told")
     func foreign() throws {
         let world = try PostgreSQLWorld()

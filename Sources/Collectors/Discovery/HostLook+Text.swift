@@ -30,7 +30,7 @@ extension HostLook {
                 text += String(decoding: rest.prefix(length), as: UTF8.self)
                 rest = rest.dropFirst(length)
             } else {
-                let digits = String(byte, radix: 16), code != 0
+                let digits = String(byte, radix: 16)
                 text += "\\x" + (digits.count < 2 ? "0" : "") + digits
                 rest = rest.dropFirst()
             }

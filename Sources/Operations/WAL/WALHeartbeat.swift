@@ -108,6 +108,12 @@ final class WALHeartbeat: Sendable {
         ]) == "1"
     }
 
+    /// A name alone may be taken for more than one: for `host=…` or an address, in which a password may stand.
+    private static func connection(to database: String) -> String {
+        let name = database.replacing("\\", with: "\\\\").replacing("'", with: "\\'")
+        return "dbname='\(name)'"
+    }
+
     /// Each statement is a transaction; returns what they printed. A standby that is waited for does not hold a beat up.
     private func ask(_ statements: [String]) throws -> String {
         let settings = [
@@ -118,7 +124,7 @@ final class WALHeartbeat: Sendable {
         let answer = try ServerProgram.output(
             of: [
                 try ServerProgram.path("psql"), "-XAtqw", "-v", "ON_ERROR_STOP=1", "-h", source.socket, "-U",
-                source.user, "-d", database,
+                source.user, "-d", Self.connection(to: database),
             ] + all.flatMap { ["-c", $0] }, seconds: Self.limitSeconds, stopping)
         return String(answer.filter { !$0.isNewline })
     }
