@@ -44,7 +44,7 @@ PHASES = {
 
 
 def summarise(samples: list[dict]) -> list[dict]:
-    """One row for each phase and tool. A sample that failed makes its row an error; one that was skipped says why."""
+    """One row for each phase and tool. A sample that failed makes its row an error."""
     groups: dict[tuple[str, str], list[dict]] = {}
     for sample in samples:
         groups.setdefault((sample["phase"], sample["tool"]), []).append(sample)
@@ -52,9 +52,9 @@ def summarise(samples: list[dict]) -> list[dict]:
     for phase in PHASES:
         for (_, tool), group in [item for item in groups.items() if item[0][0] == phase]:
             row = {"phase": phase, "tool": tool, "runs": len(group)}
-            told = [(key, sample[key]) for key in ("error", "skipped") for sample in group if sample.get(key)]
+            told = [sample["error"] for sample in group if sample.get("error")]
             if told:
-                row[told[0][0]] = told[0][1]
+                row["error"] = told[0]
             else:
                 for key in ("wall", "value", "cpu", "peak_mb", "vault_mb"):
                     if all(key in sample for sample in group):
@@ -68,8 +68,6 @@ def summarise(samples: list[dict]) -> list[dict]:
 def _compare(row: dict, peers: list[dict]) -> None:
     if "error" in row:
         row["checks"] = [report.check("runs", False, row["error"])]
-        return
-    if "skipped" in row:
         return
     phase, is_rate = PHASES[row["phase"]], "value" in row
     known = [peer["value" if is_rate else "wall"] for peer in peers if ("value" if is_rate else "wall") in peer]
@@ -102,7 +100,7 @@ def table(rows: list[dict]) -> str:
          report.number(row, "value", 1, f" {PHASES[row['phase']].unit}"), report.number(row, "cpu", 2),
          report.number(row, "peak_mb", 0), report.number(row, "vault_mb", 1),
          report.number(row, "times_faster", 1, "x"),
-         f"skipped: {row['skipped']}" if "skipped" in row else report.verdict(row))
+         report.verdict(row))
         for row in rows]  # fmt: skip
     return report.grid(head, lines, left={0, 1, 8})
 
@@ -117,7 +115,8 @@ def markdown(document: dict) -> str:
         "",
         f"Medians of {document['rounds']} interleaved rounds, warm cache; growth was measured once. `vs pgBackRest` is its wall time "
         "divided by the tool's, or the tool's rate divided by the better one of its two. Growth is what the vault took more, "
-        "divided by the bytes of the pages that changed.",
+        "divided by the bytes of the pages that changed. A push of `qala, spool` is acknowledged when this host has the segment on storage, "
+        "before it is in the vault; one of `qala, vault`, and of pgBackRest, when the vault, or the repository, has it.",
         "",
         table(document["summary"]),
     ]

@@ -78,11 +78,6 @@ class Qala(tools.Qala):
     def delta(self, target: Path) -> list[str]:
         return [*self.restored_to(target), "--delta"]
 
-    def no_delta(self) -> str | None:
-        """Why it cannot restore into a directory that is there, or None."""
-        told = subprocess.run([str(self.binary), "restore", "--help"], capture_output=True, text=True)
-        return None if "--delta" in told.stdout else "`qala restore` has no --delta"
-
 
 class PgBackRest:
     """Encrypted, zstd 3, two processes; as the account of the server, which it needs."""
@@ -138,9 +133,6 @@ class PgBackRest:
 
     def delta(self, target: Path) -> list[str]:
         return as_server(self.command(f"--pg1-path={target}", "--delta", "restore"))
-
-    def no_delta(self) -> None:
-        return None
 
     def fetches(self, names: list[str], folder: Path) -> list[str]:
         get = " ".join(self.command("archive-get"))

@@ -103,6 +103,16 @@ struct BinaryLogTests {
         return (one, two, start)
     }
 
+    @Test("A log of more domains and servers than any list can hold is damaged, before they fill the memory")
+    func manyStreams() {
+        var log = LogWriter()
+        let start = log.bytes.count
+        for domain in 0..<UInt32(1 << 16) { log.transaction(1, time: 200, domain: domain, events: 0) }
+        #expect(walk([log.bytes], from: start, to: .latest, piece: 1 << 20).fault == nil)
+        log.transaction(1, time: 200, domain: 1 << 16, events: 0)
+        #expect(walk([log.bytes], from: start, to: .latest, piece: 1 << 20).fault == .damaged(UInt64(log.bytes.count)))
+    }
+
     @Test("A replay ends where its target says, in whatever pieces the logs come", arguments: [1, 7, 64, 100_000])
     func targets(piece: Int) {
         let logs = two()

@@ -5,34 +5,76 @@ import Testing
 struct RecoveryPointTests {
     private let size = WALSegmentSize.usual
 
+    /// All of the first two segments of a timeline, which hold every position of these tests.
+    private func held(_ timeline: UInt32 = 1) -> WALCoverage {
+        var coverage = WALCoverage(size)
+        coverage.insert(timeline: timeline, 0...1)
+        return coverage
+    }
+
+    private func newest(_ beats: Heartbeats, before end: UInt64 = .max, in coverage: WALCoverage? = nil) -> Int64? {
+        beats.newest(before: LSN(end), of: 7, in: coverage ?? held())
+    }
+
     @Test("The newest beat that lies wholly in what is held counts, and none that does not")
     func beats() {
         var beats = Heartbeats()
-        #expect(beats.newest(before: LSN(.max)) == nil && beats.since == nil)
+        #expect(newest(beats) == nil && beats.since == nil)
         for (position, time) in [(100, 1000), (200, 1030), (200, 1060), (900, 1090)] as [(UInt64, Int64)] {
-            beats.add(LSN(position), at: time)
+            beats.add(LSN(position), timeline: 1, of: 7, at: time)
         }
-        #expect(beats.newest(before: LSN(99)) == nil)
-        #expect(beats.newest(before: LSN(100)) == 1000)
-        #expect(beats.newest(before: LSN(899)) == 1060)
-        #expect(beats.newest(before: LSN(900)) == 1090 && beats.since == 1000)
+        #expect(newest(beats, before: 99) == nil)
+        #expect(newest(beats, before: 100) == 1000)
+        #expect(newest(beats, before: 899) == 1060)
+        #expect(newest(beats, before: 900) == 1090 && beats.since == 1000)
     }
 
-    @Test("A log that goes back is another one, and so is what is known of it after the clock was set back")
+    @Test("After the clock was set back, and of another cluster, what was known before says nothing")
     func backwards() {
-        for (position, time) in [(50, 1030), (200, 900)] as [(UInt64, Int64)] {
-            var beats = Heartbeats()
-            beats.add(LSN(100), at: 1000)
-            beats.add(LSN(position), at: time)
-            #expect(beats.newest(before: LSN(.max)) == time && beats.since == time)
+        var beats = Heartbeats()
+        beats.add(LSN(100), timeline: 1, of: 7, at: 1000)
+        beats.add(LSN(200), timeline: 1, of: 7, at: 900)
+        #expect(newest(beats) == 900 && beats.since == 900)
+        beats.add(LSN(300), timeline: 1, of: 8, at: 930)
+        #expect(newest(beats) == nil && beats.since == 930)
+        #expect(beats.newest(before: LSN(.max), of: 8, in: held()) == 930)
+    }
+
+    @Test("A beat of another timeline does not count by what the first one archived at its place")
+    func timelines() {
+        var beats = Heartbeats()
+        beats.add(LSN(900), timeline: 1, of: 7, at: 1000)
+        beats.add(LSN(100), timeline: 2, of: 7, at: 1030)
+        #expect(newest(beats) == nil && beats.since == 1030)
+        var both = held()
+        both.insert(timeline: 2, 0...0)
+        #expect(newest(beats, in: both) == 1030)
+        // A standby that took over goes on where the first one was: what that had beaten stays known.
+        beats.add(LSN(200), timeline: 3, of: 7, at: 1060)
+        #expect(newest(beats, in: both) == 1030)
+        both.insert(timeline: 3, 0...0)
+        #expect(newest(beats, in: both) == 1060)
+    }
+
+    @Test("Where a timeline is written anew no beat counts, as long as it goes on")
+    func anew() {
+        var beats = Heartbeats()
+        beats.add(LSN(900), timeline: 1, of: 7, at: 1000)
+        for (position, time) in [(100, 1030), (950, 1060)] as [(UInt64, Int64)] {
+            beats.add(LSN(position), timeline: 1, of: 7, at: time)
+            #expect(newest(beats) == nil && beats.since == 1030)
         }
+        beats.add(LSN(950), timeline: 2, of: 7, at: 1090)
+        #expect(newest(beats, in: held(2)) == 1090 && newest(beats) == nil)
     }
 
     @Test("A day of beats is kept, and since when they come stays known")
     func bounded() {
         var beats = Heartbeats()
-        for number in 0..<Int64(Heartbeats.kept + 10) { beats.add(LSN(UInt64(number)), at: number) }
-        #expect(beats.newest(before: LSN(9)) == nil && beats.newest(before: LSN(10)) == 10)
+        for number in 0..<Int64(Heartbeats.kept + 10) {
+            beats.add(LSN(UInt64(number)), timeline: 1, of: 7, at: number)
+        }
+        #expect(newest(beats, before: 9) == nil && newest(beats, before: 10) == 10)
         #expect(beats.since == 0)
     }
 

@@ -36,6 +36,19 @@ private struct Looking {
 
 @Suite("Sources of a host")
 struct DiscoveryTests {
+    @Test("Of very many sources a bounded number is kept, what was left out is told, and the book can be read again")
+    func bounded() throws {
+        var outcome = SearchOutcome()
+        let folder = "/var/lib/" + String(repeating: "d", count: 1000)
+        for number in 0...SearchOutcome.sourceLimit {
+            outcome.add(FoundSource(.sqlite, at: "\(folder)/\(number).db"), [])
+        }
+        #expect(outcome.found.count == SearchOutcome.sourceLimit && outcome.problems.count == 1 && !outcome.isWhole)
+        let book = SourceBook(
+            sources: outcome.found, unplanned: outcome.found.map { .init(kind: $0.kind, place: $0.place, detail: "") })
+        #expect(try JSONEncoder().encode(book).count < SourceBook.limit)
+    }
+
     @Test(
         "A PostgreSQL cluster is found while it runs, with its databases, by its policy, and when it was stopped",
         .enabled(if: PostgreSQLWorld.isThere, PostgreSQLWorld.missing))

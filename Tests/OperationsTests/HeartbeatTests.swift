@@ -18,6 +18,12 @@ struct HeartbeatTests {
         return isSo()
     }
 
+    private func newest(_ heartbeat: WALHeartbeat, _ end: WALLedgerIndex.End?, _ bench: RecoveryBench) throws -> Int64?
+    {
+        let index = try bench.spool.index()
+        return end.flatMap { index.newest(of: heartbeat.beats, before: $0) }
+    }
+
     @Test(
         "A beat counts when the spool, and then the vault, has its segment; the recovered cluster tells the same time")
     func wholeWay() throws {
@@ -34,20 +40,54 @@ struct HeartbeatTests {
         #expect((beat...beat + 20).contains(told), "\(beat) \(told)")
 
         let before = try bench.spool.index().ends()
-        #expect(before.spool.flatMap { heartbeat.beats.newest(before: $0.position) } == nil)
+        #expect(try newest(heartbeat, before.spool, bench) == nil)
         try bench.giveWAL()
         let waiting = try bench.spool.index().ends()
-        #expect((waiting.spool.flatMap { heartbeat.beats.newest(before: $0.position) } ?? 0) >= beat)
-        #expect(waiting.vault.flatMap { heartbeat.beats.newest(before: $0.position) } == nil)
+        #expect((try newest(heartbeat, waiting.spool, bench) ?? 0) >= beat)
+        #expect(try newest(heartbeat, waiting.vault, bench) == nil)
         try bench.takeWAL()
         let archived = try bench.spool.index().ends()
         #expect(archived.vault == archived.spool && archived.vault?.taken != nil)
-        #expect((archived.vault.flatMap { heartbeat.beats.newest(before: $0.position) } ?? 0) >= beat)
+        #expect((try newest(heartbeat, archived.vault, bench) ?? 0) >= beat)
 
         #expect(try !bench.restore(.latest, to: "new").isPartial)
         try world.start("new")
         try #require(wait { (try? world.sql("SELECT pg_is_in_recovery()", on: "new")) == "f" })
         #expect((Int64(try world.sql(query, on: "new")) ?? 0) >= told)
+    }
+
+    @Test("Of a cluster that was brought back to an earlier place no beat counts by what the one before had archived")
+    func broughtBack() throws {
+        let bench = try RecoveryBench()
+        let world = bench.world
+        try bench.base()
+        let place = try #require(LSN(try bench.step(1).lsn))
+        for number in 2...4 { _ = try bench.step(number) }
+        try bench.takeWAL()
+        _ = try bench.restore(.position(place), to: "new")
+        #expect(try bench.rows("new") == "1")
+        var source = source(world)
+        source.socket = world.socket("new")
+        let heartbeat = try WALHeartbeat(source, in: "postgres")
+        defer { heartbeat.stop() }
+        try #require(wait { heartbeat.beats.since != nil }, "\(heartbeat.trouble ?? "")")
+        let end = try #require(try bench.spool.index().ends().vault)
+        // It does lie before the end of what is archived.
+        let now = try #require(LSN(try world.sql("SELECT pg_current_wal_flush_lsn()", on: "new")))
+        #expect(now < end.position)
+        #expect(try newest(heartbeat, end, bench) == nil)
+    }
+
+    @Test("The name of a database is a name, whatever it holds")
+    func oddName() throws {
+        let world = try PostgreSQLWorld()
+        try world.start()
+        let name = #"dbname=postgres 'a\b'"#
+        try world.sql("CREATE DATABASE \"\(name)\"")
+        let heartbeat = try WALHeartbeat(source(world), in: name)
+        defer { heartbeat.stop() }
+        try #require(wait { heartbeat.beats.since != nil }, "\(heartbeat.trouble ?? "")")
+        #expect(try world.sql("SELECT to_regclass('qala.heartbeat') IS NULL") == "t")
     }
 
     @Test("A table that somebody else put there is not written, and why is told")

@@ -59,16 +59,27 @@ final class StagingFolder {
         }
     }
 
-    /// With everything below it, never through a link.
-    static func removeTree(_ path: String) {
-        var info = stat()
-        guard lstat(path, &info) == 0 else { return }
-        guard info.st_mode & S_IFMT == S_IFDIR else {
-            unlink(path)
+    /// With everything below it, never through a link: not even through one that somebody puts there meanwhile.
+    static func removeTree(_ path: String) { removeTree(Array(path.utf8CString), in: AT_FDCWD) }
+
+    private static func removeTree(_ name: [CChar], in parent: Int32) {
+        if unlinkat(parent, name, 0) == 0 { return }
+        let directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard directory >= 0 else { return }
+        guard let stream = fdopendir(directory) else {
+            Glibc.close(directory)
             return
         }
-        for name in names(in: path) { removeTree("\(path)/\(name)") }
-        rmdir(path)
+        defer { closedir(stream) }
+        var names: [[CChar]] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { raw in
+                raw.prefix(while: { $0 != 0 }).map { CChar(bitPattern: $0) }
+            }
+            if name != [0x2E], name != [0x2E, 0x2E] { names.append(name + [0]) }
+        }
+        for name in names { removeTree(name, in: directory) }
+        unlinkat(parent, name, AT_REMOVEDIR)
     }
 
     private static func removeLeftovers(in base: String, _ kind: String) {

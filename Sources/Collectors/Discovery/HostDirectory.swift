@@ -90,8 +90,16 @@ final class HostDirectory {
         return status
     }
 
-    /// Whether it can be told of a name that it is not there.
-    var maySearch: Bool { status([0x2E]) != nil }
+    /// Whether something has this name, or this path below; nil where that cannot be told.
+    func has(_ name: [UInt8]) -> Bool? {
+        switch CName(name).withPointer({ FileStatus.of($0, in: handle.number) }) {
+        case .success: true
+        case .failure(let error): Self.isAbsence(error) ? false : nil
+        }
+    }
+
+    /// Whether an error says that nothing is there, and not only that it could not be looked at.
+    static func isAbsence(_ error: SystemError) -> Bool { [ENOENT, ENOTDIR].contains(error.number) }
 
     func kind(_ name: String) -> EntryKind? { status(Array(name.utf8))?.kind }
 

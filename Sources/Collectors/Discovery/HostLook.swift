@@ -51,6 +51,8 @@ package final class HostLook {
     private let note: (Event) -> Void
     private let asking: ServerAsking
     private var told: Set<FoundSource.Identity> = []
+    /// How many were told.
+    private var problems = 0
     /// Of the servers that run, by their sockets.
     private var sockets: [(path: String, kind: DataSource.Kind, process: pid_t)] = []
     /// Of the servers that were told.
@@ -196,10 +198,15 @@ package final class HostLook {
             tellRepository(directory, at: directory.path)
             return .stay
         }
-        if directory.kind(".git") == .directory, case .success(let inner) = directory.open(Array(".git".utf8)),
-            Self.isRepository(inner)
-        {
-            tellRepository(inner, at: directory.path)
+        if directory.kind(".git") == .directory {
+            let name = Array(".git".utf8)
+            switch directory.open(name) {
+            case .success(let inner): if Self.isRepository(inner) { tellRepository(inner, at: directory.path) }
+            case .failure(let error):
+                if !HostDirectory.isAbsence(error) {
+                    problem(Self.text(directory.path(of: name)).text, CollectorError.systemText(error.number))
+                }
+            }
         }
         for (name, kind) in directory.names where kind == .file { lookAtFile(name, in: directory) }
         return .descend
@@ -306,26 +313,49 @@ package final class HostLook {
 
     /// What a policy names, or was found before, and lies elsewhere or is gone.
     private func lookAgain(at source: FoundSource.Identity) {
-        let path = Array(source.place.utf8)
-        guard !isLeftOut(path), source.place.hasPrefix("/") else { return }
-        if hostTree.isElsewhere(path) { return problem(source.place, "it lies on another host, which may not answer") }
-        let isFile = source.kind == .sqlite
+        guard source.place.hasPrefix("/") else { return }
+        if Self.paths(of: source.place).allSatisfy({ isGone(source.kind, at: $0) }), !told.contains(source) {
+            note(.absent(source))
+        }
+    }
+
+    /// Whether nothing of the kind is at `path`, for certain. What is there is told, and why that is not known.
+    private func isGone(_ kind: DataSource.Kind, at path: [UInt8]) -> Bool {
+        if isLeftOut(path) { return false }
+        let place = Self.text(path).text
+        func unknown(_ reason: String) -> Bool {
+            problem(place, reason)
+            return false
+        }
+        if hostTree.isElsewhere(path) { return unknown("it lies on another host, which may not answer") }
         let name = path.split(separator: 0x2F).last.map(Array.init) ?? []
-        let folder = isFile ? Array(path.dropLast(name.count + 1)) : path
+        let folder = kind == .sqlite ? Array(path.dropLast(name.count + 1)) : path
         switch HostDirectory.open(folder.isEmpty ? [0x2F] : folder) {
         case .failure(let error):
-            if [ENOENT, ENOTDIR].contains(error.number) { return note(.absent(source)) }
-            problem(source.place, CollectorError.systemText(error.number))
+            return HostDirectory.isAbsence(error) || unknown(CollectorError.systemText(error.number))
         case .success(let directory):
-            guard directory.maySearch else { return problem(source.place, CollectorError.systemText(EACCES)) }
-            if isFile {
-                let isThere = lookAtFile(name, in: directory)
-                if !isThere, directory.status(name) == nil { note(.absent(source)) }
+            let before = problems
+            var marks = Self.marks(of: kind)
+            if kind == .sqlite {
+                marks = [name]
+                if lookAtFile(name, in: directory) || directory.has(name) == true { return false }
             } else {
                 _ = visit(directory)
-                if !told.contains(source) { note(.absent(source)) }
             }
+            if told.contains(.init(kind, place)) || problems > before { return false }
+            return marks.allSatisfy { directory.has($0) != nil } || unknown("its directory cannot be searched")
         }
+    }
+
+    /// By what a directory is known for one of a kind.
+    private static func marks(of kind: DataSource.Kind) -> [[UInt8]] {
+        let names: [String] =
+            switch kind {
+            case .postgresql: ["PG_VERSION", "global/pg_control"]
+            case .mariadb: ["ibdata1", "aria_log_control"]
+            default: [".git", "HEAD", "objects", "refs"]
+            }
+        return names.map { Array($0.utf8) }
     }
 
     // MARK: -
@@ -343,7 +373,10 @@ package final class HostLook {
         note(.found(found))
     }
 
-    private func problem(_ place: String, _ reason: String) { note(.problem(place: place, reason: reason)) }
+    private func problem(_ place: String, _ reason: String) {
+        problems += 1
+        note(.problem(place: place, reason: reason))
+    }
 
     /// The path, or one of the directories that it lies in.
     private func isLeftOut(_ path: [UInt8]) -> Bool {
@@ -357,26 +390,5 @@ package final class HostLook {
             excludes.isExcluded(relativePath: Array(relative[..<end]), isDirectory: end < relative.endIndex)
                 || end == relative.endIndex && excludes.isExcluded(relativePath: relative, isDirectory: true)
         }
-    }
-
-    /// As text, one for each path: bytes that are no UTF-8 as `\xHH`.
-    static func text(_ path: [UInt8]) -> (text: String, isNameable: Bool) {
-        if let text = String(validating: path, as: UTF8.self) {
-            let isPlain = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
-            return (text, isPlain)
-        }
-        var (text, rest) = ("", path[...])
-        while let byte = rest.first {
-            let length = (1...4).first { String(validating: rest.prefix($0), as: UTF8.self)?.isEmpty == false }
-            if let length, rest.count >= length {
-                text += String(decoding: rest.prefix(length), as: UTF8.self)
-                rest = rest.dropFirst(length)
-            } else {
-                let digits = String(byte, radix: 16)
-                text += "\\x" + (digits.count < 2 ? "0" : "") + digits
-                rest = rest.dropFirst()
-            }
-        }
-        return (text, false)
     }
 }

@@ -8,9 +8,9 @@ import Glibc
 /// 1. A run that does not begin where the one before ended tells it, once.
 /// 2. What was seen last is noted when the archive that holds it is committed.
 package final class MariaDBLogs {
-    /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
     /// Below the host state: what was seen last.
     static let notes = "/sources/mariadb"
+    /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
     package static let beginningBytes = 80
     private static let endingBytes = 128
     /// Flags of that event, of which one says that the log is still written to.

@@ -134,9 +134,15 @@ package final class MariaDBReplay {
         guard names.contains(last) else {
             throw CollectorError(.invalidInput, "the copy has no directory `\(last)`", hint: "Verify the vault.")
         }
-        for name in names where name != last { try move(name) }
+        for name in names where name != last { try move("\(dataPath)/\(name)", to: "\(target)/\(name)") }
+        let aside = "\(folder)/\(last)"
+        try move("\(dataPath)/\(last)", to: aside)
+        // A listing may have been cut short, and what it did not name would go with the folder.
+        guard rmdir(dataPath) == 0 else {
+            throw CollectorError.system(errno, "cannot move everything out of", Array(dataPath.utf8))
+        }
         try DirectoryContent.syncFileSystem(of: target)
-        try move(last)
+        try move(aside, to: "\(target)/\(last)")
         try DirectoryContent.syncFileSystem(of: target)
         StagingFolder.removeTree(folder)
     }
@@ -246,20 +252,23 @@ package final class MariaDBReplay {
         }.joined()
     }
 
-    private func move(_ name: String) throws(CollectorError) {
-        guard rename("\(dataPath)/\(name)", "\(target)/\(name)") == 0 else {
-            throw CollectorError.system(errno, "cannot move", Array("\(dataPath)/\(name)".utf8))
+    private func move(_ path: String, to place: String) throws(CollectorError) {
+        guard rename(path, place) == 0 else {
+            throw CollectorError.system(errno, "cannot move", Array(path.utf8))
         }
     }
 
-    /// To the account as whom the server runs; no link is followed.
+    /// To the account as whom the server runs; no link is followed. A directory goes after what is in it: until the first one has
+    /// gone, the account cannot get in and put links there.
     private func giveAway(_ path: String) throws(CollectorError) {
         guard let owner else { return }
+        var info = stat()
+        guard lstat(path, &info) == 0 else { throw CollectorError.system(errno, "cannot examine", Array(path.utf8)) }
+        if info.st_mode & S_IFMT == S_IFDIR {
+            for name in StagingFolder.names(in: path) { try giveAway("\(path)/\(name)") }
+        }
         guard lchown(path, owner.user, owner.group) == 0 else {
             throw CollectorError.system(errno, "cannot give away", Array(path.utf8))
         }
-        var info = stat()
-        guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else { return }
-        for name in StagingFolder.names(in: path) { try giveAway("\(path)/\(name)") }
     }
 }

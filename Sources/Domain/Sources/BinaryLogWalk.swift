@@ -26,6 +26,9 @@ package struct BinaryLogWalk {
         }
     }
 
+    /// Of servers in domains; a list of more does not fit into what ``BinaryLogReader`` keeps of an event.
+    private static let streamLimit = 1 << 16
+
     private let start: BinaryLogPlace
     private let target: BinaryLogTarget
     /// What the server had committed before the copy.
@@ -126,6 +129,9 @@ package struct BinaryLogWalk {
         if stop == nil, let closed {
             state?[Stream(closed)] = closed
             newest[closed.domain] = closed
+            guard newest.count <= Self.streamLimit, state?.count ?? 0 <= Self.streamLimit else {
+                throw .damaged(position)
+            }
             if isStarted { transactions += 1 }
         }
         let last = boundary

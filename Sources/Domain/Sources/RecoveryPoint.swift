@@ -32,8 +32,10 @@ package struct RecoveryPoint: Sendable, Equatable {
 
 /// When a heartbeat was written into a cluster, and where its log was then.
 ///
-/// Invariant: positions and times never go back; where they would, another server answers or the clock was set, and what was known
-/// before says nothing any more.
+/// Invariants:
+/// 1. Positions of one timeline and times never go back; where they would, another server answers, the log is written anew or the
+///    clock was set, and what was known before says nothing any more.
+/// 2. A place in a log that is written anew is none in what is archived: no beat there counts.
 package struct Heartbeats: Sendable, Equatable {
     /// Seconds between two.
     package static let interval = 30
@@ -41,29 +43,48 @@ package struct Heartbeats: Sendable, Equatable {
     package static let kept = 2880
 
     private struct Beat: Sendable, Equatable {
+        var systemID: UInt64
+        var timeline: UInt32
         var position: LSN
         var time: Int64
+
+        func isOnTimeline(of other: Beat) -> Bool { systemID == other.systemID && timeline == other.timeline }
     }
 
     private var beats: [Beat] = []
+    /// Whether the timeline of the last beat went back: segments that are archived have names of those that will come.
+    private var isAnew = false
     /// The time of the first; nil before it.
     package private(set) var since: Int64?
 
     package init() {}
 
-    /// A beat of `time` was committed before the log reached `position`.
-    package mutating func add(_ position: LSN, at time: Int64) {
-        if let last = beats.last, last.position > position || last.time > time {
-            beats.removeAll()
-            since = nil
+    /// A beat of `time` was committed, and on storage, before the log of the cluster reached `position` of `timeline`.
+    package mutating func add(_ position: LSN, timeline: UInt32, of systemID: UInt64, at time: Int64) {
+        let beat = Beat(systemID: systemID, timeline: timeline, position: position, time: time)
+        if let last = beats.last {
+            let wasAnew = isAnew
+            isAnew = beat.isOnTimeline(of: last) && (wasAnew || last.position > position)
+            if last.systemID != systemID || last.position > position || last.time > time || wasAnew && !isAnew {
+                beats.removeAll()
+                since = nil
+            }
         }
         since = since ?? time
         if beats.count == Self.kept { beats.removeFirst() }
-        beats.append(Beat(position: position, time: time))
+        beats.append(beat)
     }
 
-    /// The newest that is in the log up to `end`; nil when none of those known is.
-    package func newest(before end: LSN) -> Int64? { beats.last { $0.position <= end }?.time }
+    /// The newest of the cluster that is in the log up to `end`, in a segment of its timeline that is held; nil when none of those
+    /// known is. The same place of another timeline is another moment.
+    package func newest(before end: LSN, of systemID: UInt64, in coverage: WALCoverage) -> Int64? {
+        if isAnew { return nil }
+        let size = coverage.segmentSize
+        return beats.last { beat in
+            let segment = WALSegment(timeline: beat.timeline, number: size.number(before: beat.position))
+            return beat.systemID == systemID && beat.position <= end && coverage.contains(segment)
+        }?.time
+    }
 }
 
 extension WALCoverage {

@@ -12,6 +12,8 @@ struct SearchOutcome: Sendable {
     }
 
     static let problemLimit = 1000
+    /// More are not listed: whoever may write below the places that are looked at decides how many there are.
+    static let sourceLimit = 10_000
 
     /// In order of kind and place.
     var found: [FoundSource] = []
@@ -30,6 +32,14 @@ struct SearchOutcome: Sendable {
         let problem = Problem(place: place, reason: reason)
         if problems.contains(problem) { return }
         if problems.count < Self.problemLimit { problems.append(problem) } else { moreProblems += 1 }
+    }
+
+    mutating func add(_ source: FoundSource, _ sourcePlans: [SourcePlanning.Plan]) {
+        guard found.count < Self.sourceLimit else {
+            return note("/", "more than \(Self.sourceLimit) sources were found; the others are not listed")
+        }
+        found.append(source)
+        plans[source.identity] = sourcePlans
     }
 
     func isPlanned(_ source: FoundSource) -> Bool { plans[source.identity]?.isEmpty == false }
@@ -133,7 +143,7 @@ final class SourceSearch: Sendable {
             }
         }
         // Of a server that is known by its socket alone nothing is known while that is silent.
-        let remembered = question.remembered.filter { $0.isNameable && !$0.isKnownBySocket }
+        let remembered = question.remembered.filter { !$0.isKnownBySocket }
         let known = named + remembered.map(\.identity)
         let listened = Dictionary(question.remembered.map { ($0.identity, $0) }) { first, _ in first }
         HostLook(
@@ -146,10 +156,7 @@ final class SourceSearch: Sendable {
                     (source.socket, source.port) = (before.socket, before.port)
                 }
                 let (seen, plans) = (source, planning.plans(of: source))
-                answer.change { outcome in
-                    outcome.found.append(seen)
-                    outcome.plans[seen.identity] = plans
-                }
+                answer.change { $0.add(seen, plans) }
             case .absent(let source): answer.change { $0.absent.insert(source) }
             case .problem(let place, let reason): answer.change { $0.note(place, reason) }
             }

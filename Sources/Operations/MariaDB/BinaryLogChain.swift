@@ -66,15 +66,24 @@ struct BinaryLogChain {
             complete = started.flatMap { TimeText.parse($0) } ?? complete
             if let time, let complete, complete > time { break }
         }
-        var next = number
-        while let log = known[next] {
-            logs.append(log)
-            next += 1
-        }
-        if known.keys.contains(where: { $0 > next }) {
-            breach = "\(Self.name(base, next, like: file)) is in no archive"
+        let (row, missing) = Self.row(of: known, from: number)
+        logs = row
+        if let missing {
+            breach = "\(Self.name(base, missing, like: file)) is in no archive"
             complete = nil
         }
+    }
+
+    /// What has the numbers from the first on, one behind the other, and the number that is missing before a later one. The numbers
+    /// are those of names, which may hold any.
+    static func row<Value>(of known: [UInt64: Value], from first: UInt64) -> (values: [Value], missing: UInt64?) {
+        var (values, next) = ([Value](), first)
+        while let value = known[next] {
+            values.append(value)
+            if next == .max { return (values, nil) }
+            next += 1
+        }
+        return (values, known.keys.contains { $0 > next } ? next : nil)
     }
 
     /// Whether the archive before has all of these logs, and more.

@@ -17,13 +17,19 @@ enum ServerProgram {
         return found
     }
 
-    /// Runs a program to its end and returns what it printed.
+    private static let answerLimit = 4096
+
+    /// Runs a program to its end and returns what it printed, which is short.
     static func output(of command: [String], seconds: Double, _ stopping: InterruptFlag) throws -> String {
         let program = try RunningProgram(
             command, timeout: seconds, timeoutText: "\(Int(seconds)) s", isInterrupted: { stopping.isSet })
         defer { program.close() }
-        var block = [UInt8](repeating: 0, count: 4096)
+        var block = [UInt8](repeating: 0, count: answerLimit + 1)
         let count = try block.withUnsafeMutableBytes { try program.read(into: $0) }
+        // Only before its end it fills the block; then it is not known how it ends either.
+        guard count <= answerLimit else {
+            throw OperationError(.failed, "\(command.first ?? "") answers more than \(answerLimit) bytes")
+        }
         return String(decoding: block.prefix(count), as: UTF8.self)
     }
 }

@@ -4,11 +4,12 @@ extension WALDesk {
     /// Up to when the cluster of a source could be brought back from the spool and from the vault. Without a heartbeat a place says
     /// when the last segment that it holds came.
     func recoveryPoints(_ one: Served) -> [RecoveryPoint] {
-        let ends = (try? one.spool.index())?.ends { isPassed($1, $0, $2, one) }
+        let index = try? one.spool.index()
+        let ends = index?.ends { isPassed($1, $0, $2, one) }
         let beats = one.heartbeat?.beats
         return RecoveryPoint.Place.allCases.map { place in
             let end = place == .spool ? ends?.spool : ends?.vault
-            let time = end.flatMap { beats?.newest(before: $0.position) ?? $0.taken }
+            let time = end.flatMap { index?.newest(of: beats, before: $0) ?? $0.taken }
             return RecoveryPoint(.wal, one.source.name, in: place, time: time, measuredSince: beats?.since)
         }
     }
@@ -17,6 +18,7 @@ extension WALDesk {
 extension WALLedgerIndex {
     /// Where what a place holds without a gap ends.
     struct End: Equatable {
+        var cluster: WALCluster
         var position: LSN
         /// When its last segment came; nil when no line tells.
         var taken: Int64?
@@ -41,8 +43,13 @@ extension WALLedgerIndex {
             let last = timelines.map { WALSegment(timeline: $0, number: number) }.first(where: coverage.contains)
             guard let last, size.end(number) == position else { return nil }
             let record = WALFileName(last.name(size)).flatMap { records[WALKey(cluster: cluster, file: $0)] }
-            return End(position: position, taken: record?.taken)
+            return End(cluster: cluster, position: position, taken: record?.taken)
         }
         return (end(whole), end(archived))
+    }
+
+    /// The time of the newest beat that what ends there holds; nil when it holds none that is known.
+    func newest(of beats: Heartbeats?, before end: End) -> Int64? {
+        coverage[end.cluster].flatMap { beats?.newest(before: end.position, of: end.cluster.systemID, in: $0) }
     }
 }

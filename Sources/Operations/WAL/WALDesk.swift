@@ -66,11 +66,11 @@ final class WALDesk: Sendable {
                     "the WAL of \(source.name) is a source of \(first.policy) and of \(policy): the first counts")
                 continue
             }
+            let old = before[source.name]
+            var receiver = old?.receiver
+            var heartbeat = old?.heartbeat
             do {
-                let old = before[source.name]
                 let spool = try old?.spool ?? WALSpool(name: source.name, statePath: statePath, isOwner: true)
-                var receiver = old?.receiver
-                var heartbeat = old?.heartbeat
                 if old?.source != source {
                     receiver?.stop()
                     heartbeat?.stop()
@@ -81,6 +81,9 @@ final class WALDesk: Sendable {
                     policy: policy, vault: vault, source: source, spool: spool, failure: old?.failure,
                     isUrgent: old?.isUrgent ?? false, receiver: receiver, heartbeat: heartbeat)
             } catch {
+                // One of them may have begun, and would go on beside those of the next attempt.
+                receiver?.stop()
+                heartbeat?.stop()
                 problems.append("the WAL of \(source.name) cannot be taken: \(Daemon.words(error))")
             }
         }

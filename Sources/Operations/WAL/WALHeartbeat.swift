@@ -7,7 +7,7 @@ import Vault
 ///
 /// Invariants:
 /// 1. The row lies in a schema and a table that belong to the role that writes it: nobody else can have put a trigger there.
-/// 2. The time of a beat is taken before it is written, the position after its commit: both err to the safe side.
+/// 2. The time of a beat is taken before it is written, the position on storage after its commit: both err to the safe side.
 final class WALHeartbeat: Sendable {
     private static let limitSeconds = 20.0
 
@@ -72,14 +72,18 @@ final class WALHeartbeat: Sendable {
         let answer = try ask([
             "INSERT INTO qala.heartbeat (source, beat) VALUES ('\(source.name)', clock_timestamp()) "
                 + "ON CONFLICT (source) DO UPDATE SET beat = excluded.beat",
-            "SELECT pg_current_wal_insert_lsn()",
+            // The position on storage: that of what is only in memory goes back when the server is killed.
+            "SELECT p, pg_walfile_name(p), system_identifier FROM pg_current_wal_flush_lsn() AS p, pg_control_system()",
         ])
-        guard let position = LSN(answer) else {
-            throw OperationError(.failed, "the server named no place in its log: \(answer)")
+        let fields = answer.split(separator: "|", omittingEmptySubsequences: false)
+        guard fields.count == 3, let position = LSN(fields[0]), let timeline = WALFileName(fields[1])?.timeline,
+            let systemID = UInt64(fields[2])
+        else {
+            throw OperationError(.failed, "the server named no place in its log: \(answer.prefix(200))")
         }
         state.withLock {
             $0.isPrepared = true
-            $0.beats.add(position, at: time)
+            $0.beats.add(position, timeline: timeline, of: systemID, at: time)
         }
     }
 
@@ -104,6 +108,12 @@ final class WALHeartbeat: Sendable {
         ]) == "1"
     }
 
+    /// A name alone may be taken for more than one: for `host=…` or an address, in which a password may stand.
+    private static func connection(to database: String) -> String {
+        let name = database.replacing("\\", with: "\\\\").replacing("'", with: "\\'")
+        return "dbname='\(name)'"
+    }
+
     /// Each statement is a transaction; returns what they printed. A standby that is waited for does not hold a beat up.
     private func ask(_ statements: [String]) throws -> String {
         let settings = [
@@ -114,7 +124,7 @@ final class WALHeartbeat: Sendable {
         let answer = try ServerProgram.output(
             of: [
                 try ServerProgram.path("psql"), "-XAtqw", "-v", "ON_ERROR_STOP=1", "-h", source.socket, "-U",
-                source.user, "-d", database,
+                source.user, "-d", Self.connection(to: database),
             ] + all.flatMap { ["-c", $0] }, seconds: Self.limitSeconds, stopping)
         return String(answer.filter { !$0.isNewline })
     }
