@@ -102,7 +102,9 @@ final class RestoreCrew: @unchecked Sendable {
         monitor.locked {
             openFiles -= job.fileCount
             problems += failed
-            monitor.wakeAll()
+            // Who waits for room is woken when there is some to fill, not for each place.
+            let hasRoom = queue.count <= Self.jobLimit / 2 && openFiles <= Self.openFileLimit / 2
+            if hasRoom || queue.isEmpty { monitor.wakeAll() }
         }
     }
 

@@ -29,7 +29,8 @@ final class SealingPool: @unchecked Sendable {
         var member: IdentityHasher { hashers[0] }
     }
 
-    private static let queueLimit = 6
+    /// Above what one read brings, so that the threads have work while the next is made; the buffers bound the memory.
+    private static let queueLimit = 64
     private let monitor = Monitor()
     private let chunks: ChunkIndex
     private let identities: Identities
@@ -129,11 +130,12 @@ final class SealingPool: @unchecked Sendable {
             } catch {
                 monitor.locked {
                     if failure == nil { failure = error }
+                    monitor.wakeAll()
                 }
             }
             monitor.locked {
                 busy -= 1
-                monitor.wakeAll()
+                if busy == 0, queue.isEmpty { monitor.wakeAll() }
             }
             afterWork?()
         }
@@ -145,7 +147,8 @@ final class SealingPool: @unchecked Sendable {
             guard !isStopping, !queue.isEmpty else { return nil }
             busy += 1
             let job = queue.removeFirst()
-            monitor.wakeAll()
+            // Who waits for room is woken when there is some to fill, not for each place.
+            if queue.count == Self.queueLimit / 2 { monitor.wakeAll() }
             return job
         }
     }
@@ -154,12 +157,7 @@ final class SealingPool: @unchecked Sendable {
         _ job: Job, _ bytes: UnsafeRawBufferPointer, _ writer: PackWriter
     ) throws(VaultError) {
         let id = job.id ?? identities[job.kind].identity(of: bytes)
-        if let number = job.number {
-            monitor.locked {
-                ids[number] = id
-                monitor.wakeAll()
-            }
-        }
+        if let number = job.number { monitor.locked { ids[number] = id } }
         guard chunks.claim(id) else { return }
         let stored = try writer.add(bytes, kind: job.kind, id: id, members: job.members)
         monitor.locked {

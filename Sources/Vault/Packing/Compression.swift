@@ -7,6 +7,8 @@ final class Compressor {
     private let sample = RawBuffer(count: 24 << 10)
     private let sampleOut = RawBuffer(count: 32 << 10)
     let level: Int32
+    /// Only behind content that did not shrink is a sample worth its time.
+    private var probes = false
 
     init(level: Int32) throws(VaultError) {
         guard let context = ZSTD_createCCtx() else { throw VaultError(.limit, "no memory for a zstd context") }
@@ -20,10 +22,10 @@ final class Compressor {
 
     /// Compresses into `out`; nil when the result would not be at least 2 % smaller, or when a sample says so.
     func compress(_ plain: UnsafeRawBufferPointer, into out: UnsafeMutableRawBufferPointer) -> Int? {
-        guard plain.count >= 64, !looksIncompressible(plain) else { return nil }
+        guard plain.count >= 64, !(probes && looksIncompressible(plain)) else { return nil }
         let count = ZSTD_compressCCtx(context, out.baseAddress, out.count, plain.baseAddress, plain.count, level)
-        guard ZSTD_isError(count) == 0, count < plain.count - plain.count / 50 else { return nil }
-        return count
+        probes = ZSTD_isError(count) != 0 || count >= plain.count - plain.count / 50
+        return probes ? nil : count
     }
 
     /// Three samples of 8 KiB, packed at the fastest level: what does not shrink there by 2 % does not shrink.
