@@ -45,8 +45,8 @@ struct ExitStatusTests {
         let bytes = try JSONText.encode(PartialReport(report, partial: report.isPartial))
         let text = String(decoding: bytes, as: UTF8.self)
         #expect(text.contains(#""partial":true"#) && text.contains(#""problemCount":1"#))
-        let empty = try JSONText.encode(ArchivesReply(archives: []))
-        #expect(String(decoding: empty, as: UTF8.self) == #"{"archives":[]}"#)
+        let empty = try JSONText.encode(ArchivesReply(.init(archives: [])))
+        #expect(String(decoding: empty, as: UTF8.self) == #"{"archives":[],"offline":[]}"#)
     }
 
     @Test("Every command is documented, with an example and an Azerbaijani line")
