@@ -168,4 +168,35 @@ struct OfflineListingTests {
         #expect(try world.qala(["archives"], more: wrong).status == 0)
         #expect(try world.qala(["find", "a.txt"], more: wrong).status == 0)
     }
+
+    @Test("A plan and a simulation tell of archives that left the vault too, and that they are on volumes")
+    func planned() throws {
+        let desk = try DepartureDesk()
+        let (world, first) = (desk.world, desk.ids[0])
+        defer { world.remove() }
+        #expect(try desk.ask().status == 0)
+        #expect(try desk.approve().status == 0)
+        func calendar(_ until: String) throws -> (rows: [[String: Any]], kept: Int?) {
+            let reply = try World.object(try world.qala("policy", "simulate", "--until", until, "--json"))
+            return (try #require(reply["expiries"] as? [[String: Any]]), reply["kept"] as? Int)
+        }
+        let decade = try calendar("2100-01-01")
+        let row = try #require(decade.rows.first { $0["archive"] as? String == first }, "\(decade)")
+        let end = try #require(try desk.row(first)["offlineUntil"] as? String)
+        #expect(row["offline"] as? Bool == true && row["expires"] as? String == end, "\(row)")
+        let year = Date().addingTimeInterval(365 * 86_400).formatted(.iso8601)
+        let soon = try calendar(String(year.prefix(10)))
+        #expect(soon.rows.isEmpty && soon.kept == 2, "\(soon)")
+        let shown = try world.qala("policy", "simulate", "--until", "2100-01-01").outputText
+        #expect(shown.contains("on volumes only"), "\(shown)")
+
+        let path = "policies/config.yaml"
+        let text = try String(contentsOf: world.url(path), encoding: .utf8)
+        try #require(text.contains("period: 10 years"))
+        try world.write(path, text.replacingOccurrences(of: "period: 10 years", with: "period: 5 years"))
+        let plan = try World.object(try world.qala("policy", "plan", "policies", "--json"))
+        let earlier = try #require(plan["earlier"] as? [[String: Any]])
+        let told = try #require(earlier.first { $0["archive"] as? String == first }, "\(plan)")
+        #expect(told["offline"] as? Bool == true && told["before"] as? String == end, "\(told)")
+    }
 }

@@ -93,7 +93,7 @@ struct TierView {
 
     /// A volume counts from the day on which it was first verified with its secret after the archive was written; one that
     /// failed since does not until it was verified again.
-    private static func volumeEvents(
+    static func volumeEvents(
         _ records: [VolumeRecord], _ register: VolumeRegister, of vault: String
     ) throws -> [Digest: [TierEvent]] {
         var events: [Digest: [TierEvent]] = [:]
