@@ -1,5 +1,5 @@
-import Domain
-import Operations
+package import Domain
+package import Operations
 
 /// Lists of archives: those that the vault holds, those that it held, and those that are on volumes.
 extension Rendering {

@@ -16,6 +16,7 @@ final class OpenVault {
         try workplace.checkVaultIsNoFile()
         let store = try LocalStore(path: workplace.vaultPath)
         vault = try Vault(store: store, stateBase: workplace.statePath)
+        workplace.witness.saw(vault: vault.vaultID.hex, at: workplace.vaultPath)
         if let denial = vault.host.denial { workplace.progress.noteDenial(denial.message) }
     }
 
