@@ -55,7 +55,8 @@ struct ExitStatusTests {
         for name in Self.leaves(Qala.self, ["qala"]) {
             #expect(text.contains("`\(name)"), "docs/commands.md lacks \(name)")
         }
-        for command in Self.commands(Qala.self) where command.configuration.subcommands.isEmpty {
+        let groups: [any ParsableCommand.Type] = [AlarmGroup.self, HoldGroup.self]
+        for command in Self.commands(Qala.self).filter({ $0.configuration.subcommands.isEmpty }) + groups {
             #expect(command.configuration.discussion.contains("Examples:\n  qala "))
             #expect(command.configuration.discussion.unicodeScalars.contains { $0.value > 0x7F })
         }
