@@ -125,7 +125,7 @@ struct PolicyArchives {
     private static func fact(
         _ seen: Seen, _ policy: Policy?, _ moved: MovedBook, _ departure: Departed? = nil
     ) -> ArchiveFact {
-        let standing = policy.map { standing(seen, $0, left: departure?.at, departure?.events ?? []) }
+        let standing = policy.map { Self.standing(seen, $0, left: departure?.at, departure?.events ?? []) }
         return fact(seen, tier: standing ?? .untiered, places: 1, moved: moved.files(of: seen.id, under: policy))
     }
 

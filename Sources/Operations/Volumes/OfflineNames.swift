@@ -17,10 +17,11 @@ struct OfflineArchive {
     /// Why it cannot be had from the vault, and what to do.
     func absence(_ wanted: String) -> OperationError {
         let short = id.prefix(12)
-        let gone = "archive \(short) (\(wanted)) is not in the vault any more; it is on volume "
         guard !volumes.isEmpty else {
             return OperationError(
-                .notFound, gone + unregistered.sorted().joined(separator: ", ") + ", which the register does not know",
+                .notFound,
+                "archive \(short) (\(wanted)) is not in the vault any more; it is on volume "
+                    + "\(unregistered.sorted().joined(separator: ", ")), which the register does not know",
                 hint:
                     "Bring STATE/volumes back from a copy. The volume opens without it: `qala volume restore DIR \(short) --to "
                     + "TARGET --secret FILE --fingerprint DIGITS`, with the digits on its label.")
@@ -30,7 +31,9 @@ struct OfflineArchive {
             return "\(volume.id) \"\(volume.title)\" \(place)"
         }
         return OperationError(
-            .notFound, gone + places.joined(separator: ", and on volume "),
+            .notFound,
+            "archive \(short) (\(wanted)) is not in the vault any more; it is on volume "
+                + places.joined(separator: ", and on volume "),
             hint:
                 "Fetch one (`qala volume pull-list \(short)`, `qala volume checkout`), mount it, and restore with `qala volume "
                 + "restore DIR \(short) --to TARGET --secret FILE`; `qala volume checkin` registers where it goes then."
