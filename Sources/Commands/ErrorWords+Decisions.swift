@@ -188,7 +188,6 @@ extension ErrorWords {
         ("there is no approval %1", "%1 təsdiq faylı yoxdur"),
         ("there is no signing key %1", "%1 imza açarı faylı yoxdur"),
         ("%1 is no approval: %2", "%1 təsdiq deyil: %2"),
-        ("%1 is no signing key: %2", "%1 imza açarı deyil: %2"),
         ("Ask for the file again.", "Faylı yenidən istəyin."),
         (
             "Name the file that the other person, or `qala policy`, wrote.",

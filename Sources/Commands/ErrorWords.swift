@@ -43,6 +43,11 @@ enum ErrorWords {
         var rest = text.dropFirst(parts[0].count)
         var found: [String] = []
         for part in parts[1..<(parts.count - 1)] {
+            // Two that vary, side by side: the second has all of it.
+            if part.isEmpty {
+                found.append("")
+                continue
+            }
             guard let range = rest.firstRange(of: part) else { return nil }
             found.append(String(rest[..<range.lowerBound]))
             rest = rest[range.upperBound...]
@@ -97,10 +102,16 @@ enum ErrorWords {
             "Give a key (--passphrase-file or --key-file) once, so that it can be rebuilt from the vault.",
             "Bir dəfə açar verin (--passphrase-file və ya --key-file): kataloq anbardan yenidən qurulacaq."
         ),
+        ("there is no key %1", "%1 açarı yoxdur"),
+        (
+            "Give 4 digits of its id at least; `qala key list` shows them.",
+            "Nömrəsinin ən azı 4 rəqəmini yazın; siyahı: `qala key list`."
+        ),
         ("there is no hash suite %1", "%1 adlı alqoritm dəsti yoxdur"),
         ("Use blake3 or hmac-sha256.", "blake3 və ya hmac-sha256 yazın."),
         ("interrupted", "dayandırıldı"),
         ("Give more digits.", "Daha çox rəqəm yazın."),
+        ("Give more digits of the id.", "Nömrənin daha çox rəqəmini yazın."),
         ("Check the path.", "Yolu yoxlayın."),
     ]
 
@@ -167,6 +178,7 @@ enum ErrorWords {
             "Mend the source and run the policy again; the archives made before are as they were.",
             "Mənbəni düzəldin və siyasəti yenidən icra edin; əvvəlki arxivlər olduğu kimi qalır."
         ),
+        ("cannot examine the source %1: %2", "%1 mənbəyi haqqında məlumat alına bilmədi: %2"),
         ("cannot open %1: %2", "%1 açıla bilmədi: %2"),
         ("cannot examine %1: %2", "%1 haqqında məlumat alına bilmədi: %2"),
         ("cannot read %1: %2", "%1 oxuna bilmədi: %2"),
@@ -175,6 +187,7 @@ enum ErrorWords {
     // MARK: Restoring
 
     private static let restoreRows: [(en: String, az: String)] = [
+        ("cannot make the target %1: %2", "%1 bərpa yeri yaradıla bilmədi: %2"),
         ("a restore needs one target", "bərpa üçün bir yer göstərilməlidir"),
         (
             "Give --to DIR, or --in-place for the original places.",

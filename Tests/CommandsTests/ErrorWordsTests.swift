@@ -82,7 +82,7 @@ struct ErrorWordsTests {
             ["volume", "create", "disk", "--shelf", "B", "--secret", "s", "--reverify", "soon"],
             ["volume", "checkout", "ffff", "--to", "x"], ["volume", "pull-list", "ffffffff"],
             ["volume", "verify", "nowhere"], ["volume", "label", "ffff"],
-            ["policy", "simulate", "--until", "2100-01-01"], ["policy", "show"],
+            ["policy", "simulate", "--until", "2100-01-01"],
             ["policy", "apply", "--roll-back", "3", "--author", "a", "--reason", "x"],
             ["policy", "apply", "--request", "nowhere", "--approval", "nowhere"],
         ])
