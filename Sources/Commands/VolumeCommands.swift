@@ -56,7 +56,7 @@ struct VolumeCreate: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            do { _ = try Period(parsing: reverify) } catch {
+            do throws(RetentionError) { _ = try Period(parsing: reverify) } catch {
                 throw CommandError(.usage, error.message(in: session.language), hint: error.hint(in: session.language))
             }
             let request = CreateVolume.Request(

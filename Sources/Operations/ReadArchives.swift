@@ -9,6 +9,12 @@ package enum ListArchives {
         package var offline: [ArchiveRow] = []
         /// Why it cannot be told what left the vault: damage of the register of volumes.
         package var offlineProblem: String?
+
+        package init(archives: [ArchiveRow], offline: [ArchiveRow] = [], offlineProblem: String? = nil) {
+            self.archives = archives
+            self.offline = offline
+            self.offlineProblem = offlineProblem
+        }
     }
 
     /// What the vault holds.
