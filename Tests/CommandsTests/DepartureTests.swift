@@ -8,7 +8,7 @@ private let killed: Int32 = 128 + SIGKILL
 /// Archives that leave the vault and stay on their volumes, by the real binary.
 @Suite("Archives that leave the vault for their volumes", .serialized, .enabled(if: qalaBinary != nil))
 struct DepartureTests {
-    private typealias Desk = DepartureDesk
+    typealias Desk = DepartureDesk
 
     private func why(_ row: [String: Any]) -> String {
         ((row["why"] as? [String: [String]])?["en"] ?? []).joined(separator: "\n")
