@@ -48,7 +48,15 @@ package struct PolicyRunReport: Encodable, Sendable {
 
 package struct ArchivesReply: Encodable, Sendable {
     package var archives: [ArchiveRow]
-    package init(archives: [ArchiveRow]) { self.archives = archives }
+    /// Those that left the vault and are on volumes.
+    package var offline: [ArchiveRow]
+    /// Why they are not known.
+    package var offlineProblem: String?
+    package init(_ report: ListArchives.Report) {
+        archives = report.archives
+        offline = report.offline
+        offlineProblem = report.offlineProblem
+    }
 }
 
 package struct RunsReply: Encodable, Sendable {
@@ -65,9 +73,11 @@ package struct FoundReply: Encodable, Sendable {
     package var found: [FoundRow]
     /// Archives that were not searched for want of a key.
     package var notSearched: Int
-    package init(found: [FoundRow], notSearched: Int) {
-        self.found = found
-        self.notSearched = notSearched
+    package var unregistered: UnregisteredArchives?
+    package init(_ names: NamesFound) {
+        found = names.rows
+        notSearched = names.notSearched
+        unregistered = names.unregistered
     }
 }
 
@@ -76,10 +86,12 @@ package struct VersionsReply: Encodable, Sendable {
     package var versions: [FoundRow]
     /// Archives that were not searched for want of a key.
     package var notSearched: Int
-    package init(path: String, versions: [FoundRow], notSearched: Int) {
+    package var unregistered: UnregisteredArchives?
+    package init(path: String, _ names: NamesFound) {
         self.path = path
-        self.versions = versions
-        self.notSearched = notSearched
+        versions = names.rows
+        notSearched = names.notSearched
+        unregistered = names.unregistered
     }
 }
 

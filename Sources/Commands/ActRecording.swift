@@ -107,7 +107,12 @@ final class ActRecording {
         // What was made is told even where the answer could not be given.
         if act.weight == .creation, status != .done, status != .partial, session.told.isEmpty { return }
         var details = act.details + session.told
-        if let vault = session.vaultPath { details.insert(ActDetail("vault", vault), at: 0) }
+        if let vault = session.vaultPath {
+            details.insert(ActDetail("vault", vault), at: 0)
+            if !details.contains(where: { $0.name == "vault-id" }), let id = session.witness.vault(at: vault) {
+                details.append(ActDetail("vault-id", id))
+            }
+        }
         if !session.witness.seen.isEmpty {
             details.append(ActDetail("archives", session.witness.seen.joined(separator: " ")))
         }

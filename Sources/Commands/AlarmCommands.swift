@@ -8,7 +8,13 @@ struct AlarmGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "alarms",
         abstract: "Show what is wrong now, and try the ways in which it is told.",
-        discussion: "İndi nəyin qaydasında olmadığını göstərir və xəbərdarlıq kanallarını sınayır.",
+        discussion: """
+            İndi nəyin qaydasında olmadığını göstərir və xəbərdarlıq kanallarını sınayır.
+
+            Examples:
+              qala alarms
+              qala alarms test
+            """,
         subcommands: [AlarmList.self, AlarmTest.self, AlarmValidate.self], defaultSubcommand: AlarmList.self)
 }
 

@@ -10,7 +10,8 @@ struct Archives: ParsableCommand {
             Anbardakı arxivlərin siyahısı.
 
             No key is needed. With --disposed the list shows what was disposed of and
-            when; of those only this remains.
+            when; of those only this remains. What left the vault and is kept on volumes
+            is listed beside both, with the volumes.
 
             Examples:
               qala archives
@@ -28,12 +29,11 @@ struct Archives: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            let rows = try ListArchives.run(policy: policy, disposed: disposed, at: session.workplace())
-            try session.answer(ArchivesReply(archives: rows)) {
-                if disposed, rows.isEmpty { return [Text.noDisposed(session.language)] }
-                return Rendering.archives(rows, policy: policy, session.language)
+            let report = try ListArchives.report(policy: policy, disposed: disposed, at: session.workplace())
+            try session.answer(ArchivesReply(report)) {
+                Rendering.archives(report, policy: policy, disposed: disposed, session.language)
             }
-            return .done
+            return report.offlineProblem == nil ? .done : .damaged
         }
     }
 }

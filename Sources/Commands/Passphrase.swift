@@ -43,7 +43,11 @@ struct SecretInput: Sendable {
             bytes = try ask(.newPassphrase)
             try checkLength(bytes)
             guard try ask(.passphraseAgain) == bytes else {
-                throw CommandError(.usage, Text.passphrasesDiffer(language))
+                throw CommandError(
+                    .usage, Text.passphrasesDiffer(language),
+                    hint: say(
+                        "Run it again and type one passphrase twice.",
+                        "Əmri təkrar edin və eyni ifadəni iki dəfə yazın."))
             }
         }
         try checkLength(bytes)
@@ -52,16 +56,30 @@ struct SecretInput: Sendable {
 
     private func checkLength(_ bytes: [UInt8]) throws {
         guard String(decoding: bytes, as: UTF8.self).count >= Self.minimumCharacters else {
-            throw CommandError(.usage, Text.passphraseTooShort(language, ["\(Self.minimumCharacters)"]))
+            throw CommandError(
+                .usage, Text.passphraseTooShort(language, ["\(Self.minimumCharacters)"]),
+                hint: say(
+                    "Choose a longer one, such as several words that do not belong together.",
+                    "Daha uzununu seçin, məsələn bir-biri ilə bağlı olmayan bir neçə söz."))
         }
     }
+
+    private var empty: CommandError {
+        CommandError(
+            .usage, Text.passphraseEmpty(language),
+            hint: say(
+                "Type it on the terminal, or write it to the file that --passphrase-file names.",
+                "Onu terminalda və ya --passphrase-file ilə göstərilən fayla yazın."))
+    }
+
+    private func say(_ en: String, _ az: String) -> String { Rendering.say(language, en, az) }
 
     /// The first line's bytes of a file or descriptor, without its line end.
     private func passphrase(from place: String) throws -> [UInt8] {
         var bytes = try contents(of: place, limit: Self.maximumBytes)
         if bytes.last == 0x0A { bytes.removeLast() }
         if bytes.last == 0x0D { bytes.removeLast() }
-        guard !bytes.isEmpty else { throw CommandError(.usage, Text.passphraseEmpty(language)) }
+        guard !bytes.isEmpty else { throw empty }
         return bytes
     }
 
@@ -104,7 +122,9 @@ struct SecretInput: Sendable {
             }
             bytes.append(contentsOf: buffer[..<count])
             guard bytes.count <= limit else {
-                throw CommandError(.usage, Text.fileTooLong(language, [Printable.text(place), "\(limit)"]))
+                throw CommandError(
+                    .usage, Text.fileTooLong(language, [Printable.text(place), "\(limit)"]),
+                    hint: say("Name a file with nothing but the key in it.", "İçində yalnız açar olan fayl göstərin."))
             }
         }
     }
@@ -112,7 +132,11 @@ struct SecretInput: Sendable {
     private func unreadable(_ place: String, _ reason: Int32) -> CommandError {
         CommandError(
             reason == ENOENT ? .notFound : .failed,
-            Text.fileUnreadable(language, [Printable.text(place), SystemText.error(reason)]))
+            Text.fileUnreadable(language, [Printable.text(place), SystemText.error(reason)]),
+            hint: say(
+                "Check the path in --key-file, QALA_KEY_FILE, --passphrase-file or QALA_PASSPHRASE_FILE, and who may read the file.",
+                "--key-file, QALA_KEY_FILE, --passphrase-file və ya QALA_PASSPHRASE_FILE ilə göstərilən yolu və faylı kimin oxuya bildiyini yoxlayın."
+            ))
     }
 
     private func ask(_ question: Text) throws -> [UInt8] {
@@ -122,7 +146,7 @@ struct SecretInput: Sendable {
         }
         let answer = try terminal.askSecretly(question(language), limit: Self.maximumBytes, interrupt: interrupt)
         guard let answer else { throw CommandError(.interrupted, Text.passphraseInterrupted(language)) }
-        guard !answer.isEmpty else { throw CommandError(.usage, Text.passphraseEmpty(language)) }
+        guard !answer.isEmpty else { throw empty }
         return answer
     }
 }

@@ -88,39 +88,8 @@ package enum Rendering {
         return lines
     }
 
-    package static func archives(_ rows: [ArchiveRow], policy: String?, _ language: Language) -> [String] {
-        guard !rows.isEmpty else {
-            guard let policy else { return [Text.noArchives(language)] }
-            return [Text.noArchivesOfPolicy(language, [Printable.text(policy)])]
-        }
-        let areDisposed = rows.contains { $0.disposed != nil }
-        var table = Table(
-            [(Text.columnID(language), .left), (Text.columnTime(language), .left)]
-                + (areDisposed ? [(Text.columnDisposed(language), .left)] : []) + [
-                    (Text.columnPolicy(language), .left), (Text.columnFiles(language), .right),
-                    (Text.columnSize(language), .right), (Text.columnNote(language), .left),
-                    (Text.columnRoots(language), .left),
-                ])
-        for row in rows {
-            table.add(
-                [Printable.shortID(row.id), Printable.localTime(row.time)]
-                    + (areDisposed ? [row.disposed.map(Printable.localTime) ?? ""] : []) + [
-                        row.policy ?? "",
-                        row.files.map(Readable.count) ?? "",
-                        Readable.size(row.bytes, language), row.partial ? Text.partialMark(language) : "",
-                        list(row.roots),
-                    ])
-        }
-        return rows.contains { $0.files == nil } ? table.lines + [Text.archivesUnread(language)] : table.lines
-    }
-
-    /// What a search could not look into.
-    package static func notSearched(_ count: Int, _ language: Language) -> [String] {
-        count == 0 ? [] : [Text.notSearched(language, [Readable.count(count)])]
-    }
-
     /// The first three, and how many more there are.
-    private static func list(_ roots: [String]) -> String {
+    static func list(_ roots: [String]) -> String {
         let shown = roots.prefix(3).joined(separator: " ")
         return roots.count > 3 ? shown + " +\(roots.count - 3)" : shown
     }

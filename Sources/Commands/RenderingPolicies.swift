@@ -33,10 +33,15 @@ extension Rendering {
             table.add([
                 Printable.shortID(row.archive), row.policy, Printable.localTime(row.time),
                 row.before.map(Printable.localTime) ?? PolicyText.never(language), Printable.localTime(row.after),
-                row.why[language].joined(separator: "; "),
+                why(row.why, row.offline, language),
             ])
         }
         return [PolicyText.earlierTitle(language, [Readable.count(rows.count)])] + table.lines.map { "  " + $0 }
+    }
+
+    private static func why(_ why: BothTexts, _ isOffline: Bool, _ language: Language) -> String {
+        let place = say(language, "it is offline, on volumes only", "oflayn arxivdə, yalnız daşıyıcılardadır")
+        return (why[language] + (isOffline ? [place] : [])).joined(separator: "; ")
     }
 
     private static func leftOut(_ unread: Int, _ missing: [VaultMissing], _ language: Language) -> [String] {
@@ -156,7 +161,7 @@ extension Rendering {
             for row in report.expiries {
                 table.add([
                     Printable.localTime(row.expires), Printable.shortID(row.archive), row.policy,
-                    Printable.localTime(row.time), row.why[language].joined(separator: "; "),
+                    Printable.localTime(row.time), why(row.why, row.offline, language),
                 ])
             }
             lines += table.lines

@@ -214,7 +214,9 @@ extension Rendering {
 
     /// `3fa91c0277be4d10 (B-12)`
     static func offlinePlaces(_ places: [FoundRow.VolumePlace]) -> String {
-        places.map { "\($0.volume) (\($0.shelf ?? $0.holder ?? ""))" }.joined(separator: ", ")
+        places.map { place in
+            place.volume + ((place.shelf ?? place.holder).map { " (\($0))" } ?? "")
+        }.joined(separator: ", ")
     }
 
     /// What follows for whoever wants the first of them.

@@ -41,11 +41,11 @@ struct Find: ParsableCommand {
             let request = FindNames.Request(
                 text: text, path: try path.map(session.absolute), allVersions: allVersions, limit: limit)
             let names = try FindNames.run(request, at: session.workplace())
-            try session.answer(FoundReply(found: names.rows, notSearched: names.notSearched)) {
+            try session.answer(FoundReply(names)) {
                 Rendering.found(names.rows, text: text, allVersions: allVersions, session.language)
-                    + Rendering.notSearched(names.notSearched, session.language)
+                    + Rendering.notSearched(names, session.language)
             }
-            return names.notSearched > 0 ? .partial : .done
+            return names.isWhole ? .done : .partial
         }
     }
 }
@@ -69,11 +69,11 @@ struct History: ParsableCommand {
         try common.perform { session in
             let path = try session.absolute(path)
             let names = try PathHistory.run(path: path, at: session.workplace())
-            try session.answer(VersionsReply(path: path, versions: names.rows, notSearched: names.notSearched)) {
+            try session.answer(VersionsReply(path: path, names)) {
                 Rendering.versions(names.rows, path: path, session.language)
-                    + Rendering.notSearched(names.notSearched, session.language)
+                    + Rendering.notSearched(names, session.language)
             }
-            return names.notSearched > 0 ? .partial : .done
+            return names.isWhole ? .done : .partial
         }
     }
 }

@@ -204,16 +204,22 @@ final class Session {
     private static func words(_ error: any Error, _ language: Language) -> (message: String, hint: String) {
         switch error {
         case let error as DocumentsError: (error.message(in: language), error.hint(in: language))
+        case let error as RetentionError: (error.message(in: language), error.hint(in: language))
         case let error as any Failure:
             (
-                error.message,
-                error.kind == .interrupted && error.hint.isEmpty ? Text.interruptedResume(language) : error.hint
+                spoken(error.message, language),
+                error.kind == .interrupted && error.hint.isEmpty
+                    ? Text.interruptedResume(language) : spoken(error.hint, language)
             )
         default: ("\(error)", "")
         }
     }
 
-    /// An error for people. Below the command line messages are in English: in the other language the kind goes first.
+    private static func spoken(_ text: String, _ language: Language) -> String {
+        language == .azerbaijani ? ErrorWords.azerbaijani(text) ?? text : text
+    }
+
+    /// An error for people. What ``ErrorWords`` lacks is in English: in the other language the kind goes first.
     /// The lines of a document's errors stand alone, so that an editor finds its way from them.
     static func lines(kind: FailureKind, message: String, hint: String, _ language: Language) -> [String] {
         var text = message.split(separator: "\n", omittingEmptySubsequences: false).map { Printable.text(String($0)) }

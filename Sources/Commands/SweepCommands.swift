@@ -129,7 +129,13 @@ struct HoldGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hold",
         abstract: "Keep archives from being disposed of.",
-        discussion: "Arxivlərin məhv edilməsinə qadağa qoyur (hüquqi saxlama).",
+        discussion: """
+            Arxivlərin məhv edilməsinə qadağa qoyur (hüquqi saxlama).
+
+            Examples:
+              qala hold add latest --reason "court order"
+              qala hold list
+            """,
         subcommands: [HoldAdd.self, HoldList.self, HoldRelease.self])
 }
 

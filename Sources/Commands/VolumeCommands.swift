@@ -56,6 +56,9 @@ struct VolumeCreate: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
+            do throws(RetentionError) { _ = try Period(parsing: reverify) } catch {
+                throw CommandError(.usage, error.message(in: session.language), hint: error.hint(in: session.language))
+            }
             let request = CreateVolume.Request(
                 directory: try session.absolute(directory), title: title, shelf: shelf, capacity: capacity,
                 reverify: reverify, secretPath: try session.absolute(secret))

@@ -34,10 +34,11 @@ package enum FindNames {
         var rows = try FoundRow.rows(versions, open)
         guard rows.count < limit else { return NamesFound(rows: rows, notSearched: missing) }
         let known = request.allVersions ? Set(versions.map { OfflineNames.Version($0) }) : []
-        let offline = try OfflineNames(open).find(
+        let names = try OfflineNames(open)
+        let offline = try names.find(
             request.text, matches: { query.matches($0) && !seen.contains($0) }, isKnown: { known.contains($0) })
         rows += (request.allVersions ? offline : Self.newest(offline)).prefix(limit - rows.count)
-        return NamesFound(rows: rows, notSearched: missing)
+        return NamesFound(rows: rows, notSearched: missing, unregistered: names.unregistered)
     }
 
     /// The first row of each path.
@@ -52,6 +53,16 @@ package struct NamesFound: Sendable {
     package var rows: [FoundRow]
     /// Archives of other hosts whose names this one does not know, because no key was given to read them.
     package var notSearched: Int
+    /// Nil for none.
+    package var unregistered: UnregisteredArchives?
+
+    package var isWhole: Bool { notSearched == 0 && unregistered == nil }
+}
+
+/// Archives that left the vault for volumes which the register of this host does not know: their names cannot be searched.
+package struct UnregisteredArchives: Codable, Sendable {
+    package var archives: [String]
+    package var volumes: [String]
 }
 
 /// The versions of one path, newest first.
@@ -62,9 +73,17 @@ package enum PathHistory {
         let stored = try StoredPath.parse(path)
         let versions = catalog.history(of: stored)
         let known = Set(versions.map { OfflineNames.Version($0) })
-        let offline = try OfflineNames(open).find(path, matches: { $0 == stored }, isKnown: { known.contains($0) })
+        let names = try OfflineNames(open)
+        let offline = try names.find(path, matches: { $0 == stored }, isKnown: { known.contains($0) })
         var rows = try FoundRow.rows(versions, open)
         guard !rows.isEmpty || !offline.isEmpty else {
+            if let lost = names.unregistered {
+                throw OperationError(
+                    .notFound,
+                    "no archive that could be searched holds \(path); \(lost.archives.count) are on volumes that the register "
+                        + "does not know: \(lost.volumes.joined(separator: ", "))",
+                    hint: "Bring STATE/volumes back from a copy; `qala reconcile` tells what is missing.")
+            }
             throw OperationError(
                 .notFound,
                 missing == 0
@@ -76,7 +95,7 @@ package enum PathHistory {
             // Behind everything that is newer.
             rows.insert(row, at: rows.firstIndex { $0.archiveTime < row.archiveTime } ?? rows.count)
         }
-        return NamesFound(rows: rows, notSearched: missing)
+        return NamesFound(rows: rows, notSearched: missing, unregistered: names.unregistered)
     }
 }
 

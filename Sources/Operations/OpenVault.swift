@@ -16,6 +16,7 @@ final class OpenVault {
         try workplace.checkVaultIsNoFile()
         let store = try LocalStore(path: workplace.vaultPath)
         vault = try Vault(store: store, stateBase: workplace.statePath)
+        workplace.witness.saw(vault: vault.vaultID.hex, at: workplace.vaultPath)
         if let denial = vault.host.denial { workplace.progress.noteDenial(denial.message) }
     }
 
@@ -158,12 +159,12 @@ final class OpenVault {
         if text == "latest" { return archives.first }
         if text.hasPrefix("latest:") {
             let policy = text.dropFirst("latest:".count)
-            return archives.first { $0.holding.policy == String(policy) }
+            return archives.first { $0.policy == String(policy) }
         }
         if let time = TimeText.parse(text) {
-            return archives.first { TimeText.parse($0.holding.time).map { $0 <= time } ?? false }
+            return archives.first { TimeText.parse($0.time).map { $0 <= time } ?? false }
         }
-        let found = archives.filter { text.utf8.count >= 4 && $0.holding.archive.hasPrefix(text.lowercased()) }
+        let found = archives.filter { text.utf8.count >= 4 && $0.id.hasPrefix(text.lowercased()) }
         return found.count == 1 ? found.first : nil
     }
 

@@ -2,12 +2,45 @@ import Catalog
 import Domain
 import Vault
 
-/// The archives of a vault, oldest first; or, as stubs, those that were disposed of.
+/// The archives of a vault, oldest first; or, as stubs, those that were disposed of; and those that left it for volumes.
 package enum ListArchives {
-    package static func run(policy: String?, disposed: Bool = false, at workplace: Workplace) throws -> [ArchiveRow] {
+    package struct Report: Sendable {
+        package var archives: [ArchiveRow]
+        package var offline: [ArchiveRow] = []
+        /// Why it cannot be told what left the vault: damage of the register of volumes.
+        package var offlineProblem: String?
+
+        package init(archives: [ArchiveRow], offline: [ArchiveRow] = [], offlineProblem: String? = nil) {
+            self.archives = archives
+            self.offline = offline
+            self.offlineProblem = offlineProblem
+        }
+    }
+
+    /// What the vault holds.
+    package static func run(policy: String?, at workplace: Workplace) throws -> [ArchiveRow] {
         let open = try OpenVault(workplace)
+        return try rows(open.vault.log.archives, of: policy, open)
+    }
+
+    /// The same, or what was `disposed` of, beside what is offline.
+    package static func report(policy: String?, disposed: Bool, at workplace: Workplace) throws -> Report {
+        let open = try OpenVault(workplace)
+        let log = open.vault.log
+        var (offline, problem): ([ArchiveRow], String?) = ([], nil)
+        do { offline = try left(policy, open) } catch let error as any Failure where error.kind == .damaged {
+            problem = error.message
+        }
+        let known = Set(offline.map(\.id))
+        let archives = disposed ? log.committed.filter { log.disposed[$0.id] != nil } : log.archives
+        let rows = try rows(archives, of: policy, open).filter { !known.contains($0.id) }
+        return Report(archives: rows, offline: offline, offlineProblem: problem)
+    }
+
+    private static func rows(
+        _ archives: [ArchiveRecord], of policy: String?, _ open: OpenVault
+    ) throws -> [ArchiveRow] {
         let gone = open.vault.log.disposed
-        let archives = disposed ? open.vault.log.committed.filter { gone[$0.id] != nil } : open.vault.log.archives
         return try open.headers(of: archives, all: policy != nil).compactMap { archive, header in
             if let policy, header?.policy != policy { return nil }
             return ArchiveRow(
@@ -16,6 +49,25 @@ package enum ListArchives {
                 files: header?.files, bytes: Int(clamping: archive.commit.bytes),
                 entries: Int(clamping: archive.commit.entries), partial: header?.partial ?? false,
                 disposed: gone[archive.id].map { TimeText.seconds(Int64(clamping: $0.time)) })
+        }
+    }
+
+    private static func left(_ policy: String?, _ open: OpenVault) throws -> [ArchiveRow] {
+        guard !open.vault.log.disposed.isEmpty else { return [] }
+        let volumes = try VolumeRegister(open.workplace).all().sorted { $0.id < $1.id }
+        let departures = try open.departures(volumes)
+        let own = open.vault.vaultID.hex
+        return try rows(departures.archives.map(\.archive), of: policy, open).map { row in
+            var row = row
+            (row.left, row.disposed) = (row.disposed, nil)
+            let holding = volumes.filter { volume in
+                volume.archives.contains { $0.vault == own && $0.archive == row.id }
+            }
+            row.volumes = holding.filter { !$0.isGone }.map(FoundRow.VolumePlace.init)
+            if holding.isEmpty, let id = Digest(hex: row.id) {
+                row.volumes = (departures.named[id] ?? []).sorted().map(FoundRow.VolumePlace.init(unregistered:))
+            }
+            return row
         }
     }
 }

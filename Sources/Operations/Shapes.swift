@@ -85,6 +85,9 @@ package struct ArchiveRow: Codable, Sendable {
     package var partial: Bool
     /// When it was disposed of, RFC 3339, UTC; nil while it can be read.
     package var disposed: String?
+    /// When it left the vault for the volumes that keep it, and where those are.
+    package var left: String?
+    package var volumes: [FoundRow.VolumePlace]?
 }
 
 /// One entry in a listing, a search or a comparison.
@@ -119,6 +122,12 @@ package struct FoundRow: Codable, Sendable {
             title = record.title
             shelf = record.shelf
             holder = record.holder
+        }
+
+        /// Of one that the register does not know.
+        init(unregistered id: String) {
+            volume = id
+            title = ""
         }
     }
 

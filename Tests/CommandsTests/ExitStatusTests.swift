@@ -45,8 +45,8 @@ struct ExitStatusTests {
         let bytes = try JSONText.encode(PartialReport(report, partial: report.isPartial))
         let text = String(decoding: bytes, as: UTF8.self)
         #expect(text.contains(#""partial":true"#) && text.contains(#""problemCount":1"#))
-        let empty = try JSONText.encode(ArchivesReply(archives: []))
-        #expect(String(decoding: empty, as: UTF8.self) == #"{"archives":[]}"#)
+        let empty = try JSONText.encode(ArchivesReply(.init(archives: [])))
+        #expect(String(decoding: empty, as: UTF8.self) == #"{"archives":[],"offline":[]}"#)
     }
 
     @Test("Every command is documented, with an example and an Azerbaijani line")
@@ -55,7 +55,8 @@ struct ExitStatusTests {
         for name in Self.leaves(Qala.self, ["qala"]) {
             #expect(text.contains("`\(name)"), "docs/commands.md lacks \(name)")
         }
-        for command in Self.commands(Qala.self) where command.configuration.subcommands.isEmpty {
+        let groups: [any ParsableCommand.Type] = [AlarmGroup.self, HoldGroup.self]
+        for command in Self.commands(Qala.self).filter({ $0.configuration.subcommands.isEmpty }) + groups {
             #expect(command.configuration.discussion.contains("Examples:\n  qala "))
             #expect(command.configuration.discussion.unicodeScalars.contains { $0.value > 0x7F })
         }

@@ -170,6 +170,34 @@ struct ReconcileTests {
         let acts = try World.object(try world.qala("audit", "show", "--operation", "register.reconcile", "--json"))
         #expect((acts["entries"] as? [Any])?.isEmpty == false)
     }
+
+    @Test("A vault is known by its id: moved it is compared at its new place, and another one at its place is told")
+    func identity() throws {
+        let desk = try PolicyWorld()
+        let world = desk.world
+        defer { desk.remove() }
+        #expect(try world.qala("init", "--kit", "kit.txt").status == 0)
+        #expect(try desk.apply("the first set").status == 0)
+        #expect(try world.qala("run", "policies/config.yaml").status == 0)
+        let before = try world.qala("reconcile", "--json")
+        #expect(before.status == 0, "\(before.outputText)")
+        // A policy that names the old place makes it no missing vault.
+        try desk.change("recovery-plan: recovery", "recovery-plan: recovery\nvault: \(world.path("vault"))")
+        #expect(try desk.apply("the place of the vault").status == 0)
+        try FileManager.default.moveItem(at: world.url("vault"), to: world.url("moved"))
+        let moved = try world.qala("reconcile", "--vault", "moved", "--json")
+        #expect(moved.status == 0, "\(moved.outputText) \(moved.errorText)")
+        #expect(try Self.counts(moved)["own"] == 1)
+        let lost = try world.qala("reconcile", "--vault", "nowhere", "--json")
+        #expect(lost.status != 0, "\(lost.outputText)")
+
+        #expect(try world.qala("init", "--kit", "second.txt").status == 0)
+        let replaced = try world.qala("reconcile", "--json")
+        #expect(replaced.status == 13, "\(replaced.outputText)")
+        #expect(try Self.kinds(replaced) == ["vaultReplaced"])
+        let both = try world.qala("reconcile", "--vault", "moved", "--json")
+        #expect(both.status == 0, "both are looked into: \(both.outputText)")
+    }
 }
 
 @Suite("Texts of the comparison")

@@ -204,4 +204,34 @@ struct RefusalTests {
         for name in gone { #expect(!world.exists("state/\(host)/\(name)"), "\(name)") }
         #expect(world.exists(kept) && world.exists("state/\(host)/\(young)"))
     }
+
+    @Test("What was asked wrongly is 64, and every refusal says what to do next")
+    func hints() throws {
+        let world = try World(inMemory: true)
+        defer { world.remove() }
+        try world.write("short", "seven77\n")
+        try world.write("empty", "\n")
+        func error(_ arguments: [String]) throws -> (status: Int32, hint: String) {
+            let refused = try world.qala(arguments + ["--json"])
+            let body = try JSONSerialization.jsonObject(with: Data(refused.errors)) as? [String: Any]
+            let error = try #require(body?["error"] as? [String: Any], "\(arguments): \(refused.errorText)")
+            return (refused.status, try #require(error["hint"] as? String))
+        }
+        for (file, status) in [("short", 64), ("empty", 64), ("none", 14)] as [(String, Int32)] {
+            chmod(world.path(file), 0o600)
+            let refused = try error(["init", "--kit", "kit.txt", "--passphrase-file", file])
+            #expect(refused.status == status && !refused.hint.isEmpty, "\(file): \(refused)")
+        }
+        try world.write("tree/a", "a")
+        try world.archiveTree()
+        let noKey = try error(["verify", "--key-file", "nosuch"])
+        #expect(noKey.status == 14 && noKey.hint.contains("--key-file"), "\(noKey)")
+        for period in ["0", "0 days", "soon"] {
+            let create = ["volume", "create", "disk", "--shelf", "B", "--secret", "s", "--reverify", period]
+            let refused = try error(create)
+            #expect(refused.status == 64 && !refused.hint.isEmpty, "\(period): \(refused)")
+        }
+        #expect(!world.exists("disk") && !world.exists("s"))
+        #expect(try error(["volume", "pull-list", "3fa91c02"]).status == 14)
+    }
 }

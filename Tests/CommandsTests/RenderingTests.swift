@@ -48,8 +48,11 @@ struct RenderingTests {
 
     @Test("Empty answers say what to do next")
     func empty() {
-        #expect(Rendering.archives([], policy: nil, .english)[0].contains("qala archive PATH"))
-        #expect(Rendering.archives([], policy: "web", .azerbaijani)[0].contains("web"))
+        #expect(
+            Rendering.archives(.init(archives: []), policy: nil, disposed: false, .english)[0].contains(
+                "qala archive PATH"))
+        #expect(
+            Rendering.archives(.init(archives: []), policy: "web", disposed: false, .azerbaijani)[0].contains("web"))
         #expect(Rendering.found([], text: "x", allVersions: false, .english).count == 2)
         #expect(Rendering.versions([], path: "/x", .english) == ["No archive holds /x."])
     }

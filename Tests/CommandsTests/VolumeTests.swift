@@ -297,7 +297,8 @@ struct VolumeTests {
         let pull = try World.object(
             try volume.world.qala("volume", "pull-list", String(archive.prefix(12)), tree + "/sub", "--json"))
         #expect((pull["pull"] as? [[String: Any]])?.first?["shelf"] as? String == "C-1")
-        #expect(try volume.world.qala("volume", "pull-list", archive, "/nowhere").status == 14)
+        let nothing = try volume.world.qala("volume", "pull-list", archive, "/nowhere", "--json")
+        #expect(nothing.status == 14 && nothing.errorText.hasPrefix(#"{"error":"#), "\(nothing.errorText)")
         #expect(
             try volume.world.qala("volume", "pull-list", "latest", tree + "/sub").status == 0,
             "names that the vault knows")

@@ -106,6 +106,7 @@ package final class AuditTrail: Sendable {
 package final class Witness: Sendable {
     private static let most = 16
     private let archives = Mutex<[String]>([])
+    private let vaults = Mutex<[String: String]>([:])
 
     package init() {}
 
@@ -114,6 +115,11 @@ package final class Witness: Sendable {
             if list.count < Self.most, !list.contains(id) { list.append(id) }
         }
     }
+
+    func saw(vault id: String, at path: String) { vaults.withLock { $0[path] = id } }
+
+    /// The id of the vault that was opened there.
+    package func vault(at path: String) -> String? { vaults.withLock { $0[path] } }
 
     /// Ids of archives, in the order in which they were found.
     package var seen: [String] { archives.withLock { $0 } }

@@ -245,7 +245,7 @@ package actor Daemon {
     }
 
     /// Every event may bring a start, whatever it was about.
-    private func decide(_ event: Scheduler.Event) {
+    func decide(_ event: Scheduler.Event) {
         let now = clock.read()
         let actions = scheduler.handle(event, at: now)
         let isQuiet = actions.allSatisfy { if case .wake = $0 { true } else { false } }
@@ -280,124 +280,6 @@ package actor Daemon {
         }
     }
 
-    // MARK: Runs
-
-    @discardableResult
-    func enqueue(
-        _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1
-    ) -> RunRecord {
-        let wall = clock.read().wall
-        let time = TimeText.seconds(wall / 1_000_000)
-        let stamp = time.filter { $0 != "-" && $0 != ":" }.dropLast()
-        var id = ""
-        repeat { id = "\(stamp)-\(Random.digest().hex.prefix(6))" } while run(id) != nil
-        let run = RunRecord(
-            id: id, policy: policy, trigger: trigger, requestedBy: by, due: due, attempt: attempt, asked: time,
-            state: .waiting)
-        runs.append(run)
-        keep(run)
-        queue.append(id)
-        return run
-    }
-
-    /// Starts the run whose turn it is.
-    func pump() {
-        while going == nil, !isStopping, !queue.isEmpty {
-            let id = queue.removeFirst()
-            guard var run = run(id) else { continue }
-            guard let policy = policies.policies.first(where: { $0.name == run.policy }) else {
-                finish(id, .failure(OperationError(.notFound, "the policy \(run.policy) was withdrawn")))
-                continue
-            }
-            run.state = .running
-            run.started = now
-            change(run)
-            if let identity = run.identity { decide(.runStarted(identity)) }
-            tell(.info, "started", run)
-            recordRun(run)
-            launch(id, policy)
-        }
-    }
-
-    private func launch(_ id: String, _ policy: Policy) {
-        var going = Going(id: id)
-        let workplace = Workplace(
-            vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
-            interrupt: going.interrupt)
-        let reserveBytes = settings.reserveBytes
-        do {
-            going.thread = try WorkerThread {
-                let result = Result {
-                    try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
-                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
-                }
-                Task { await self.ended(id, result) }
-            }
-            self.going = going
-        } catch {
-            finish(id, .failure(error))
-        }
-    }
-
-    private func ended(_ id: String, _ result: Result<ArchiveReport, any Error>) {
-        going?.thread?.join()
-        finish(id, result)
-        pump()
-    }
-
-    private func finish(_ id: String, _ result: Result<ArchiveReport, any Error>) {
-        let isCancelled = going?.id == id && going?.isCancelled == true
-        if going?.id == id { going = nil }
-        guard var run = run(id) else { return }
-        run.ended = now
-        var event: Scheduler.Event?
-        switch result {
-        case .success(let report):
-            run.state = report.isPartial ? .partial : .done
-            run.archive = report.archive
-            (run.files, run.bytes, run.bytesStored) = (report.files, report.bytes, report.bytesStored)
-            run.problems = report.problemCount
-            if let first = report.problems.first {
-                run.message = "\(report.problemCount) paths could not be archived; first \(first.path): \(first.reason)"
-            } else if let first = report.warnings.first {
-                run.message = first
-            }
-            event = run.identity.map { .runFinished($0) }
-        case .failure(let error):
-            noteEnd(of: error)
-            let kind = (error as? any Failure)?.kind ?? .failed
-            run.message = Self.words(error)
-            if kind == .interrupted {
-                // The end of the daemon: the scheduler hears of it at the next start.
-                run.state = isCancelled ? .cancelled : .interrupted
-                if isCancelled { event = run.identity.map { .runCancelled($0) } }
-            } else {
-                run.state = .failed
-                run.failure = kind
-                // A refusal may pass: a file system that went read-only, rights that somebody mends.
-                let repeats: Set<FailureKind> = [.usage, .badPolicy, .damaged, .wrongKey]
-                event = run.identity.map { .runFailed($0, retry: !repeats.contains(kind)) }
-            }
-        }
-        change(run)
-        recordRun(run)
-        let text = [run.state.rawValue, run.message].compactMap(\.self).joined(separator: ": ")
-        tell(run.state == .done ? .info : run.state == .failed ? .error : .warning, text, run)
-        prune()
-        if run.archive != nil { wantMove(run.policy) }
-        if let event { handle(event) }
-    }
-
-    /// Of very many runs the newest are kept, and of each policy the last.
-    private func prune() {
-        guard runs.count > DaemonFolder.keptRuns else { return }
-        let last = Set(Dictionary(runs.map { ($0.policy, $0.id) }) { $1 }.values)
-        for run in runs.prefix(runs.count - DaemonFolder.keptRuns) where run.state.isOver && !last.contains(run.id) {
-            folder.remove(run)
-            runs.removeAll { $0.id == run.id }
-        }
-    }
-
     // MARK: Records
 
     func run(_ id: String) -> RunRecord? { runs.last { $0.id == id } }
@@ -408,7 +290,7 @@ package actor Daemon {
         note(run)
     }
 
-    private func keep(_ run: RunRecord) {
+    func keep(_ run: RunRecord) {
         do { try writing { try folder.save(run) } } catch {
             tell(.error, "the run cannot be recorded: \(Self.words(error))", run)
         }

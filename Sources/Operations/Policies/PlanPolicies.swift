@@ -40,7 +40,7 @@ package enum PlanPolicies {
         return PolicyPlanReport.EarlierRow(
             archive: found.after.archive.hex, policy: seen?.policy ?? "", time: TimeText.seconds(seen?.time ?? 0),
             before: found.before.map { TimeText.seconds($0) }, after: TimeText.seconds(found.after.instant),
-            why: PolicyArchives.why(found.after))
+            why: PolicyArchives.why(found.after), offline: archives.isOffline(found.after.archive))
     }
 }
 
@@ -78,7 +78,8 @@ package enum SimulatePolicies {
             let seen = archives[expiry.archive]
             return PolicyCalendarReport.ExpiryRow(
                 archive: expiry.archive.hex, policy: seen?.policy ?? "", time: TimeText.seconds(seen?.time ?? 0),
-                expires: TimeText.seconds(expiry.instant), why: PolicyArchives.why(expiry))
+                expires: TimeText.seconds(expiry.instant), why: PolicyArchives.why(expiry),
+                offline: archives.isOffline(expiry.archive))
         }
         return PolicyCalendarReport(
             policies: name, version: edition.number, until: TimeText.seconds(until), expiries: rows,

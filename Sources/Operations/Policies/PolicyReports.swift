@@ -58,6 +58,8 @@ package struct PolicyPlanReport: Codable, Sendable {
         package var before: String?
         package var after: String
         package var why: BothTexts
+        /// It left the vault: what could be destroyed is on volumes.
+        package var offline: Bool
     }
 
     /// The folder, or `version N`.
@@ -146,6 +148,8 @@ package struct PolicyCalendarReport: Codable, Sendable {
         package var expires: String
         /// What keeps it until then.
         package var why: BothTexts
+        /// It left the vault: what may be destroyed then is on volumes.
+        package var offline: Bool
     }
 
     /// The folder, or `version N`.

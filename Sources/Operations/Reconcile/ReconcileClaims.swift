@@ -24,6 +24,10 @@ struct ReconcileClaims {
     var keeping: [String: [String]] = [:]
     /// By id of the vault: archives that are the only copy of originals which left the active system.
     var moved: [String: Set<String>] = [:]
+    /// By path, the id of the vault that was there last, as far as the audit log tells; and by id those of which entries tell
+    /// while another vault is at their path.
+    private(set) var identities: [String: String] = [:]
+    private(set) var replaced: [String: String] = [:]
     /// Versions of the policies that came into force: the digest where it was told.
     var versions: [Int: String?] = [:]
     /// Policies whose run is going, or was when the daemon died, with the time at which it started.
@@ -35,8 +39,9 @@ struct ReconcileClaims {
 
     // MARK: The audit log
 
-    /// Entries of commands name their vault; of others than `vaults` nothing is claimed.
-    mutating func readAudit(at workplace: Workplace, vaults: Set<String>) throws {
+    /// Entries of commands name their vault: by its id where that is known, else by its path. Of others than those that were
+    /// `opened` (id by path), or should be at `paths`, nothing is claimed.
+    mutating func readAudit(at workplace: Workplace, paths: Set<String>, opened: [String: String]) throws {
         let log: AuditLog
         do { log = try AuditReading.log(at: workplace) } catch let error as any Failure {
             // Where nothing was ever recorded, nothing is claimed.
@@ -50,7 +55,7 @@ struct ReconcileClaims {
         do throws(VaultError) {
             try log.entries(0..<size) { (entry) throws(VaultError) in
                 if workplace.interrupt.isSet { throw VaultError(.interrupted, "interrupted") }
-                claims.take(entry, vaults)
+                claims.take(entry, paths, opened)
             }
             self = claims
         } catch {
@@ -61,11 +66,29 @@ struct ReconcileClaims {
         counts.auditEntries = size
     }
 
-    private mutating func take(_ entry: AuditEntry, _ vaults: Set<String>) {
+    private static let claiming: Set<String> = ["archive.create", "hold.add", "hold.release", "archive.dispose"]
+
+    /// Whether what is told of the vault at `path` is to be borne out.
+    private mutating func isClaim(
+        _ operation: String, at path: String, _ paths: Set<String>, _ opened: [String: String]
+    ) -> Bool {
+        guard let id = identities[path] else { return paths.contains(path) }
+        if opened.values.contains(id) { return true }
+        guard paths.contains(path) else { return false }
+        // Nothing is there: what it held could not be compared, and is told so.
+        guard opened[path] != nil else { return true }
+        if Self.claiming.contains(operation) { replaced[id] = path }
+        return false
+    }
+
+    private mutating func take(_ entry: AuditEntry, _ paths: Set<String>, _ opened: [String: String]) {
         let act = entry.act
         guard act.outcome == .done || act.outcome == .partial else { return }
         func detail(_ name: String) -> String? { act.details.first { $0.name == name }?.value }
-        if let vault = detail("vault"), !vaults.contains(vault) { return }
+        if let path = detail("vault") {
+            if let told = detail("vault-id") { identities[path] = told }
+            if !isClaim(act.operation, at: path, paths, opened) { return }
+        }
         let place = "audit log, entry \(entry.number)"
         let isCarriedOut = detail("step") == "approve" && detail("dry-run") == nil
         switch act.operation {

@@ -18,7 +18,8 @@ struct ReconcileLook {
         let first = try vaults.refreshed(needed)
         if first.vaults.isEmpty, let error = first.error { throw error }
         let seen = first.vaults.map { ($0.path, $0.open, $0.open.vault.log.archives) }
-        try claims.readAudit(at: workplace, vaults: needed.union(first.vaults.map(\.path)))
+        let opened = Dictionary(first.vaults.map { ($0.path, $0.open.vault.vaultID.hex) }) { one, _ in one }
+        try claims.readAudit(at: workplace, paths: needed.union(opened.keys), opened: opened)
         try claims.readRuns(state: workplace.statePath)
         try claims.readMoved(state: workplace.statePath)
         let inForce = policies.all.last ?? .empty
@@ -30,12 +31,17 @@ struct ReconcileLook {
         let ledgers = try LogSegments.ledgers(at: workplace)
         // Once more: what the records name was committed before they were read.
         let second = try vaults.refreshed(needed)
-        report.missing = second.missing
+        let ids = Set(second.vaults.map(\.open.vault.vaultID.hex))
+        // One that is looked into at another place is not missing.
+        report.missing = second.missing.filter { claims.identities[$0.vault].map { !ids.contains($0) } ?? true }
+        for (id, path) in claims.replaced.sorted(by: { $0.key < $1.key }) {
+            add(.vaultReplaced, id, ["audit log", path])
+        }
         try note(second.vaults, volumes)
-        takeMoved(Set(second.vaults.map(\.open.vault.vaultID.hex)))
+        takeMoved(ids)
         compareClaims()
         compareHolds(second.vaults)
-        compareVolumes(volumes, Set(second.vaults.map(\.open.vault.vaultID.hex)))
+        compareVolumes(volumes, ids)
         compareDepartures(volumes)
         compareSegments(ledgers)
         let names = Set(inForce.policies.map(\.name))

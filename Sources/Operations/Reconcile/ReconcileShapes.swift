@@ -29,7 +29,7 @@ package struct ReconcileFinding: Codable, Sendable, Equatable {
 /// What disagrees. Raw values are for programs and stay.
 package enum ReconcileKind: String, Codable, Sendable, CaseIterable {
     // Differences.
-    case archiveMissing, archiveWithoutRun, archiveTwice
+    case archiveMissing, archiveWithoutRun, archiveTwice, vaultReplaced
     case runNotRegistered, runContradicts, runUnreadable, registerDamaged
     case holdMissing, holdContradicts, disposalMissing
     case volumeArchiveMissing, volumeDamaged

@@ -20,6 +20,11 @@ extension ReconcileKind {
             )
         case .archiveTwice:
             ("archive \(id) belongs to several runs: \(detail)", "\(id) arxivi bir neçə icraya aiddir: \(detail)")
+        case .vaultReplaced:
+            (
+                "vault \(id) held archives, and another vault is at its place",
+                "\(id) anbarında arxivlər var idi, indi onun yerində başqa anbardır"
+            )
         case .runNotRegistered:
             ("run \(id) is over and not in the register", "\(id) icrası bitib, lakin reyestrdə yoxdur")
         case .runContradicts:
@@ -109,6 +114,11 @@ extension ReconcileKind {
             (
                 "Delete nothing. The log may have been cut or exchanged: `qala verify`, and compare it with the mirror.",
                 "Heç nə silməyin. Jurnal kəsilmiş və ya dəyişdirilmiş ola bilər: `qala verify`, sonra güzgü nüsxə ilə müqayisə edin."
+            )
+        case .vaultReplaced:
+            (
+                "Find it, or its mirror, and run this with `--vault` at its new place; delete nothing.",
+                "Onu və ya güzgü nüsxəsini tapın və bu əmri `--vault` ilə yeni yeri göstərərək icra edin; heç nə silməyin."
             )
         case .departedVolumeMissing, .departedArchiveMissing:
             (

@@ -179,6 +179,12 @@ package enum Volumes {
                     archive: holding.archive, stream: VolumeTree.streamName(holding.archive), parts: holding.parts,
                     paths: here.sorted()))
         }
+        guard !rows.isEmpty else {
+            throw OperationError(
+                .notFound,
+                "no volume holds these paths of archive \(archive): \(missing.sorted().joined(separator: ", "))",
+                hint: "`qala volume inventory` lists what is on a volume.")
+        }
         return PullReport(pull: rows, missing: parsed.isEmpty ? [] : missing.sorted())
     }
 }
