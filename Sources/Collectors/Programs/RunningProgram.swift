@@ -228,7 +228,8 @@ package final class RunningProgram {
         }
     }
 
-    private static func now() -> Double {
+    /// Seconds on a clock that only advances.
+    static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
