@@ -22,6 +22,9 @@ package enum WALProgram {
         var retrySeconds: Double
     }
 
+    /// Whether a command line says what is to be done.
+    package static func accepts(_ arguments: [String]) -> Bool { parse(arguments) != nil }
+
     /// `arguments` without the program's name; returns the exit status.
     package static func run(_ arguments: [String]) -> Int32 {
         guard let call = parse(arguments) else {
