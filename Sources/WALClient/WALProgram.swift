@@ -103,8 +103,7 @@ package enum WALProgram {
             return (WALReply(.usage, "\(request.file) is no name of a WAL file"), nil)
         }
         let channel = try WALChannel(connectingTo: call.socket, seconds: answerSeconds)
-        try channel.send(bytes, with: file)
-        guard let (answer, came) = try channel.receive(limit: WALReply.longest) else {
+        guard let (answer, came) = try channel.answer(to: bytes, with: file, limit: WALReply.longest) else {
             throw WALChannel.Problem(message: "the daemon went away without an answer")
         }
         guard let reply = WALReply(answer) else {
