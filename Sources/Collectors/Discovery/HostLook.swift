@@ -37,7 +37,7 @@ package final class HostLook {
     package enum Event: Sendable {
         case found(FoundSource)
         case absent(FoundSource.Identity)
-        case problem(place: String, reason: String)
+        case problem(path: [UInt8], reason: String)
     }
 
     private static let sqliteMagic = Array("SQLite format 3\u{0}".utf8)
@@ -93,7 +93,7 @@ package final class HostLook {
 
     private lazy var hostTree = HostTree(
         isOver: isOver, isLeftOut: { [unowned self] in isLeftOut($0) },
-        tell: { [unowned self] path, reason in problem(Self.text(path).text, reason) })
+        tell: { [unowned self] path, reason in note(.problem(path: path, reason: reason)) })
 
     // MARK: Servers that run
 
@@ -153,7 +153,7 @@ package final class HostLook {
         if let socket { ask(&found, socket) }
         guard !found.place.isEmpty, !told.contains(found.identity) else { return }
         guard found.place != socket else { return nameless.append(found) }
-        if found.version == nil { problem(found.place, "its version and databases could not be learnt") }
+        if found.version == nil { problem(found, "its version and databases could not be learnt") }
         tell(found)
     }
 
@@ -247,9 +247,9 @@ package final class HostLook {
             socket = process.flatMap { process in sockets.first { $0.kind == .mariadb && $0.process == process }?.path }
         }
         found.bytes = hostTree.bytes(below: directory.path)
-        if found.bytes == nil { problem(found.place, "its size could not be counted") }
+        if found.bytes == nil { problem(found, "its size could not be counted") }
         if found.isRunning == true {
-            if let socket { ask(&found, resolved(socket)) } else { problem(found.place, "its socket is not known") }
+            if let socket { ask(&found, resolved(socket)) } else { problem(found, "its socket is not known") }
         }
         tell(found)
     }
@@ -275,7 +275,7 @@ package final class HostLook {
         var found = made(.git, path)
         guard !told.contains(found.identity) else { return }
         found.bytes = hostTree.bytes(below: directory.path)
-        if found.bytes == nil { problem(found.place, "its size could not be counted") }
+        if found.bytes == nil { problem(found, "its size could not be counted") }
         tell(found)
     }
 
@@ -290,7 +290,7 @@ package final class HostLook {
         guard let start = directory.start(of: name, count: Self.sqliteMagic.count) else {
             // What a file is called says nothing; but these are called so for what they are.
             if [".db", ".sqlite", ".sqlite3"].contains(where: { name.suffix($0.utf8.count).elementsEqual($0.utf8) }) {
-                problem(Self.text(path).text, "it cannot be read")
+                note(.problem(path: path, reason: "it cannot be read"))
             }
             return false
         }
@@ -306,18 +306,19 @@ package final class HostLook {
 
     /// What a policy names, or was found before, and lies elsewhere or is gone.
     private func lookAgain(at source: FoundSource.Identity) {
-        let path = Array(source.place.utf8)
-        guard !isLeftOut(path), source.place.hasPrefix("/") else { return }
-        if hostTree.isElsewhere(path) { return problem(source.place, "it lies on another host, which may not answer") }
+        let path = source.path
+        func problem(_ reason: String) { note(.problem(path: path, reason: reason)) }
+        guard !isLeftOut(path), path.first == 0x2F else { return }
+        if hostTree.isElsewhere(path) { return problem("it lies on another host, which may not answer") }
         let isFile = source.kind == .sqlite
         let name = path.split(separator: 0x2F).last.map(Array.init) ?? []
         let folder = isFile ? Array(path.dropLast(name.count + 1)) : path
         switch HostDirectory.open(folder.isEmpty ? [0x2F] : folder) {
         case .failure(let error):
             if [ENOENT, ENOTDIR].contains(error.number) { return note(.absent(source)) }
-            problem(source.place, CollectorError.systemText(error.number))
+            problem(CollectorError.systemText(error.number))
         case .success(let directory):
-            guard directory.maySearch else { return problem(source.place, CollectorError.systemText(EACCES)) }
+            guard directory.maySearch else { return problem(CollectorError.systemText(EACCES)) }
             if isFile {
                 let isThere = lookAtFile(name, in: directory)
                 if !isThere, directory.status(name) == nil { note(.absent(source)) }
@@ -331,19 +332,24 @@ package final class HostLook {
     // MARK: -
 
     private func made(_ kind: DataSource.Kind, _ path: [UInt8]) -> FoundSource {
-        let (text, isNameable) = Self.text(path)
-        var found = FoundSource(kind, at: text)
-        found.isNameable = isNameable
+        var found = FoundSource(FoundSource.Identity(kind, path))
+        found.isNameable =
+            found.placeBytes == nil
+            && found.place.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
         return found
     }
 
     private func tell(_ found: FoundSource) {
-        guard !isLeftOut(Array(found.place.utf8)), told.insert(found.identity).inserted else { return }
+        guard !isLeftOut(found.path), told.insert(found.identity).inserted else { return }
         if let socket = found.socket { toldSockets.insert(found.port.map { "\(socket)/.s.PGSQL.\($0)" } ?? socket) }
         note(.found(found))
     }
 
-    private func problem(_ place: String, _ reason: String) { note(.problem(place: place, reason: reason)) }
+    private func problem(_ place: String, _ reason: String) {
+        note(.problem(path: Array(place.utf8), reason: reason))
+    }
+
+    private func problem(_ found: FoundSource, _ reason: String) { note(.problem(path: found.path, reason: reason)) }
 
     /// The path, or one of the directories that it lies in.
     private func isLeftOut(_ path: [UInt8]) -> Bool {
@@ -357,26 +363,5 @@ package final class HostLook {
             excludes.isExcluded(relativePath: Array(relative[..<end]), isDirectory: end < relative.endIndex)
                 || end == relative.endIndex && excludes.isExcluded(relativePath: relative, isDirectory: true)
         }
-    }
-
-    /// As text, one for each path: bytes that are no UTF-8 as `\xHH`.
-    static func text(_ path: [UInt8]) -> (text: String, isNameable: Bool) {
-        if let text = String(validating: path, as: UTF8.self) {
-            let isPlain = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
-            return (text, isPlain)
-        }
-        var (text, rest) = ("", path[...])
-        while let byte = rest.first {
-            let length = (1...4).first { String(validating: rest.prefix($0), as: UTF8.self)?.isEmpty == false }
-            if let length, rest.count >= length {
-                text += String(decoding: rest.prefix(length), as: UTF8.self)
-                rest = rest.dropFirst(length)
-            } else {
-                let digits = String(byte, radix: 16)
-                text += "\\x" + (digits.count < 2 ? "0" : "") + digits
-                rest = rest.dropFirst()
-            }
-        }
-        return (text, false)
     }
 }

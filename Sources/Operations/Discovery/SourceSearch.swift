@@ -7,8 +7,9 @@ import Vault
 /// What one look at the host gave.
 struct SearchOutcome: Sendable {
     struct Problem: Sendable, Equatable {
-        var place: String
+        var path: [UInt8]
         var reason: String
+        var place: String { PathText.shown(path) }
     }
 
     static let problemLimit = 1000
@@ -26,8 +27,10 @@ struct SearchOutcome: Sendable {
 
     var isWhole: Bool { problems.isEmpty }
 
-    mutating func note(_ place: String, _ reason: String) {
-        let problem = Problem(place: place, reason: reason)
+    mutating func note(_ place: String, _ reason: String) { note(Array(place.utf8), reason) }
+
+    mutating func note(_ path: [UInt8], _ reason: String) {
+        let problem = Problem(path: path, reason: reason)
         if problems.contains(problem) { return }
         if problems.count < Self.problemLimit { problems.append(problem) } else { moreProblems += 1 }
     }
@@ -133,7 +136,7 @@ final class SourceSearch: Sendable {
             }
         }
         // Of a server that is known by its socket alone nothing is known while that is silent.
-        let remembered = question.remembered.filter { $0.isNameable && !$0.isKnownBySocket }
+        let remembered = question.remembered.filter { !$0.isKnownBySocket }
         let known = named + remembered.map(\.identity)
         let listened = Dictionary(question.remembered.map { ($0.identity, $0) }) { first, _ in first }
         HostLook(
@@ -151,7 +154,7 @@ final class SourceSearch: Sendable {
                     outcome.plans[seen.identity] = plans
                 }
             case .absent(let source): answer.change { $0.absent.insert(source) }
-            case .problem(let place, let reason): answer.change { $0.note(place, reason) }
+            case .problem(let path, let reason): answer.change { $0.note(path, reason) }
             }
         }.run()
     }
@@ -162,7 +165,18 @@ struct SourceBook: Codable, Sendable {
     struct Unplanned: Codable, Sendable {
         var kind: DataSource.Kind
         var place: String
+        /// See ``FoundSource/placeBytes``.
+        var placeBytes: [UInt8]?
         var detail: String
+
+        init(_ source: FoundSource.Identity, _ detail: String) {
+            kind = source.kind
+            place = source.place
+            placeBytes = source.placeBytes
+            self.detail = detail
+        }
+
+        var source: FoundSource.Identity { FoundSource.Identity(kind, placeBytes ?? Array(place.utf8)) }
     }
 
     static let fileName = "sources.json"
