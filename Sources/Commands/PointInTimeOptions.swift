@@ -40,21 +40,18 @@ struct PointInTimeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The source of the WAL, where it has another name than the cluster.", valueName: "name"))
     var walSource: String?
 
-    /// The targets, of which there may be one.
-    var named: [String] {
-        [target, targetTime, targetLsn, targetXid.map { "\($0)" }, targetName, targetPosition, targetGtid]
-            .compactMap(\.self)
+    /// Names of the targets that were given, of which there may be one.
+    private var named: [String] {
+        [
+            ("--target", target != nil), ("--target-time", targetTime != nil), ("--target-lsn", targetLsn != nil),
+            ("--target-xid", targetXid != nil), ("--target-name", targetName != nil),
+            ("--target-position", targetPosition != nil), ("--target-gtid", targetGtid != nil),
+        ].filter(\.1).map(\.0)
     }
 
-    /// For a server of MariaDB; nil when no target was named.
+    /// For a server of MariaDB, whose options were checked; nil when no target was named.
     func ofServer(_ language: Language) throws -> BinaryLogTarget? {
         try checkOne(language)
-        guard targetLsn == nil, targetXid == nil, targetName == nil, targetTimeline == nil, walSource == nil,
-            targetAction == .promote
-        else {
-            throw usage(
-                language, "these options belong to --cluster", "bu seçimlər --cluster ilə birgə verilir")
-        }
         if target != nil { return try isLatest(language) ? .latest : nil }
         if let targetTime { return .time(try time(targetTime, language).seconds) }
         if let targetPosition {
@@ -78,7 +75,10 @@ struct PointInTimeOptions: ParsableArguments {
 
     private func checkOne(_ language: Language) throws {
         guard named.count <= 1 else {
-            throw usage(language, "name one target", "bir məqsəd göstərin")
+            let list = named.joined(separator: ", ")
+            throw usage(
+                language, "\(list) are \(named.count) targets; name one",
+                "\(list): \(named.count) məqsəd verilib; birini göstərin")
         }
     }
 
@@ -98,17 +98,14 @@ struct PointInTimeOptions: ParsableArguments {
         return time
     }
 
-    /// For a cluster of PostgreSQL; nil when no target was named.
+    /// For a cluster of PostgreSQL, whose options were checked; nil when no target was named.
     func options(_ language: Language) throws -> PointInTime.Options? {
         try checkOne(language)
-        guard targetPosition == nil, targetGtid == nil else {
-            throw usage(
-                language, "--target-position and --target-gtid belong to --server",
-                "--target-position və --target-gtid --server ilə birgə verilir")
-        }
         guard let recovery = try recovery(language) else {
             guard targetTimeline == nil, walSource == nil, targetAction == .promote else {
-                throw usage(language, "name a target", "məqsəd göstərin")
+                let name =
+                    targetTimeline != nil ? "--target-timeline" : walSource != nil ? "--wal-source" : "--target-action"
+                throw usage(language, "\(name) needs a target", "\(name) üçün məqsəd göstərilməlidir")
             }
             return nil
         }
@@ -143,7 +140,7 @@ struct PointInTimeOptions: ParsableArguments {
         return .name(targetName)
     }
 
-    func usage(_ language: Language, _ english: String, _ azerbaijani: String) -> CommandError {
+    private func usage(_ language: Language, _ english: String, _ azerbaijani: String) -> CommandError {
         CommandError(
             .usage, language == .azerbaijani ? azerbaijani : english,
             hint: language == .azerbaijani
