@@ -77,7 +77,7 @@ struct ClusterFiles {
         }
     }
 
-    /// `folder` is an open one to write in; the directory itself when nil.
+    /// `folder` is an open one, that in which the last part of the name is; the path leads there when nil.
     func write(_ name: String, _ bytes: [UInt8], in folder: Int32? = nil) throws {
         try put(name, bytes, O_CREAT | O_EXCL, in: folder)
     }
@@ -94,7 +94,8 @@ struct ClusterFiles {
 
     private func put(_ name: String, _ bytes: [UInt8], _ flags: Int32, in folder: Int32? = nil) throws {
         let flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags
-        let file = folder.map { openat($0, name, flags, 0o600) } ?? open("\(directory)/\(name)", flags, 0o600)
+        let last = name.split(separator: "/").last.map(String.init) ?? name
+        let file = folder.map { openat($0, last, flags, 0o600) } ?? open("\(directory)/\(name)", flags, 0o600)
         guard file >= 0 else { throw failure("cannot write", name) }
         defer { close(file) }
         var info = stat()

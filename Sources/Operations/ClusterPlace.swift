@@ -206,7 +206,7 @@ final class ClusterPlace {
         try FileTreeRestorer.makeTarget(Array(directory.utf8))
         try takeLock()
         do { try mark(control, spaces, files) } catch let error as OperationError {
-            throw OperationError(error.kind, error.message, hint: "Empty the directory, and run the command again.")
+            throw OperationError(error.kind, error.message, hint: "Restore into a directory that is empty.")
         }
         try link(spaces, files)
     }
@@ -220,7 +220,7 @@ final class ClusterPlace {
             guard fchmod(made, mode_t(FileTreeRestorer.unfinishedDirectory)) == 0 else {
                 throw Self.failure("cannot give rights to", "\(directory)/\(name)")
             }
-            if name == "global" { try files.write(Self.aside, control, in: made) }
+            if name == "global" { try files.write(Self.controlAside, control, in: made) }
         }
         try files.sync()
     }

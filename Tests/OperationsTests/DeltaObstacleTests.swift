@@ -32,7 +32,11 @@ struct DeltaObstacleTests {
         #expect(ended?.kind == .interrupted && ended?.hint.contains("--delta") == true, "\(ended?.hint ?? "")")
         #expect(throws: (any Error).self) { try world.start("begun") }
 
-        let before = try bench.listing("begun")
+        // As long as it is not whole only the account that restores may look into it.
+        func names() throws -> Set<String> {
+            Set(try FileManager.default.subpathsOfDirectory(atPath: world.place("begun")))
+        }
+        let before = try names()
         let refused = #expect(throws: OperationError.self) { try restore() }
         #expect(refused?.message.contains("ended before its time") == true, "\(refused?.message ?? "")")
         #expect(refused?.hint.contains("--delta") == true)
@@ -53,8 +57,7 @@ struct DeltaObstacleTests {
         let used = #expect(throws: OperationError.self) { try restore() }
         #expect(used?.kind == .inUse, "\(used?.message ?? "")")
         close(lock)
-        func names(_ text: String) -> [Substring] { text.split(separator: "\n").map { $0.prefix { $0 != " " } } }
-        #expect(try names(bench.listing("begun")) == names(before))
+        #expect(try names() == before)
 
         let report = try bench.delta("begun", tablespaces: map, verify: true)
         #expect(!report.isPartial, "\(report.problems)")
