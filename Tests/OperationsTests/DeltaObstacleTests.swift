@@ -52,7 +52,7 @@ struct DeltaObstacleTests {
         #expect(plain?.hint.contains("--delta") == false && plain?.message.contains("is not empty") == true)
         try bytes.write(to: URL(filePath: mark))
         // One that works there still is no remainder.
-        let lock = open(world.place("begun"), O_RDONLY | O_DIRECTORY)
+        let lock = open(world.place("begun"), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         try #require(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
         let used = #expect(throws: OperationError.self) { try restore() }
         #expect(used?.kind == .inUse, "\(used?.message ?? "")")
