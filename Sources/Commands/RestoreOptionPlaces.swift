@@ -1,4 +1,5 @@
 import Domain
+import Operations
 
 /// Options of one kind of restore that were given to another: which one it is, and what to write instead.
 extension Restore {
