@@ -40,13 +40,14 @@ struct PointInTimeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The source of the WAL, where it has another name than the cluster.", valueName: "name"))
     var walSource: String?
 
-    /// Names of the targets that were given, of which there may be one.
-    private var named: [String] {
-        [
-            ("--target", target != nil), ("--target-time", targetTime != nil), ("--target-lsn", targetLsn != nil),
-            ("--target-xid", targetXid != nil), ("--target-name", targetName != nil),
-            ("--target-position", targetPosition != nil), ("--target-gtid", targetGtid != nil),
-        ].filter(\.1).map(\.0)
+    /// The targets that were given, of which there may be one.
+    var named: [(option: String, value: String)] {
+        let all: [(option: String, value: String?)] = [
+            ("--target", target), ("--target-time", targetTime), ("--target-lsn", targetLsn),
+            ("--target-xid", targetXid.map { "\($0)" }), ("--target-name", targetName),
+            ("--target-position", targetPosition), ("--target-gtid", targetGtid),
+        ]
+        return all.compactMap { target in target.value.map { (target.option, $0) } }
     }
 
     /// For a server of MariaDB, whose options were checked; nil when no target was named.
@@ -75,7 +76,7 @@ struct PointInTimeOptions: ParsableArguments {
 
     private func checkOne(_ language: Language) throws {
         guard named.count <= 1 else {
-            let list = named.joined(separator: ", ")
+            let list = named.map(\.option).joined(separator: ", ")
             throw usage(
                 language, "\(list) are \(named.count) targets; name one",
                 "\(list): \(named.count) məqsəd verilib; birini göstərin")
