@@ -13,7 +13,8 @@ package struct ErrorBody: Codable, Sendable, Equatable {
 
     package var error: Detail
 
-    package init(kind: FailureKind, message: String, hint: String) {
-        error = Detail(kind: kind.rawValue, code: ExitStatus(kind).rawValue, message: message, hint: hint)
+    /// `status` is that of the command where it is not the one of the kind.
+    package init(kind: FailureKind, status: Int32? = nil, message: String, hint: String) {
+        error = Detail(kind: kind.rawValue, code: status ?? ExitStatus(kind).rawValue, message: message, hint: hint)
     }
 }

@@ -69,7 +69,7 @@ extension Restore: AuditedCommand {
             [
                 paths.isEmpty ? nil : ActDetail("paths", paths.joined(separator: " ")), detail("to", to),
                 flag("in-place", inPlace), flag("dry-run", dryRun), ActDetail("conflict", conflict.rawValue),
-                detail("cluster", cluster), flag("delta", delta), detail("target", recovery.named.first),
+                detail("cluster", cluster), flag("delta", delta), detail("target", recovery.named.first?.value),
                 detail("server", server),
             ])
     }

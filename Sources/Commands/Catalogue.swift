@@ -112,15 +112,11 @@ extension Text {
                 "say where to restore: either --to DIR or --in-place",
                 "hara bərpa olunacağını göstərin: ya --to QOVLUQ, ya da --in-place"
             )
-        case .clusterAlone:
+        case .directoryNeeded: ("%1 needs --to DIR", "%1 üçün --to QOVLUQ lazımdır")
+        case .directoryNeededHint:
             (
-                "--cluster restores a whole cluster: it needs --to DIR and takes no paths, --in-place, --conflict or --server",
-                "--cluster bütün klasteri bərpa edir: --to QOVLUQ tələb edir, yol, --in-place, --conflict və --server qəbul etmir"
-            )
-        case .clusterAloneHint:
-            (
-                "To have single files of it, name their paths without --cluster.",
-                "Ayrı faylları bərpa etmək üçün --cluster olmadan onların yollarını göstərin."
+                "DIR becomes its data directory. To have single files of it, name their paths without %1.",
+                "QOVLUQ onun verilənlər qovluğu olur. Ayrı fayllar üçün onların yollarını %1 olmadan göstərin."
             )
         case .tablespaceForm:
             ("--tablespace-map %1 is not OLD=NEW", "--tablespace-map %1 KÖHNƏ=YENİ şəklində deyil")

@@ -29,12 +29,12 @@ package enum CommandLineTool {
     }
 
     /// As the options would say once they were parsed.
-    private static func language(of arguments: [String]) -> Language {
+    static func language(of arguments: [String]) -> Language {
         let asked = arguments.firstIndex(of: "--language").flatMap { arguments.dropFirst($0 + 1).first }
         return asked.flatMap(Language.init(rawValue:)) ?? Language.chosen(by: SystemText.environment)
     }
 
-    private static func wantsJSON(_ arguments: [String]) -> Bool {
+    static func wantsJSON(_ arguments: [String]) -> Bool {
         arguments.prefix(while: { $0 != "--" }).contains("--json")
     }
 
@@ -56,13 +56,14 @@ package enum CommandLineTool {
         }
     }
 
-    /// Tells an error that no session told.
-    private static func report(_ error: any Failure, _ arguments: [String]) -> Int32 {
+    /// Tells an error that no session told; returns the status, which is that of its kind unless `other` is given.
+    static func report(_ error: any Failure, _ arguments: [String], _ other: Int32? = nil) -> Int32 {
+        let status = other ?? ExitStatus(error.kind).rawValue
         let output = Output(descriptor: 2)
         let language = Self.language(of: arguments)
         do {
             if wantsJSON(arguments) {
-                let body = ErrorBody(kind: error.kind, message: error.message, hint: error.hint)
+                let body = ErrorBody(kind: error.kind, status: status, message: error.message, hint: error.hint)
                 try output.bytes(try JSONText.encode(body))
                 try output.line("")
             } else {
@@ -73,7 +74,7 @@ package enum CommandLineTool {
         } catch {
             // Standard error is gone too: the status is what remains to be told.
         }
-        return ExitStatus(error.kind).rawValue
+        return status
     }
 
     /// Help and generated scripts go to standard output; a malformed command line is an error of usage.

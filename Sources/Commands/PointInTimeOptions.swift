@@ -40,21 +40,19 @@ struct PointInTimeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The source of the WAL, where it has another name than the cluster.", valueName: "name"))
     var walSource: String?
 
-    /// The targets, of which there may be one.
-    var named: [String] {
-        [target, targetTime, targetLsn, targetXid.map { "\($0)" }, targetName, targetPosition, targetGtid]
-            .compactMap(\.self)
+    /// The targets that were given, of which there may be one.
+    var named: [(option: String, value: String)] {
+        let all: [(option: String, value: String?)] = [
+            ("--target", target), ("--target-time", targetTime), ("--target-lsn", targetLsn),
+            ("--target-xid", targetXid.map { "\($0)" }), ("--target-name", targetName),
+            ("--target-position", targetPosition), ("--target-gtid", targetGtid),
+        ]
+        return all.compactMap { target in target.value.map { (target.option, $0) } }
     }
 
-    /// For a server of MariaDB; nil when no target was named.
+    /// For a server of MariaDB, whose options were checked; nil when no target was named.
     func ofServer(_ language: Language) throws -> BinaryLogTarget? {
         try checkOne(language)
-        guard targetLsn == nil, targetXid == nil, targetName == nil, targetTimeline == nil, walSource == nil,
-            targetAction == .promote
-        else {
-            throw usage(
-                language, "these options belong to --cluster", "bu seçimlər --cluster ilə birgə verilir")
-        }
         if target != nil { return try isLatest(language) ? .latest : nil }
         if let targetTime { return .time(try time(targetTime, language).seconds) }
         if let targetPosition {
@@ -78,7 +76,10 @@ struct PointInTimeOptions: ParsableArguments {
 
     private func checkOne(_ language: Language) throws {
         guard named.count <= 1 else {
-            throw usage(language, "name one target", "bir məqsəd göstərin")
+            let list = named.map(\.option).joined(separator: ", ")
+            throw usage(
+                language, "\(list) are \(named.count) targets; name one",
+                "\(list): \(named.count) məqsəd verilib; birini göstərin")
         }
     }
 
@@ -98,17 +99,14 @@ struct PointInTimeOptions: ParsableArguments {
         return time
     }
 
-    /// For a cluster of PostgreSQL; nil when no target was named.
+    /// For a cluster of PostgreSQL, whose options were checked; nil when no target was named.
     func options(_ language: Language) throws -> PointInTime.Options? {
         try checkOne(language)
-        guard targetPosition == nil, targetGtid == nil else {
-            throw usage(
-                language, "--target-position and --target-gtid belong to --server",
-                "--target-position və --target-gtid --server ilə birgə verilir")
-        }
         guard let recovery = try recovery(language) else {
             guard targetTimeline == nil, walSource == nil, targetAction == .promote else {
-                throw usage(language, "name a target", "məqsəd göstərin")
+                let name =
+                    targetTimeline != nil ? "--target-timeline" : walSource != nil ? "--wal-source" : "--target-action"
+                throw usage(language, "\(name) needs a target", "\(name) üçün məqsəd göstərilməlidir")
             }
             return nil
         }
@@ -143,7 +141,7 @@ struct PointInTimeOptions: ParsableArguments {
         return .name(targetName)
     }
 
-    func usage(_ language: Language, _ english: String, _ azerbaijani: String) -> CommandError {
+    private func usage(_ language: Language, _ english: String, _ azerbaijani: String) -> CommandError {
         CommandError(
             .usage, language == .azerbaijani ? azerbaijani : english,
             hint: language == .azerbaijani

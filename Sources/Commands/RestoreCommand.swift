@@ -75,34 +75,12 @@ struct Restore: ParsableCommand {
 
     func run() throws {
         try common.perform { session in
-            if let cluster {
-                guard server == nil else {
-                    throw CommandError(
-                        .usage, Text.clusterAlone(session.language), hint: Text.clusterAloneHint(session.language))
-                }
-                return try restore(cluster, session)
-            }
-            if let first = tablespaceMap.first {
-                throw CommandError(
-                    .usage, Text.tablespaceForm(session.language, [first]),
-                    hint: Text.tablespaceFormHint(session.language))
-            }
-            guard !delta else {
-                let isEnglish = session.language == .english
-                throw CommandError(
-                    .usage,
-                    isEnglish ? "--delta belongs to --cluster" : "--delta --cluster ilə birgə verilir",
-                    hint: isEnglish
-                        ? "Files that exist are dealt with by --conflict."
-                        : "Mövcud fayllar üçün --conflict seçimi var.")
-            }
-            if let server { return try restore(server: server, session) }
-            guard try recovery.named.isEmpty && recovery.options(session.language) == nil else {
-                throw recovery.usage(
-                    session.language, "a target of a recovery belongs to --cluster or --server",
-                    "bərpa məqsədi --cluster və ya --server ilə birgə verilir")
-            }
             let place = try session.archivePath(archive)
+            try checkOptions(
+                for: cluster != nil ? .cluster : server != nil ? .server : .files, path: place.path ?? paths.first,
+                session.language)
+            if let cluster { return try restore(cluster, session) }
+            if let server { return try restore(server: server, session) }
             guard (to == nil) == inPlace else {
                 throw CommandError(
                     .usage, Text.targetNeeded(session.language), hint: Text.targetNeededHint(session.language))
@@ -119,12 +97,14 @@ struct Restore: ParsableCommand {
         }
     }
 
+    func missingTarget(_ subject: String, _ language: Language) -> CommandError {
+        CommandError(
+            .usage, Text.directoryNeeded(language, [subject]), hint: Text.directoryNeededHint(language, [subject]))
+    }
+
     private func restore(_ cluster: String, _ session: Session) throws -> ExitStatus {
         let place = try session.archivePath(archive)
-        guard let to, !inPlace, paths.isEmpty, place.path == nil, conflict == .refuse else {
-            throw CommandError(
-                .usage, Text.clusterAlone(session.language), hint: Text.clusterAloneHint(session.language))
-        }
+        guard let to else { throw missingTarget("--cluster", session.language) }
         var spaces: [String: String] = [:]
         for text in tablespaceMap {
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)

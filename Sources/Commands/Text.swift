@@ -23,7 +23,7 @@ package enum Text: CaseIterable, Sendable {
     case restored, restoredDry, restoreCounts, restoreVerified, restoreSkipped, restoreInTheWay
     case ownershipNotSet, ownershipHint
     case couldNotRestore, restoreDamaged, targetNeeded, targetNeededHint
-    case clusterAlone, clusterAloneHint, tablespaceForm, tablespaceFormHint
+    case directoryNeeded, directoryNeededHint, tablespaceForm, tablespaceFormHint
     case verifiedDigests, verifiedStructure, verifiedData, verifyCounts, verifyRead, noDamage, damageFound, damageAdvice
     case freshnessProven, freshnessUnproven, treesNotRead, verifiedSample, verifySampleRead, noDamageInSample
     case keyAdded, keyRemoved, keysRotated, keyOpens, hostEnrolled, noKeys

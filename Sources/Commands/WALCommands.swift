@@ -17,7 +17,20 @@ struct WALGroup: ParsableCommand {
         guard arguments.first == "wal", arguments.count > 1, ["push", "fetch"].contains(arguments[1]),
             !arguments.contains(where: { ["-h", "--help", "--generate-completion-script"].contains($0) })
         else { return nil }
-        return WALProgram.run(Array(arguments.dropFirst()))
+        let words = Array(arguments.dropFirst())
+        guard CommandLineTool.wantsJSON(arguments), !WALProgram.accepts(words) else { return WALProgram.run(words) }
+        return CommandLineTool.report(wrongUsage(CommandLineTool.language(of: arguments)), arguments, WALProgram.failed)
+    }
+
+    private static func wrongUsage(_ language: Language) -> CommandError {
+        let forms = "qala wal [push PATH | fetch NAME DESTINATION] [--socket PATH] [--source NAME] [--retry SECONDS]"
+        return language == .azerbaijani
+            ? CommandError(
+                .usage, "əmr belə yazılmalıdır: \(forms)",
+                hint: "--json burada yoxdur: PostgreSQL çıxış statusunu oxuyur.")
+            : CommandError(
+                .usage, "the command has the form \(forms)",
+                hint: "There is no --json here: PostgreSQL reads the exit status.")
     }
 }
 

@@ -77,7 +77,10 @@ struct ClusterFiles {
         }
     }
 
-    func write(_ name: String, _ bytes: [UInt8]) throws { try put(name, bytes, O_CREAT | O_EXCL) }
+    /// `folder` is an open one, that in which the last part of the name is; the path leads there when nil.
+    func write(_ name: String, _ bytes: [UInt8], in folder: Int32? = nil) throws {
+        try put(name, bytes, O_CREAT | O_EXCL, in: folder)
+    }
 
     /// Settings behind those that are there: of several of one name the last counts.
     func append(_ name: String, _ settings: [(name: String, value: String)]) throws {
@@ -89,8 +92,10 @@ struct ClusterFiles {
         try put(name, Array(text.utf8), O_CREAT | O_APPEND)
     }
 
-    private func put(_ name: String, _ bytes: [UInt8], _ flags: Int32) throws {
-        let file = open("\(directory)/\(name)", O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags, 0o600)
+    private func put(_ name: String, _ bytes: [UInt8], _ flags: Int32, in folder: Int32? = nil) throws {
+        let flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags
+        let last = name.split(separator: "/").last.map(String.init) ?? name
+        let file = folder.map { openat($0, last, flags, 0o600) } ?? open("\(directory)/\(name)", flags, 0o600)
         guard file >= 0 else { throw failure("cannot write", name) }
         defer { close(file) }
         var info = stat()
@@ -144,6 +149,6 @@ struct ClusterFiles {
     private static func failure(_ what: String, _ path: String) -> OperationError {
         OperationError(
             .failed, "\(what) \(path): \(CollectorError.systemText(errno))",
-            hint: "The restore is not complete, and no server starts from it; empty the directory and run it again.")
+            hint: ClusterPlace.again)
     }
 }

@@ -32,8 +32,8 @@ struct DeltaPass {
     /// Nothing is changed.
     let isDry: Bool
 
-    /// Returns how many things other than directories stay in their place.
-    func run(_ part: Part, _ report: inout RestoreReport) throws -> Int {
+    /// Returns how many things other than directories stay in their place, and how much could not be removed.
+    func run(_ part: Part, _ report: inout RestoreReport) throws -> (staying: Int, stuck: Int) {
         let existing =
             DirectoryContent.isEmpty(part.target)
             ? nil : try ExistingTree(part.target, excludes: part.excludes + ["/lost+found/*"], isOnlyCompared: isDry)
@@ -52,14 +52,15 @@ struct DeltaPass {
             crew.cancel()
             throw error
         }
+        let place = Array(part.target.utf8.dropFirst()) + [0x2F]
         for failure in try crew.finish() {
-            report.add(failure.path, failure.reason)
+            report.add(place + failure.path, failure.reason)
             if failure.isDamage { report.damaged += 1 }
         }
-        for problem in walk.problems { report.add(problem.path, problem.reason) }
+        for problem in walk.problems { report.add(place + problem.path, problem.reason) }
         // What goes while it is looked at is another cluster's beside a tablespace: of this one no server runs.
-        if let existing { report.note(existing.problems, ignoring: .vanished) }
-        return walk.staying
+        if let existing { report.note(existing.problems, below: place, ignoring: .vanished) }
+        return (walk.staying, existing?.stuckCount ?? 0)
     }
 }
 
@@ -98,8 +99,8 @@ private struct DeltaWalk {
     private let tally: DeltaTally
     /// What is there and was not met yet.
     private var next: Entry?
-    /// Directories that go when everything in them has gone.
-    private var doomed: [Entry] = []
+    /// Directories that go when everything in them has gone, and whether something else takes their place.
+    private var doomed: [(directory: Entry, isReplaced: Bool)] = []
     private var spared: [UInt8]?
     private(set) var staying = 0
     private(set) var problems: [(path: [UInt8], reason: String)] = []
@@ -152,7 +153,7 @@ private struct DeltaWalk {
     /// Something else than it should be: it goes, and the restore makes it anew.
     private mutating func replace(_ there: Entry) {
         tally.note(.changed, there.path, in: part.target)
-        remove(there)
+        remove(there, isReplaced: true)
     }
 
     /// Not in the archive.
@@ -169,18 +170,22 @@ private struct DeltaWalk {
             problems.append((there.path, "is not in the archive, and stays because it lies on another file system"))
         } else {
             tally.note(.removed, there.path, in: part.target)
-            remove(there)
+            remove(there, isReplaced: false)
         }
     }
 
-    private mutating func remove(_ there: Entry) {
-        if there.kind == .directory { doomed.append(there) } else { existing?.remove(there) }
+    private mutating func remove(_ there: Entry, isReplaced: Bool) {
+        if there.kind == .directory {
+            doomed.append((there, isReplaced))
+        } else {
+            existing?.remove(there, isReplaced: isReplaced)
+        }
     }
 
     private mutating func leaveDoomed(before path: [UInt8]?) {
-        while let last = doomed.last, path.map({ !PathOrder.isInside($0, last.path) }) ?? true {
+        while let last = doomed.last, path.map({ !PathOrder.isInside($0, last.directory.path) }) ?? true {
             doomed.removeLast()
-            existing?.remove(last)
+            existing?.remove(last.directory, isReplaced: last.isReplaced)
         }
     }
 }

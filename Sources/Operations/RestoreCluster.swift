@@ -10,7 +10,7 @@ import Vault
 ///    server starts, so what is not whole is never taken for a cluster.
 /// 2. A restored cluster archives no WAL until somebody says so: it must not write among that of the one it came from.
 /// 3. Nothing that exists is overwritten: the target and every tablespace begin empty, but for a delta restore, which
-///    ``DeltaCluster`` lets into the directories of the same cluster alone.
+///    ``ClusterPlace`` lets into the directories of the same cluster alone.
 package enum RestoreCluster {
     package struct Request {
         package var archive: String
@@ -67,9 +67,7 @@ package enum RestoreCluster {
         } catch let error as OperationError where error.kind == .interrupted {
             throw OperationError(
                 .interrupted, error.message,
-                hint: request.isDelta
-                    ? "No server starts from the directory; the same command goes on."
-                    : "No server starts from the directory; empty it and run the command again.")
+                hint: request.dryRun ? "Nothing was written." : ClusterPlace.again)
         }
         run.report.seconds = MonotonicTime.now() - started
         return run.report
@@ -102,7 +100,7 @@ private struct ClusterRun {
     private let root: String
     private let spaces: [TablespaceMap.Space]
     private let label: [UInt8]
-    private let delta: DeltaCluster?
+    private let place: ClusterPlace
     private let tally = DeltaTally()
     var report = RestoreReport()
 
@@ -131,9 +129,9 @@ private struct ClusterRun {
         spaces = try TablespaceMap.parse(map, moved: request.tablespaces)
         if request.isDelta {
             let version = try Self.bytes("\(root)/\(Part.data)/PG_VERSION", tree, reader, archive)
-            delta = try DeltaCluster(request.target, facts, version: version ?? [])
+            place = try ClusterPlace(request.target, facts, version: version ?? [])
         } else {
-            delta = nil
+            place = try ClusterPlace(empty: request.target)
         }
         if let count = facts.facts["damaged-pages"].flatMap({ Int($0) }), count > 0 {
             report.add(Array(root.utf8), "had \(count) damaged pages when it was archived, and has them now")
@@ -155,17 +153,16 @@ private struct ClusterRun {
             throw OperationError(
                 .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
         }
-        if let delta {
+        if request.isDelta {
             let named = Set(request.tablespaces.values)
-            return try spaces.forEach { try delta.check($0, isNamed: named.contains($0.place)) }
+            return try spaces.forEach { try place.check($0, isNamed: named.contains($0.place)) }
         }
-        for place in places where !DirectoryContent.isEmpty(place) {
-            let isSpace = place != request.target
+        for place in spaces.map(\.place) where !DirectoryContent.isEmpty(place) {
             throw OperationError(
                 .failed, "\(place) is not empty",
-                hint: isSpace
-                    ? "Nothing was written. It is a tablespace: give it another place with --tablespace-map \(place)=NEW."
-                    : "Nothing was written. Restore into a directory that is empty or does not exist.")
+                hint:
+                    "Nothing was written. It is a tablespace: give it another place with --tablespace-map \(place)=NEW."
+            )
         }
     }
 
@@ -174,7 +171,7 @@ private struct ClusterRun {
         let numbers = Set(spaces.map { "pg_tblspc/\($0.id)" })
         let data = DeltaPass.Part(
             inside: Array("\(root)/\(Part.data)".utf8), target: request.target,
-            excludes: ["/pg_wal/*", "/global/pg_control", "/\(DeltaCluster.controlAside)"],
+            excludes: ["/pg_wal/*", "/global/pg_control", "/\(ClusterPlace.controlAside)"],
             spares: { there in
                 let path = String(decoding: there.path, as: UTF8.self)
                 return there.kind == .symlink && numbers.contains(path)
@@ -197,13 +194,13 @@ private struct ClusterRun {
                 report.count(page)
             }
         }
-        guard delta != nil else { return }
+        guard request.isDelta else { return }
         for part in parts { _ = try compare(part) }
         report.delta = tally.report
     }
 
     /// What of a part is right already; of the rest it makes the room.
-    private mutating func compare(_ part: DeltaPass.Part) throws -> Int {
+    private mutating func compare(_ part: DeltaPass.Part) throws -> (staying: Int, stuck: Int) {
         try DeltaPass(
             tree: tree, reader: reader, archive: archive, workplace: workplace, tally: tally, isDry: request.dryRun
         ).run(part, &report)
@@ -214,9 +211,14 @@ private struct ClusterRun {
     mutating func restore() throws {
         let owner = try owner()
         let files = ClusterFiles(directory: request.target, owner: owner)
-        try delta?.begin(spaces, files)
+        if request.isDelta {
+            try place.begin(spaces, files)
+        } else {
+            let control = try Self.bytes("\(root)/\(Part.control)/pg_control", tree, reader, archive)
+            try place.found(control ?? [], spaces, files)
+        }
         for part in parts { try restore(part) }
-        if delta != nil { report.delta = tally.report }
+        if request.isDelta { report.delta = tally.report }
         try files.removeSignals()
         if !spaces.isEmpty { try files.write("tablespace_map", TablespaceMap.bytes(of: spaces)) }
         try files.write("backup_label", label)
@@ -243,20 +245,19 @@ private struct ClusterRun {
         // Until now nobody else could look into it.
         try ClusterFiles.give(request.target, to: (owner.user, owner.group), owner.permissions)
         try files.sync()
-        if let delta {
-            try delta.end()
-            try files.sync()
-        }
+        try place.end()
+        try files.sync()
     }
 
     private mutating func restore(_ part: DeltaPass.Part) throws {
-        guard delta != nil else {
+        guard request.isDelta else {
             try restore(part.inside, to: part.target, conflict: .refuse)
             return
         }
-        let staying = try compare(part)
+        let (staying, stuck) = try compare(part)
         let left = try restore(part.inside, to: part.target, conflict: .skip)
-        guard left == staying else {
+        // What could not be removed is in the way as well, and was told.
+        guard left == staying || stuck > 0 else {
             return report.add(Array(part.target.utf8.dropFirst()), "was changed by somebody else while it was restored")
         }
     }

@@ -122,10 +122,11 @@ extension RestoreReport {
         if problems.count < 1000 { problems.append(PathProblem(stored: path, reason: reason)) }
     }
 
-    /// What a log of problems holds. What only leads to the archived roots belonged to somebody else from the start: that it did
+    /// What a log of problems holds, whose paths are relative to `place`. What only leads to the archived roots belonged to somebody else from the start: that it did
     /// not get its owner is none.
     mutating func note(
-        _ log: ProblemLog, except scaffold: Set<[UInt8]> = [], ignoring ignored: FileProblem.What? = nil
+        _ log: ProblemLog, below place: [UInt8] = [], except scaffold: Set<[UInt8]> = [],
+        ignoring ignored: FileProblem.What? = nil
     ) {
         var unseen = log.counts
         if let ignored { unseen[ignored] = nil }
@@ -134,7 +135,7 @@ extension RestoreReport {
             if problem.what == .ownershipNotSet {
                 if !scaffold.contains(problem.path) { ownershipNotSet += 1 }
             } else {
-                add(problem.path, problem.reason)
+                add(place + problem.path, problem.reason)
             }
         }
         // Of very many the log keeps only how many there were.

@@ -5,6 +5,10 @@ package import Glibc
 package struct WALChannel: ~Copyable {
     package struct Problem: Error {
         package var message: String
+        var code: Int32 = 0
+
+        /// Whether the other end went away.
+        var isEnd: Bool { code == EPIPE || code == ECONNRESET }
     }
 
     package let descriptor: Int32
@@ -50,7 +54,7 @@ package struct WALChannel: ~Copyable {
 
     static func problem(_ what: String) -> Problem {
         let number = errno
-        return Problem(message: "\(what): \(String(cString: strerror(number)))")
+        return Problem(message: "\(what): \(String(cString: strerror(number)))", code: number)
     }
 
     /// For each wait for the other end.
@@ -143,6 +147,20 @@ package struct WALChannel: ~Copyable {
             return nil
         }
         return (Array(bytes.prefix(count)), file)
+    }
+
+    /// Sends a request and waits for what is answered; nil when the other end went away without a word.
+    package func answer(
+        to bytes: [UInt8], with file: Int32?, limit: Int
+    ) throws(Problem) -> (bytes: [UInt8], file: Int32?)? {
+        do throws(Problem) {
+            try send(bytes, with: file)
+            return try receive(limit: limit)
+        } catch {
+            // Who may not ask is answered unheard: the end of the connection then stands before its last message, once.
+            guard error.isEnd, let answer = try? receive(limit: limit) else { throw error }
+            return answer
+        }
     }
 
     private static func repeating(_ call: () -> Int) -> Int {

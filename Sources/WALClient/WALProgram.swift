@@ -22,6 +22,9 @@ package enum WALProgram {
         var retrySeconds: Double
     }
 
+    /// Whether a command line says what is to be done.
+    package static func accepts(_ arguments: [String]) -> Bool { parse(arguments) != nil }
+
     /// `arguments` without the program's name; returns the exit status.
     package static func run(_ arguments: [String]) -> Int32 {
         guard let call = parse(arguments) else {
@@ -100,8 +103,7 @@ package enum WALProgram {
             return (WALReply(.usage, "\(request.file) is no name of a WAL file"), nil)
         }
         let channel = try WALChannel(connectingTo: call.socket, seconds: answerSeconds)
-        try channel.send(bytes, with: file)
-        guard let (answer, came) = try channel.receive(limit: WALReply.longest) else {
+        guard let (answer, came) = try channel.answer(to: bytes, with: file, limit: WALReply.longest) else {
             throw WALChannel.Problem(message: "the daemon went away without an answer")
         }
         guard let reply = WALReply(answer) else {

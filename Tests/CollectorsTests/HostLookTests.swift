@@ -23,7 +23,7 @@ private struct Looked {
             switch event {
             case .found(let source): found.append(source)
             case .absent(let source): absent.append(source)
-            case .problem(let place, let reason): problems.append((place, reason))
+            case .problem(let path, let reason): problems.append((PathText.shown(path), reason))
             }
         }.run()
         (self.found, self.absent, self.problems) = (found, absent, problems)
@@ -265,10 +265,14 @@ struct HostLookTests {
         #expect(try Looked(bench, ["a/x.db"]).problems.count == 1)
     }
 
-    @Test("Each path has a text of its own, and only a plain one can be named")
+    @Test("Each path is told apart by its bytes, whatever its text is, and only a plain one can be named")
     func names() throws {
         let bench = try Workbench()
-        for name in [[0x61, 0xFF], [0x61, 0xFE], [0x61, 0x0A, 0x62], [0xC3, 0xA9]] as [[UInt8]] {
+        // The third is the text of the first, the last one another spelling of the one before.
+        let names: [[UInt8]] = [
+            [0x61, 0xFF], [0x61, 0xFE], Array("a\\xff".utf8), [0x61, 0x0A, 0x62], [0xC3, 0xA9], [0x65, 0xCC, 0x81],
+        ]
+        for name in names {
             let path = (bench.bytes("") + name + [0]).map { CChar(bitPattern: $0) }
             let file = open(path, O_WRONLY | O_CREAT, 0o600)
             try #require(file >= 0)
@@ -277,8 +281,13 @@ struct HostLookTests {
             close(file)
         }
         let looked = try Looked(bench)
-        #expect(looked.places(bench, .sqlite) == ["a\nb", "a\\xfe", "a\\xff", "é"])
-        #expect(looked.found.filter(\.isNameable).map(\.place) == [bench.place("é")])
-        #expect(HostLook.text([0xE2, 0x82]).text == "\\xe2\\x82")
+        #expect(Set(looked.found.map(\.path)) == Set(names.map { bench.bytes("") + $0 }))
+        #expect(looked.found.count == names.count && looked.found.count { $0.place == bench.place("a\\xff") } == 2)
+        #expect(looked.found.count(where: \.isNameable) == 3)
+        // What was found once is found again where it lies, and missed when it went.
+        let known = looked.found.map(\.identity) + [.init(.sqlite, bench.bytes("") + [0xFD])]
+        let again = try Looked(bench, [], known: known)
+        #expect(Set(again.found.map(\.identity)) == Set(known.dropLast()) && again.absent == [known[names.count]])
+        #expect(PathText.shown([0xE2, 0x82]) == "\\xe2\\x82")
     }
 }

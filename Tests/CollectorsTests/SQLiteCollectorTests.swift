@@ -163,6 +163,20 @@ struct SQLiteCollectorTests {
         #expect(!collected.facts.isWhole && collected.contents.isEmpty)
     }
 
+    @Test("A lock is waited for as long as the policy says, at whatever part of a second the wait begins")
+    func lockedWholeTime() throws {
+        let bench = try Workbench()
+        let writer = try Beside(SQLiteWriter.python, ["-c", SQLiteWriter.locked, bench.place("app.db")])
+        defer { writer.end() }
+        // Towards the end of a second of the clock, which whole seconds would count as one that has passed.
+        while RunningProgram.now().truncatingRemainder(dividingBy: 1) < 0.7 { usleep(10_000) }
+        let start = RunningProgram.now()
+        let collected = collect(bench) { $0.busyTimeout = .seconds(1) }
+        let waited = RunningProgram.now() - start
+        #expect(collected.message.contains("was locked"), "\(collected.message)")
+        #expect(waited >= 1 && waited < 10, "\(waited) seconds")
+    }
+
     @Test("A database that is replaced by another one all the time is copied as one of them, or not at all")
     func replaced() throws {
         let bench = try Workbench()

@@ -34,6 +34,57 @@ struct ArgumentTests {
         }
     }
 
+    @Test(
+        "An option of another kind of restore is refused by its name, with what to write instead, in both languages",
+        arguments: [
+            (["--server", "m", "--target-lsn", "0/1"], "--target-lsn", "--target-position"),
+            (["--server", "m", "--target-xid", "3"], "--target-xid", "--target-gtid"),
+            (["--server", "m", "--target-name", "n"], "--target-name", "--target-time"),
+            (["--server", "m", "--target", "latest", "--target-timeline", "2"], "--target-timeline", ""),
+            (["--server", "m", "--target", "latest", "--target-action", "pause"], "--target-action", ""),
+            (["--server", "m", "--target", "latest", "--wal-source", "w"], "--wal-source", ""),
+            (["--server", "m", "--tablespace-map", "1=/a"], "--tablespace-map", "--to"),
+            (["--server", "m", "--delta"], "--delta", ""), (["--server", "m", "--verify"], "--verify", "qala verify"),
+            (["--server", "m", "--in-place"], "--in-place", "--to"), (["/etc", "--server", "m"], "/etc", "--server"),
+            (["--cluster", "m", "--target-position", "b.1:4"], "--target-position", "--target-lsn"),
+            (["--cluster", "m", "--target-gtid", "0-1-2"], "--target-gtid", "--target-xid"),
+            (["--cluster", "m", "--conflict", "skip"], "--conflict", "--delta"),
+            (["--cluster", "m", "--in-place"], "--in-place", "--to"),
+            (["/etc", "--cluster", "m"], "/etc", "--cluster"),
+            (["--cluster", "m", "--server", "m"], "--server", ""),
+            (["--target-lsn", "0/1"], "--target-lsn", "--cluster"),
+            (["--target-gtid", "0-1-2"], "--target-gtid", "--server"), (["--delta"], "--delta", "--cluster"),
+            (["--tablespace-map", "1=/a"], "--tablespace-map", "--cluster"),
+            (["--target-time", "2026-11-23 09:50"], "--target-time", "--cluster"),
+        ] as [([String], String, String)])
+    func misplaced(words: [String], option: String, instead: String) throws {
+        let restore = try #require(try Qala.parseAsRoot(["restore", "latest", "--to", "/nowhere"] + words) as? Restore)
+        let subject: Restore.Subject = restore.cluster != nil ? .cluster : restore.server != nil ? .server : .files
+        for language in Language.allCases {
+            let error = #expect(throws: CommandError.self) {
+                try restore.checkOptions(for: subject, path: restore.paths.first, language)
+            }
+            #expect(error?.kind == .usage && error?.message.contains(option) == true, "\(error?.message ?? "")")
+            #expect(error?.hint.isEmpty == false && (instead.isEmpty || error?.hint.contains(instead) == true))
+        }
+    }
+
+    @Test("Options of the kind of restore that is asked for pass, and of two targets both are named")
+    func wellPlaced() throws {
+        for (words, subject) in [
+            (["--cluster", "m", "--target-lsn", "0/1", "--tablespace-map", "1=/a", "--delta", "--verify"], .cluster),
+            (["--server", "m", "--target-gtid", "0-1-2"], .server),
+            (["/etc", "--conflict", "skip", "--verify"], .files),
+        ] as [([String], Restore.Subject)] {
+            let restore = try #require(
+                try Qala.parseAsRoot(["restore", "latest", "--to", "/nowhere"] + words) as? Restore)
+            try restore.checkOptions(for: subject, path: restore.paths.first, .english)
+        }
+        let both = try PointInTimeOptions.parse(["--target", "latest", "--target-lsn", "0/1"])
+        let error = #expect(throws: CommandError.self) { try both.options(.english) }
+        #expect(error?.message == "--target, --target-lsn are 2 targets; name one")
+    }
+
     @Test("The code of a key is found in a kit, over line ends, and small letters count")
     func kitCode() {
         let groups = Array(repeating: "0AbC9", count: 12)

@@ -104,6 +104,22 @@ struct OutcomeTests {
         #expect((same["differences"] as? [Any])?.isEmpty == true)
     }
 
+    @Test("PostgreSQL's commands refuse a malformed command line with 126, as a JSON object where one is asked for")
+    func walUsage() throws {
+        let world = try World()
+        defer { world.remove() }
+        for words in [["fetch"], ["fetch", "000000010000000000000001"], ["push"], ["push", "a", "b"]] {
+            let plain = try world.qala(["wal"] + words)
+            #expect(plain.status == 126 && plain.errorText.hasPrefix("qala-wal: usage: "), "\(plain.errorText)")
+            let finished = try world.qala(["wal"] + words + ["--json"])
+            #expect(finished.status == 126 && finished.output.isEmpty, "\(words)")
+            let body = try JSONSerialization.jsonObject(with: Data(finished.errors)) as? [String: Any]
+            let error = try #require(body?["error"] as? [String: Any])
+            #expect(error["kind"] as? String == "usage" && error["code"] as? Int == 126, "\(error)")
+            #expect((error["message"] as? String)?.contains("fetch NAME DESTINATION") == true, "\(error)")
+        }
+    }
+
     @Test("As root every kind of file comes back without a difference", .enabled(if: geteuid() == 0))
     func fidelity() throws {
         let world = try World()

@@ -226,6 +226,49 @@ struct PostgreSQLCommandTests {
         #expect(try server.sql("SHOW archive_mode") == "off")
     }
 
+    @Test(
+        "A restore into an empty directory that is killed at any call is known as that by the next one, and --delta completes it"
+    )
+    func killedFresh() throws {
+        let bench = try DeltaKillBench()
+        defer { bench.world.remove() }
+        let world = bench.world
+        let shim = try KillShim.build(in: world.folder)
+        let fresh = bench.command.filter { $0 != "--delta" }
+        func empty() { try? FileManager.default.removeItem(atPath: bench.target) }
+        empty()
+        try #require(try world.qala(fresh, shim: shim, killedAt: nil).status == 0)
+        #expect(try bench.difference() == "", "the mark is gone")
+        let calls = try world.countedCalls()
+        let seed = UInt64.random(in: 0 ... .max)
+        print("seed of the calls: \(seed)")
+        var generator = SeededGenerator(seed: seed)
+        var known = 0
+        for round in 0..<16 {
+            empty()
+            let part = calls / 16 + 1
+            let call = round * part + Int.random(in: 1...part, using: &generator)
+            let run = try world.qala(fresh, shim: shim, killedAt: call)
+            let comment: Comment = "seed \(seed), call \(call)"
+            var mark = stat()
+            let isMarked = stat("\(bench.target)/global/pg_control.qala-restore", &mark) == 0 && mark.st_size > 0
+            guard run.status == 128 + SIGKILL, isMarked, !bench.wouldStart else {
+                // Before anything of the archive was there, or when all of it was.
+                let names = (try? FileManager.default.subpathsOfDirectory(atPath: bench.target)) ?? []
+                #expect(names.count < 4 || bench.wouldStart, comment)
+                continue
+            }
+            known += 1
+            let again = try world.qala(fresh)
+            #expect(again.status == 1 && again.errorText.contains("ended before its time"), "\(again.errorText)")
+            #expect(again.errorText.contains("--delta"), comment)
+            let next = try world.qala(bench.command)
+            #expect(next.status == 0, "\(comment): \(next.errorText)")
+            #expect(try bench.difference() == "", comment)
+        }
+        #expect(known > 7, "\(known)")
+    }
+
     @Test("A server that is down fails the run with 1, and there is no archive")
     func down() throws {
         let world = try World()

@@ -75,6 +75,24 @@ struct SourceCommandTests {
         #expect(try own(world, missing, "problems").count == 1)
     }
 
+    @Test("A place that is not UTF-8 is told with its bytes, and the one whose name is its text is another source")
+    func bytes() throws {
+        let world = try World()
+        defer { world.remove() }
+        try world.write("data/a\\xff", Self.page)
+        let made = try ProcessRunner.run(
+            "/bin/sh", ["-c", #"cp data/a* "data/$(printf 'a\377')""#], environment: ["PATH": "/usr/bin:/bin"],
+            in: world.folder)
+        try #require(made.status == 0, "\(made.errorText)")
+        let found = try world.qala("source", "discover", "--json", "--path", world.path("data"))
+        let bytes = Data(Array(world.path("data/a").utf8) + [0xFF]).base64EncodedString()
+        for key in ["sources", "findings"] {
+            let rows = try own(world, found, key)
+            #expect(rows.compactMap { $0["place"] as? String } == Array(repeating: world.path("data/a\\xff"), count: 2))
+            #expect(rows.compactMap { $0["placeBytes"] as? String } == [bytes], "\(key): \(found.outputText)")
+        }
+    }
+
     @Test("Both languages of a text take the same arguments, and neither is empty", arguments: SourceText.allCases)
     func catalogue(text: SourceText) {
         let (english, azerbaijani) = text.both

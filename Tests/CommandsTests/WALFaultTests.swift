@@ -66,6 +66,74 @@ struct WALFaultTests {
         #expect(try bench.fetch(last, to: bench.world.path("fetched")).status == 0)
     }
 
+    /// A segment that nobody takes, and one behind it that is archived; returns the name of the first.
+    private func loseSegment(_ bench: WALDesk) throws -> String {
+        let skip = "\(bench.server.path)/skip"
+        try Data().write(to: URL(filePath: skip))
+        _ = try bench.server.sql("INSERT INTO t VALUES (2)")
+        let lost = try bench.segment()
+        try bench.desk.wait("the command to pass over \(lost)") {
+            try bench.server.sql("SELECT last_archived_wal FROM pg_stat_archiver") == lost
+        }
+        #expect(unlink(skip) == 0)
+        _ = try bench.server.sql("INSERT INTO t VALUES (3)")
+        try bench.waitUntilArchived(try bench.segment())
+        return lost
+    }
+
+    /// Whether the gap that begins with `lost` is a problem.
+    private func isOpen(_ lost: String, _ bench: WALDesk) throws -> Bool {
+        try openProblems(bench).contains { $0["policy"] == "wal" && $0["message"]?.contains(lost) == true }
+    }
+
+    @Test(
+        "When the base archive behind a gap is disposed of, the gap is a problem again and the recovery point lies before it"
+    )
+    func gapWithoutItsBase() throws {
+        let bench = try WALDesk()
+        defer { bench.remove() }
+        let daemon = try bench.start()
+        defer { daemon.send(SIGKILL) }
+        /// Until when the log could be replayed from each place, RFC 3339.
+        func points() throws -> [String] {
+            let status = try World.object(try bench.desk.ask("status", "--json"))
+            let policies = try #require(status["policies"] as? [[String: Any]])
+            let rows = policies.filter { $0["name"] as? String == "wal" }.flatMap {
+                $0["points"] as? [[String: Any]] ?? []
+            }
+            return rows.compactMap { $0["time"] as? String }
+        }
+        _ = try bench.server.sql("CREATE TABLE t AS SELECT 1 AS n")
+        #expect(try bench.desk.ask("run", "db").status == 0)
+        try bench.waitUntilArchived(try bench.segment())
+        sleep(2)
+        let moment = try bench.server.sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        sleep(2)
+        let lost = try loseSegment(bench)
+        try bench.desk.wait("the problem") { try isOpen(lost, bench) }
+        try bench.desk.wait("the points before the gap") {
+            try points().count == 2 && points().allSatisfy { $0 < moment }
+        }
+        #expect(try bench.desk.ask("run", "db").status == 0)
+        try bench.waitUntilArchived(try bench.segment())
+        try bench.desk.wait("the end of the problem") { try !isOpen(lost, bench) }
+        try bench.desk.wait("the points behind the gap") { try points().allSatisfy { $0 > moment } }
+
+        let listed = try World.object(try bench.world.qala("archives", "--json"))["archives"] as? [[String: Any]]
+        let bases = (listed ?? []).filter { $0["policy"] as? String == "db" }.compactMap { $0["id"] as? String }
+        let newest = try #require(bases.last)
+        try #require(bases.count == 2)
+        let second = try bench.world.qala(["key", "add", "kit", "--to", "kit2.txt", "--administrator"] + World.byKit)
+        #expect(second.status == 0, "\(second.errorText)")
+        let asked = try bench.world.qala(
+            ["dispose", newest, "--reason", "a mistake", "--before-period", "--request", "d.json"] + World.byKit)
+        #expect(asked.status == 0, "\(asked.errorText)")
+        let disposed = try bench.world.qala("dispose", "--approve", "d.json", "--key-file", "kit2.txt")
+        #expect(disposed.status == 0, "\(disposed.errorText)")
+        try bench.desk.wait("the problem again") { try isOpen(lost, bench) }
+        try bench.desk.wait("the points before the gap again") { try points().allSatisfy { $0 < moment } }
+    }
+
     @Test("A gap is refused by a restore, and is a problem until a newer base archive lies behind it")
     func gap() throws {
         let bench = try WALDesk()
@@ -78,19 +146,8 @@ struct WALFaultTests {
         let archives = try World.object(first)["archives"] as? [[String: Any]] ?? []
         let base = try #require(archives.last { $0["policy"] as? String == "db" }?["id"] as? String)
         try bench.waitUntilArchived(try bench.segment())
-        let skip = "\(bench.server.path)/skip"
-        try Data().write(to: URL(filePath: skip))
-        _ = try bench.server.sql("INSERT INTO t VALUES (2)")
-        let lost = try bench.segment()
-        try bench.desk.wait("the command to pass over \(lost)") {
-            try bench.server.sql("SELECT last_archived_wal FROM pg_stat_archiver") == lost
-        }
-        #expect(unlink(skip) == 0)
-        _ = try bench.server.sql("INSERT INTO t VALUES (3)")
-        try bench.waitUntilArchived(try bench.segment())
-        try bench.desk.wait("the problem") {
-            try openProblems(bench).contains { $0["policy"] == "wal" && $0["message"]?.contains(lost) == true }
-        }
+        let lost = try loseSegment(bench)
+        try bench.desk.wait("the problem") { try isOpen(lost, bench) }
         func restore(_ archive: String, to place: String) throws -> Finished {
             try bench.world.qala(
                 ["restore", archive, "--cluster", "main", "--to", place, "--target", "latest"] + World.byKit)

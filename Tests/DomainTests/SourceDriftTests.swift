@@ -117,6 +117,23 @@ struct SourceDriftTests {
         #expect(Self.findings([old], remembered: [old], absent: [old.identity], planned: ["/pg"]).isEmpty)
     }
 
+    @Test("Places of one text and other bytes are other sources, for policies and from look to look")
+    func bytes() {
+        let raw = FoundSource(FoundSource.Identity(.sqlite, Array("/srv/a".utf8) + [0xFF]))
+        let text = Self.found(.sqlite, "/srv/a\\xff")
+        #expect(raw.place == text.place && raw.identity != text.identity)
+        #expect(Self.findings([text], remembered: [raw], absent: [raw.identity], planned: [text.place]).count == 1)
+        #expect(Set(SourceDrift.remembered(after: [text], before: [raw], absent: []).map(\.path)).count == 2)
+        let named = Self.policy("p", [.sqlite(SQLiteSource(name: "a", path: "/srv/a\\xff"))])
+        #expect(Self.plans([named], text).count == 1 && Self.plans([named], raw).isEmpty)
+        let tree = Self.policy("t", files: [FileSource(path: "/srv")])
+        #expect(Self.plans([tree], raw) == [.init(policy: "t", isAsFiles: true)])
+        // Both spellings of one letter, which text takes for one.
+        let (one, two) = (Self.found(.sqlite, "/\u{E9}"), Self.found(.sqlite, "/e\u{301}"))
+        #expect(one.identity != two.identity)
+        #expect(Self.plans([Self.policy("p", [.sqlite(SQLiteSource(name: "a", path: one.place))])], two).isEmpty)
+    }
+
     @Test(
         "A look that learnt less of a version finds no change",
         arguments: [

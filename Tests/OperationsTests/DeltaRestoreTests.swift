@@ -37,7 +37,7 @@ extension ClusterBench {
 }
 
 /// A cluster with a tablespace, archived, stopped and restored twice: `new` to be damaged, `reference` to compare with.
-private struct DeltaBench {
+struct DeltaBench {
     let world: PostgreSQLWorld
     let bench: ClusterBench
     /// Of more than a few chunks, below the data directory.
@@ -322,7 +322,7 @@ struct DeltaRestoreTests {
         }
         #expect(ended > 0)
         #expect(try !delta.delta().isPartial)
-        #expect(access(world.place("new/\(DeltaCluster.controlAside)"), F_OK) != 0)
+        #expect(access(world.place("new/\(ClusterPlace.controlAside)"), F_OK) != 0)
         #expect(try delta.differences() == "")
         try delta.check()
     }

@@ -37,7 +37,7 @@ package final class HostLook {
     package enum Event: Sendable {
         case found(FoundSource)
         case absent(FoundSource.Identity)
-        case problem(place: String, reason: String)
+        case problem(path: [UInt8], reason: String)
     }
 
     private static let sqliteMagic = Array("SQLite format 3\u{0}".utf8)
@@ -95,7 +95,7 @@ package final class HostLook {
 
     private lazy var hostTree = HostTree(
         isOver: isOver, isLeftOut: { [unowned self] in isLeftOut($0) },
-        tell: { [unowned self] path, reason in problem(Self.text(path).text, reason) })
+        tell: { [unowned self] path, reason in note(.problem(path: path, reason: reason)) })
 
     // MARK: Servers that run
 
@@ -155,7 +155,7 @@ package final class HostLook {
         if let socket { ask(&found, socket) }
         guard !found.place.isEmpty, !told.contains(found.identity) else { return }
         guard found.place != socket else { return nameless.append(found) }
-        if found.version == nil { problem(found.place, "its version and databases could not be learnt") }
+        if found.version == nil { problem(found, "its version and databases could not be learnt") }
         tell(found)
     }
 
@@ -204,7 +204,7 @@ package final class HostLook {
             case .success(let inner): if Self.isRepository(inner) { tellRepository(inner, at: directory.path) }
             case .failure(let error):
                 if !HostDirectory.isAbsence(error) {
-                    problem(Self.text(directory.path(of: name)).text, CollectorError.systemText(error.number))
+                    problem(directory.path(of: name), CollectorError.systemText(error.number))
                 }
             }
         }
@@ -254,9 +254,9 @@ package final class HostLook {
             socket = process.flatMap { process in sockets.first { $0.kind == .mariadb && $0.process == process }?.path }
         }
         found.bytes = hostTree.bytes(below: directory.path)
-        if found.bytes == nil { problem(found.place, "its size could not be counted") }
+        if found.bytes == nil { problem(found, "its size could not be counted") }
         if found.isRunning == true {
-            if let socket { ask(&found, resolved(socket)) } else { problem(found.place, "its socket is not known") }
+            if let socket { ask(&found, resolved(socket)) } else { problem(found, "its socket is not known") }
         }
         tell(found)
     }
@@ -282,7 +282,7 @@ package final class HostLook {
         var found = made(.git, path)
         guard !told.contains(found.identity) else { return }
         found.bytes = hostTree.bytes(below: directory.path)
-        if found.bytes == nil { problem(found.place, "its size could not be counted") }
+        if found.bytes == nil { problem(found, "its size could not be counted") }
         tell(found)
     }
 
@@ -297,7 +297,7 @@ package final class HostLook {
         guard let start = directory.start(of: name, count: Self.sqliteMagic.count) else {
             // What a file is called says nothing; but these are called so for what they are.
             if [".db", ".sqlite", ".sqlite3"].contains(where: { name.suffix($0.utf8.count).elementsEqual($0.utf8) }) {
-                problem(Self.text(path).text, "it cannot be read")
+                problem(path, "it cannot be read")
             }
             return false
         }
@@ -313,18 +313,15 @@ package final class HostLook {
 
     /// What a policy names, or was found before, and lies elsewhere or is gone.
     private func lookAgain(at source: FoundSource.Identity) {
-        guard source.place.hasPrefix("/") else { return }
-        if Self.paths(of: source.place).allSatisfy({ isGone(source.kind, at: $0) }), !told.contains(source) {
-            note(.absent(source))
-        }
+        if source.path.first == 0x2F, isGone(source), !told.contains(source) { note(.absent(source)) }
     }
 
-    /// Whether nothing of the kind is at `path`, for certain. What is there is told, and why that is not known.
-    private func isGone(_ kind: DataSource.Kind, at path: [UInt8]) -> Bool {
+    /// Whether nothing of the kind is in its place, for certain. What is there is told, and why that is not known.
+    private func isGone(_ source: FoundSource.Identity) -> Bool {
+        let (kind, path) = (source.kind, source.path)
         if isLeftOut(path) { return false }
-        let place = Self.text(path).text
         func unknown(_ reason: String) -> Bool {
-            problem(place, reason)
+            problem(path, reason)
             return false
         }
         if hostTree.isElsewhere(path) { return unknown("it lies on another host, which may not answer") }
@@ -342,7 +339,7 @@ package final class HostLook {
             } else {
                 _ = visit(directory)
             }
-            if told.contains(.init(kind, place)) || problems > before { return false }
+            if told.contains(source) || problems > before { return false }
             return marks.allSatisfy { directory.has($0) != nil } || unknown("its directory cannot be searched")
         }
     }
@@ -361,21 +358,28 @@ package final class HostLook {
     // MARK: -
 
     private func made(_ kind: DataSource.Kind, _ path: [UInt8]) -> FoundSource {
-        let (text, isNameable) = Self.text(path)
-        var found = FoundSource(kind, at: text)
-        found.isNameable = isNameable
+        var found = FoundSource(FoundSource.Identity(kind, path))
+        found.isNameable =
+            found.placeBytes == nil
+            && found.place.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
         return found
     }
 
     private func tell(_ found: FoundSource) {
-        guard !isLeftOut(Array(found.place.utf8)), told.insert(found.identity).inserted else { return }
+        guard !isLeftOut(found.path), told.insert(found.identity).inserted else { return }
         if let socket = found.socket { toldSockets.insert(found.port.map { "\(socket)/.s.PGSQL.\($0)" } ?? socket) }
         note(.found(found))
     }
 
     private func problem(_ place: String, _ reason: String) {
+        problem(Array(place.utf8), reason)
+    }
+
+    private func problem(_ found: FoundSource, _ reason: String) { problem(found.path, reason) }
+
+    private func problem(_ path: [UInt8], _ reason: String) {
         problems += 1
-        note(.problem(place: place, reason: reason))
+        note(.problem(path: path, reason: reason))
     }
 
     /// The path, or one of the directories that it lies in.

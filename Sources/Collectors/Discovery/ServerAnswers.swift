@@ -18,7 +18,6 @@ struct ServerAsking {
     private static let patience = Period.seconds(20)
     /// Seconds for a connection.
     private static let connecting = 5
-    private static let answerLimit = 4 << 20
     /// Releases of PostgreSQL whose programs may be there, the newest first: any may ask a server of another.
     private static let releases = (15...24).reversed()
 
@@ -67,10 +66,9 @@ struct ServerAsking {
                 CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) END
             FROM pg_database d WHERE NOT d.datistemplate ORDER BY d.datname
             """
-        let program = Self.psql
         let running = try RunningProgram(
             [
-                program, "-X", "-A", "-t", "-q", "-w", "-z", "-0", "-h", socket, "-p", "\(port)", "-U", user,
+                Self.psql, "-X", "-A", "-t", "-q", "-w", "-z", "-0", "-h", socket, "-p", "\(port)", "-U", user,
                 "-d", "postgres", "-c", query,
             ],
             environment: RunningProgram.usualEnvironment + [
@@ -79,7 +77,7 @@ struct ServerAsking {
             ], timeout: Double(Self.patience.seconds), timeoutText: Self.patience.text(in: .english),
             isInterrupted: isOver)
         defer { running.close() }
-        let fields = try Self.everything(of: running, program).split(separator: 0, omittingEmptySubsequences: false)
+        let fields = try running.everything().split(separator: 0, omittingEmptySubsequences: false)
         let texts = fields.map { String(decoding: $0, as: UTF8.self) }
         guard texts.count >= 5, let version = Self.version(texts[0]) else {
             throw CollectorError(.io, "the server does not say what it is")
@@ -96,20 +94,6 @@ struct ServerAsking {
     private static var psql: String {
         let places = releases.map { PostgreSQLPrograms.path(of: "psql", major: $0) }
         return places.first { access($0, X_OK) == 0 } ?? "/usr/bin/psql"
-    }
-
-    private static func everything(
-        of running: RunningProgram, _ program: String
-    ) throws(CollectorError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-        defer { block.deallocate() }
-        while true {
-            let count = try running.read(into: block)
-            bytes += block[..<count]
-            guard bytes.count <= answerLimit else { throw CollectorError(.limit, "\(program) answers without end") }
-            if count < block.count { return bytes }
-        }
     }
 
     // MARK: MariaDB

@@ -13,6 +13,7 @@ package final class ExistingTree {
     package let problems: ProblemLog
     /// That of the directory itself: what lies on another one is mounted there.
     package let device: UInt64
+    package private(set) var stuckCount = 0
     private let walker: FileTreeWalker
     private let root: DirectoryHandle
     private let skipped: Int
@@ -95,8 +96,9 @@ package final class ExistingTree {
         }
     }
 
-    /// Removes a name that was listed; a directory, when it is empty.
-    package func remove(_ existing: Entry) {
+    /// Removes a name that was listed, for good or, when it `isReplaced`, to make room; a directory, when it is empty. What cannot
+    /// be removed is a problem, and counts in ``stuckCount``.
+    package func remove(_ existing: Entry, isReplaced: Bool) {
         if isOnlyCompared { return }
         let end = existing.path.lastIndex(of: 0x2F)
         let name = CName(existing.path[(end.map { $0 + 1 } ?? 0)...])
@@ -108,6 +110,8 @@ package final class ExistingTree {
             code = name.withPointer { unlinkat(parent.number, $0, flags) } == 0 ? 0 : errno
         }
         guard code != 0, code != ENOENT else { return }
-        problems.add(FileProblem(path: existing.path, what: .notRemoved, systemError: code))
+        stuckCount += 1
+        problems.add(
+            FileProblem(path: existing.path, what: isReplaced ? .notReplaced : .notRemoved, systemError: code))
     }
 }

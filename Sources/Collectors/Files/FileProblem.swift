@@ -59,7 +59,7 @@ package struct FileProblem: Sendable, Hashable {
             case .insideNotCreated: "lies in a directory that was not restored"
             case .kindConflict: "exists as something else than in the archive"
             case .hardLinkNotKept: "was restored as a file of its own, not as another name of one"
-            case .notReplaced: "could not take the place of the existing file"
+            case .notReplaced: "could not take the place of what exists"
             case .notRemoved: "is not in the archive and could not be removed"
             case .ownershipNotSet: "did not get its owner and group"
             case .attributeNotSet: "did not get an extended attribute"

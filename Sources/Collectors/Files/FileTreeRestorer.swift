@@ -83,8 +83,12 @@ package final class FileTreeRestorer {
         ]
     }
 
+    /// Of a directory that a restore made and has not finished: when its entry comes it gets what is archived of it.
+    package static let unfinishedDirectory = MetadataWriter.unfinishedDirectory
+
     /// Whether the last component was made; it is then closed to others.
-    private static func makeTarget(_ path: [UInt8]) throws(CollectorError) -> Bool {
+    @discardableResult
+    package static func makeTarget(_ path: [UInt8]) throws(CollectorError) -> Bool {
         var isNew = false
         for end in path.indices.dropFirst() where path[end] == 0x2F && path[end - 1] != 0x2F {
             _ = try make(path[..<end], 0o755)

@@ -12,8 +12,6 @@ enum MariaDBProgram {
 /// The client program of a MariaDB server, one query at a time. No library of the server is needed, and no secret passes through
 /// this process: a password is in a file that the programs read themselves.
 struct MariaDBClient {
-    private static let answerLimit = 4 << 20
-
     let source: MariaDBSource
     /// How long one answer may take.
     var patience = Period.seconds(300)
@@ -63,15 +61,7 @@ struct MariaDBClient {
             command, timeout: Double(patience.seconds), timeoutText: patience.text(in: .english),
             isInterrupted: isInterrupted)
         defer { running.close() }
-        var bytes: [UInt8] = []
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-        defer { block.deallocate() }
-        while true {
-            let count = try running.read(into: block)
-            bytes += block[..<count]
-            guard bytes.count <= answerLimit else { throw CollectorError(.limit, "\(program) answers without end") }
-            if count < block.count { break }
-        }
+        let bytes = try running.everything()
         return bytes.isEmpty ? running.complaints : String(decoding: bytes, as: UTF8.self)
     }
 }

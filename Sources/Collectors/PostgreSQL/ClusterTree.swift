@@ -13,7 +13,8 @@ final class ClusterTree {
         "/pg_wal/*", "/pg_replslot/*", "/pg_dynshmem/*", "/pg_notify/*", "/pg_serial/*", "/pg_snapshots/*",
         "/pg_stat_tmp/*", "/pg_subtrans/*", "/postmaster.pid", "/postmaster.opts", "/backup_label", "/tablespace_map",
         "/backup_label.old", "/tablespace_map.old", "/backup_manifest", "/postgresql.auto.conf.tmp",
-        "/current_logfiles.tmp", "/global/pg_control", "pgsql_tmp*", "pg_internal.init*",
+        "/current_logfiles.tmp", "/global/pg_control", "/global/\(ClusterDirectory.controlAside)", "pgsql_tmp*",
+        "pg_internal.init*",
     ]
 
     private let walker: FileTreeWalker
@@ -134,6 +135,9 @@ struct ClusterFacts {
 
 /// Small questions about directories of a cluster, by path.
 package enum ClusterDirectory {
+    /// In `global`: the control file of a directory that a restore has not finished.
+    package static let controlAside = "pg_control.qala-restore"
+
     /// Names but for those that begin with a dot, sorted by their bytes; none where it cannot be read.
     package static func names(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }

@@ -13,6 +13,7 @@ import Glibc
 package final class RunningProgram {
     package static let usualEnvironment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "LANG=C.UTF-8"]
     private static let toldBytes = 2000
+    private static let answerLimit = 4 << 20
 
     private let name: String
     private let deadline: Double
@@ -87,6 +88,19 @@ package final class RunningProgram {
             }
         }
         return filled
+    }
+
+    /// All of its output, where that is a short answer: at most 4 MiB.
+    func everything() throws(CollectorError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+        defer { block.deallocate() }
+        while true {
+            let count = try read(into: block)
+            bytes += block[..<count]
+            guard bytes.count <= Self.answerLimit else { throw CollectorError(.limit, "\(name) answers without end") }
+            if count < block.count { return bytes }
+        }
     }
 
     /// Gives it all of `bytes`. What it prints meanwhile is dropped. One that ends before it has taken them is an error, whatever
@@ -228,7 +242,8 @@ package final class RunningProgram {
         }
     }
 
-    private static func now() -> Double {
+    /// Seconds on a clock that only advances.
+    static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

@@ -153,20 +153,14 @@ package final class SQLiteCollector: DataCollector {
         let made = try SQLiteConnection(copy, .making)
         defer { made.close() }
         for setting in ["journal_mode = OFF", "synchronous = OFF"] { _ = try made.rows("PRAGMA \(setting)") }
-        let deadline = Self.monotonic() + source.busyTimeout.seconds
+        let deadline = RunningProgram.now() + Double(source.busyTimeout.seconds)
         while try !database.copy(into: made) {
             if isInterrupted() { throw CollectorError(.changed, "the copy of \(source.path) was interrupted") }
-            guard Self.monotonic() < deadline else { throw isLocked }
+            guard RunningProgram.now() < deadline else { throw isLocked }
             // SQLite's own waiting grows to a tenth of a second, in which an application that writes without a pause is never
             // met between two transactions.
             usleep(2000)
         }
-    }
-
-    private static func monotonic() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec)
     }
 
     private var isLocked: CollectorError {

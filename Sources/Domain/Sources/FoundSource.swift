@@ -11,21 +11,29 @@ package struct FoundSource: Sendable, Equatable, Codable {
         }
     }
 
-    /// What makes two looks speak of one source.
+    /// What makes two looks speak of one source: bytes, because different ones may be one text.
     package struct Identity: Sendable, Hashable {
         package var kind: DataSource.Kind
-        package var place: String
+        package var path: [UInt8]
+        /// For people.
+        package var place: String { PathText.shown(path) }
 
-        package init(_ kind: DataSource.Kind, _ place: String) {
+        package init(_ kind: DataSource.Kind, _ path: [UInt8]) {
             self.kind = kind
-            self.place = place
+            self.path = path
         }
+
+        package init(_ kind: DataSource.Kind, _ place: String) { self.init(kind, Array(place.utf8)) }
+
+        /// The bytes where the text does not tell them.
+        package var placeBytes: [UInt8]? { String(validating: path, as: UTF8.self) == nil ? path : nil }
     }
 
     package var kind: DataSource.Kind
     /// The data directory, the file or the repository; of a server whose data directory cannot be learnt, its socket.
-    /// Of a path that is not UTF-8 the bytes that are none are written `\xHH`.
+    /// Of a path that is not UTF-8 the bytes that are none are written `\xHH`, and ``placeBytes`` has them all.
     package var place: String
+    package var placeBytes: [UInt8]?
     /// Whether a policy can name it: the path is UTF-8 and without control characters.
     package var isNameable = true
     /// Of a server: all that could be learnt, `15.18` or only `15`.
@@ -47,7 +55,13 @@ package struct FoundSource: Sendable, Equatable, Codable {
         self.place = place
     }
 
-    package var identity: Identity { Identity(kind, place) }
+    package init(_ identity: Identity) {
+        self.init(identity.kind, at: identity.place)
+        placeBytes = identity.placeBytes
+    }
+
+    package var path: [UInt8] { placeBytes ?? Array(place.utf8) }
+    package var identity: Identity { Identity(kind, path) }
 
     /// Where not even the data directory could be learnt.
     package var isKnownBySocket: Bool {
@@ -144,7 +158,7 @@ package struct SourcePlanning: Sendable {
         switch (data, found.kind) {
         case (.postgresql(let source), .postgresql):
             if let directory = source.dataDirectory {
-                if place(directory) == found.place { return true }
+                if leads(directory, to: found) { return true }
                 // Its socket tells a cluster where its directory cannot be learnt.
                 guard source.mode != .local || found.isKnownBySocket else { return false }
             }
@@ -158,17 +172,21 @@ package struct SourcePlanning: Sendable {
                 return isUsual && found.place == MariaDBSource.usualDataDirectory
             }
             return socket == place(source.socket ?? MariaDBSource.usualSocket)
-        case (.sqlite(let source), .sqlite): return place(source.path) == found.place
+        case (.sqlite(let source), .sqlite): return leads(source.path, to: found)
         case (.git(let source), .git):
-            return source.localPath.map { Self.workTree(place($0)) } == found.place
+            return source.localPath.map { Self.workTree(place($0)).utf8.elementsEqual(found.path) } == true
         default: return false
         }
     }
 
+    private func leads(_ path: String, to found: FoundSource) -> Bool {
+        place(path).utf8.elementsEqual(found.path)
+    }
+
     private func covers(_ root: String, _ excludes: ExcludePatterns, _ found: FoundSource) -> Bool {
-        let base = root == "/" ? "/" : root + "/"
-        guard found.place.hasPrefix(base) else { return false }
-        let parts = found.place.utf8.dropFirst(base.utf8.count).split(separator: 0x2F)
+        let base = (root == "/" ? "/" : root + "/").utf8
+        guard found.path.starts(with: base) else { return false }
+        let parts = found.path.dropFirst(base.count).split(separator: 0x2F)
         // Nothing is taken back in below a directory that was left out.
         return !parts.indices.contains { at in
             let path = Array(parts[...at].joined(separator: [0x2F]))

@@ -90,12 +90,12 @@ extension Daemon {
         let there = Set(outcome.found.map(\.identity))
         // What could not be looked at this time is still not planned.
         let unseen = before.unplanned.filter { one in
-            let source = FoundSource.Identity(one.kind, one.place)
+            let source = one.source
             return !there.contains(source) && !outcome.absent.contains(source) && outcome.plans[source]?.isEmpty == true
         }
         let now = SourceBook(
             sources: SourceDrift.remembered(after: outcome.found, before: before.sources, absent: outcome.absent),
-            unplanned: unplanned.map { .init(kind: $0.kind, place: $0.place, detail: Self.detail($0)) } + unseen)
+            unplanned: unplanned.map { .init($0.identity, Self.detail($0)) } + unseen)
         discoveryView.book = now
         do { try writing { try folder.save(now) } } catch {
             tell(.error, "what the host has cannot be remembered: \(Self.words(error))")
@@ -132,7 +132,7 @@ extension Daemon {
     /// For the alarms: as the last look found it.
     var unplannedSources: [FoundSource.Identity: String] {
         guard settings.discovery != nil else { return [:] }
-        let found = discoveryView.book.unplanned.map { (FoundSource.Identity($0.kind, $0.place), $0.detail) }
+        let found = discoveryView.book.unplanned.map { ($0.source, $0.detail) }
         return Dictionary(found) { first, _ in first }
     }
 

@@ -19,6 +19,8 @@ package struct SourceRow: Codable, Sendable {
 
     package var kind: String
     package var place: String
+    /// See ``PathBytes``.
+    package var placeBytes: String?
     package var version: String?
     package var running: Bool?
     package var socket: String?
@@ -34,6 +36,8 @@ package struct SourceFindingRow: Codable, Sendable {
     package var finding: String
     package var kind: String
     package var place: String
+    /// See ``PathBytes``.
+    package var placeBytes: String?
     /// Versions of a change.
     package var was: String?
     package var now: String?
@@ -41,6 +45,8 @@ package struct SourceFindingRow: Codable, Sendable {
 
 package struct SourceProblemRow: Codable, Sendable {
     package var place: String
+    /// See ``PathBytes``.
+    package var placeBytes: String?
     package var reason: String
 }
 
@@ -149,7 +155,8 @@ package enum DiscoverSources {
     ) -> DiscoveryReport {
         let sources = outcome.found.map { source in
             SourceRow(
-                kind: source.kind.rawValue, place: source.place, version: source.version, running: source.isRunning,
+                kind: source.kind.rawValue, place: source.place, placeBytes: PathBytes.base64(source.path),
+                version: source.version, running: source.isRunning,
                 socket: source.socket, port: source.port, bytes: source.bytes,
                 databases: source.databases?.map { .init(name: $0.name, bytes: $0.bytes) },
                 policies: (outcome.plans[source.identity] ?? []).map { .init(policy: $0.policy, asFiles: $0.isAsFiles) }
@@ -159,10 +166,12 @@ package enum DiscoverSources {
             policies: policies, sources: sources,
             findings: findings.map {
                 SourceFindingRow(
-                    finding: $0.kind.rawValue, kind: $0.source.kind.rawValue, place: $0.source.place, was: $0.was,
-                    now: $0.now)
+                    finding: $0.kind.rawValue, kind: $0.source.kind.rawValue, place: $0.source.place,
+                    placeBytes: PathBytes.base64($0.source.path), was: $0.was, now: $0.now)
             },
-            problems: outcome.problems.map { SourceProblemRow(place: $0.place, reason: $0.reason) },
+            problems: outcome.problems.map {
+                SourceProblemRow(place: $0.place, placeBytes: PathBytes.base64($0.path), reason: $0.reason)
+            },
             problemCount: outcome.problems.count + outcome.moreProblems)
     }
 }

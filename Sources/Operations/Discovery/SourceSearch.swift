@@ -7,8 +7,9 @@ import Vault
 /// What one look at the host gave.
 struct SearchOutcome: Sendable {
     struct Problem: Sendable, Equatable {
-        var place: String
+        var path: [UInt8]
         var reason: String
+        var place: String { PathText.shown(path) }
     }
 
     static let problemLimit = 1000
@@ -28,8 +29,10 @@ struct SearchOutcome: Sendable {
 
     var isWhole: Bool { problems.isEmpty }
 
-    mutating func note(_ place: String, _ reason: String) {
-        let problem = Problem(place: place, reason: reason)
+    mutating func note(_ place: String, _ reason: String) { note(Array(place.utf8), reason) }
+
+    mutating func note(_ path: [UInt8], _ reason: String) {
+        let problem = Problem(path: path, reason: reason)
         if problems.contains(problem) { return }
         if problems.count < Self.problemLimit { problems.append(problem) } else { moreProblems += 1 }
     }
@@ -158,7 +161,7 @@ final class SourceSearch: Sendable {
                 let (seen, plans) = (source, planning.plans(of: source))
                 answer.change { $0.add(seen, plans) }
             case .absent(let source): answer.change { $0.absent.insert(source) }
-            case .problem(let place, let reason): answer.change { $0.note(place, reason) }
+            case .problem(let path, let reason): answer.change { $0.note(path, reason) }
             }
         }.run()
     }
@@ -169,7 +172,18 @@ struct SourceBook: Codable, Sendable {
     struct Unplanned: Codable, Sendable {
         var kind: DataSource.Kind
         var place: String
+        /// See ``FoundSource/placeBytes``.
+        var placeBytes: [UInt8]?
         var detail: String
+
+        init(_ source: FoundSource.Identity, _ detail: String) {
+            kind = source.kind
+            place = source.place
+            placeBytes = source.placeBytes
+            self.detail = detail
+        }
+
+        var source: FoundSource.Identity { FoundSource.Identity(kind, placeBytes ?? Array(place.utf8)) }
     }
 
     static let fileName = "sources.json"

@@ -31,12 +31,8 @@ package enum DisposeArchives {
     package static func requestExpired(
         policy: String?, because reason: Reason, to path: String, at workplace: Workplace
     ) throws -> DecisionReport {
-        let (open, version) = try opened(workplace)
-        let custodian = try Custodian(open.vault, by: try open.unlock())
-        let view = try TierView(open, version)
-        try view.checkKnown(policy)
-        try checkTime(view, more: " Or name the archives with --before-period, if they decide so all the same.")
-        try view.moved.checkWhole()
+        let (view, version, custodian) = try look(
+            at: policy, more: " Or name the archives with --before-period, if they decide so all the same.", workplace)
         let gone = Set(view.departed.map(\.id.hex))
         let expired = view.rows().filter {
             !$0.isKept && (policy == nil || $0.policy == policy) && !gone.contains($0.archive)
@@ -54,12 +50,7 @@ package enum DisposeArchives {
     package static func requestOnlineCopies(
         policy: String?, because reason: Reason, to path: String, at workplace: Workplace
     ) throws -> DecisionReport {
-        let (open, version) = try opened(workplace)
-        let custodian = try Custodian(open.vault, by: try open.unlock())
-        let view = try TierView(open, version)
-        try view.checkKnown(policy)
-        try checkTime(view)
-        try view.moved.checkWhole()
+        let (view, version, custodian) = try look(at: policy, workplace)
         let leaving = view.leaving().filter { policy == nil || $0.policy == policy }
         guard !leaving.isEmpty else {
             throw OperationError(
@@ -99,9 +90,19 @@ package enum DisposeArchives {
 
     // MARK: Checks
 
-    private static func opened(_ workplace: Workplace) throws -> (open: OpenVault, version: AppliedVersion) {
+    /// What is due under the policies in force, by trusted time and whole registers; `more` follows the hint where the time is
+    /// not trusted.
+    private static func look(
+        at policy: String?, more: String = "", _ workplace: Workplace
+    ) throws -> (view: TierView, version: AppliedVersion, custodian: Custodian) {
         let version = try PolicyRegister(statePath: workplace.statePath).inForce()
-        return (try OpenVault(workplace), version)
+        let open = try OpenVault(workplace)
+        let custodian = try Custodian(open.vault, by: try open.unlock())
+        let view = try TierView(open, version)
+        try view.checkKnown(policy)
+        try checkTime(view, more: more)
+        try view.moved.checkWhole()
+        return (view, version, custodian)
     }
 
     private static func checkTime(_ view: TierView, more: String = "") throws {

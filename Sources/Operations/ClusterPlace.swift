@@ -2,47 +2,81 @@ import Collectors
 import Domain
 import Glibc
 
-/// The data directory of a stopped cluster that is brought to the state of an archive where it lies.
+/// The data directory that a cluster is restored into: an empty one, or that of the stopped cluster, or what a restore left that
+/// was ended before its time.
 ///
 /// Invariants:
-/// 1. Nothing is touched unless the directory is one of the same cluster and major version, and no server runs in it.
-/// 2. From ``begin(_:_:)`` on its control file stands aside, under a name that no server knows: none starts, and the next
-///    attempt still knows whose directory it is. It goes when the restored one is in its place.
+/// 1. Nothing that is there is touched unless the directory is one of the same cluster and major version, and no server runs
+///    in it.
+/// 2. From ``begin(_:_:)`` or ``found(_:_:_:)`` on a control file of the cluster stands aside, under a name that no server knows:
+///    none starts, and the next attempt still knows whose directory it is. It goes when the restored one is in its place.
 /// 3. One restore at a time: a lock on the directory is held until the process ends or ``end()``.
-final class DeltaCluster {
+final class ClusterPlace {
     private static let control = "pg_control"
-    private static let aside = "pg_control.qala-restore"
+    private static let aside = ClusterDirectory.controlAside
     /// Below the directory.
     static let controlAside = "global/\(aside)"
     private let directory: String
-    /// The open directory; -1 before ``begin(_:_:)``.
+    /// The open directory; -1 before ``begin(_:_:)`` and ``found(_:_:_:)``.
     private var lock: Int32 = -1
 
-    /// `directory` without links. `version` is the content of the archive's `PG_VERSION`.
+    /// A directory that is empty or not there, and nothing else.
+    init(empty directory: String) throws {
+        self.directory = directory
+        guard !DirectoryContent.isEmpty(directory) else { return }
+        guard Self.isBegun(directory) else {
+            throw OperationError(
+                .failed, "\(directory) is not empty",
+                hint: "Nothing was written. Restore into a directory that is empty or does not exist.")
+        }
+        try takeLock()
+        throw OperationError(
+            .failed,
+            "\(directory) is not empty: a restore began it and was ended before its time, and no server starts from it",
+            hint: "Nothing was written. The same command with --delta completes it; or remove it.")
+    }
+
+    /// Whether a restore put the control file aside, or marked the directory with it, and did not come to its end.
+    private static func isBegun(_ directory: String) -> Bool {
+        !isWhole(AT_FDCWD, "\(directory)/global/\(control)") && isWhole(AT_FDCWD, "\(directory)/\(controlAside)")
+            && identifier("\(directory)/\(controlAside)") != nil
+    }
+
+    /// A directory that a cluster lies in, or what a restore left of it; without links. `version` is the content of the archive's
+    /// `PG_VERSION`.
     init(_ directory: String, _ facts: SourceFacts, version: [UInt8]) throws {
         self.directory = directory
         func refused(_ message: String, _ hint: String) -> OperationError {
             OperationError(.failed, message, hint: "Nothing was changed. \(hint)")
         }
-        guard let found = Self.content("\(directory)/PG_VERSION") else {
+        let versionFile = "\(directory)/PG_VERSION"
+        let (there, archived) = (
+            Self.isWhole(AT_FDCWD, versionFile) ? Self.content(versionFile).map(Self.text) ?? "" : "",
+            Self.text(version)
+        )
+        let isBegun = Self.isBegun(directory)
+        // What a restore began may not have come to it.
+        guard !there.isEmpty || isBegun else {
             throw refused(
                 "\(directory) is no data directory of PostgreSQL: it has no PG_VERSION",
                 "Restore without --delta into a directory that is empty or does not exist.")
         }
-        let (there, archived) = (Self.text(found), Self.text(version))
-        guard there == archived else {
+        guard there == archived || there.isEmpty else {
             throw refused(
                 "\(directory) is of PostgreSQL \(there), and the archive is of \(archived)",
                 "Restore without --delta into another directory.")
         }
-        let control = "\(directory)/global/\(Self.control)"
-        let whole = Self.isWhole(AT_FDCWD, control) ? control : "\(directory)/\(Self.controlAside)"
-        guard let bytes = Self.content(whole), bytes.count >= 8 else {
+        // Through a link other files than those that are looked at would be changed.
+        guard Self.kind(of: "\(directory)/global") != S_IFLNK else {
+            throw refused(
+                "\(directory)/global is a link", "Put the directory itself there; what it leads to is not touched.")
+        }
+        let whole = isBegun ? "\(directory)/\(Self.controlAside)" : "\(directory)/global/\(Self.control)"
+        guard let identifier = Self.identifier(whole) else {
             throw refused(
                 "\(directory) has no global/pg_control that says which cluster it is of",
                 "Restore without --delta into a directory that is empty or does not exist.")
         }
-        let identifier = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
         guard let wanted = facts.facts["system-identifier"], wanted == "\(identifier)" else {
             throw refused(
                 "\(directory) is of another cluster than the archive: its system identifier is \(identifier)",
@@ -157,15 +191,45 @@ final class DeltaCluster {
 
     // MARK: - The act
 
-    /// From now on no server starts. The links of tablespaces lead to where their files will be, so that another attempt finds
-    /// them there.
-    func begin(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+    private func takeLock() throws {
         lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+        guard lock >= 0 else { throw Self.failure("cannot open", directory, hint: "Nothing was changed.") }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             throw OperationError(
                 .inUse, "another restore works in \(directory)", hint: "Wait until it has ended; nothing was changed.")
         }
-        let global = try folder("global")
+    }
+
+    /// Makes an empty directory one that says whose it will be, by `control`, the control file of the archive. The links of
+    /// tablespaces lead to where their files will be: another attempt then knows them for this cluster's.
+    func found(_ control: [UInt8], _ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+        try FileTreeRestorer.makeTarget(Array(directory.utf8))
+        try takeLock()
+        do { try mark(control, spaces, files) } catch let error as OperationError {
+            throw OperationError(error.kind, error.message, hint: "Restore into a directory that is empty.")
+        }
+        try link(spaces, files)
+    }
+
+    private func mark(_ control: [UInt8], _ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+        for name in ["global", "pg_tblspc"] where name == "global" || !spaces.isEmpty {
+            guard mkdirat(lock, name, 0o700) == 0 else { throw Self.failure("cannot make", "\(directory)/\(name)") }
+            let made = try folder(name)
+            defer { close(made) }
+            // So that the restore gives it what is archived of it.
+            guard fchmod(made, mode_t(FileTreeRestorer.unfinishedDirectory)) == 0 else {
+                throw Self.failure("cannot give rights to", "\(directory)/\(name)")
+            }
+            if name == "global" { try files.write(Self.controlAside, control, in: made) }
+        }
+        try files.sync()
+    }
+
+    /// From now on no server starts. The links of tablespaces lead to where their files will be, so that another attempt finds
+    /// them there.
+    func begin(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
+        try takeLock()
+        let global = try folder("global", hint: "Nothing was changed.")
         defer { close(global) }
         let isWhole = Self.isWhole(global, Self.control)
         // What an ended restore left of it says nothing.
@@ -173,7 +237,9 @@ final class DeltaCluster {
             isWhole
                 ? renameat(global, Self.control, global, Self.aside) == 0
                 : unlinkat(global, Self.control, 0) == 0 || errno == ENOENT
-        else { throw Self.failure("cannot put aside", "\(directory)/global/\(Self.control)") }
+        else {
+            throw Self.failure("cannot put aside", "\(directory)/global/\(Self.control)", hint: "Nothing was changed.")
+        }
         try files.sync()
         do { try checkStopped() } catch {
             // It was started in between, and reads its control file only after it can be seen.
@@ -190,7 +256,9 @@ final class DeltaCluster {
         guard mkdirat(lock, "pg_tblspc", 0o700) == 0 || errno == EEXIST else {
             throw Self.failure("cannot make", "\(directory)/pg_tblspc")
         }
-        let links = try folder("pg_tblspc")
+        let links = try folder(
+            "pg_tblspc",
+            hint: "No server starts from \(directory). Remove pg_tblspc there, and run the same command again.")
         defer { close(links) }
         for space in spaces where Self.target(of: "\(directory)/pg_tblspc/\(space.id)") != space.place {
             guard unlinkat(links, space.id, 0) == 0 || errno == ENOENT, symlinkat(space.place, links, space.id) == 0
@@ -204,9 +272,9 @@ final class DeltaCluster {
     }
 
     /// Opens a folder of the directory, through no link: its owner may have put one there.
-    private func folder(_ name: String) throws -> Int32 {
+    private func folder(_ name: String, hint: String = ClusterPlace.again) throws -> Int32 {
         let number = openat(lock, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard number >= 0 else { throw Self.failure("cannot open", "\(directory)/\(name)") }
+        guard number >= 0 else { throw Self.failure("cannot open", "\(directory)/\(name)", hint: hint) }
         return number
     }
 
@@ -221,10 +289,11 @@ final class DeltaCluster {
         lock = -1
     }
 
-    private static func failure(_ what: String, _ path: String) -> OperationError {
-        OperationError(
-            .failed, "\(what) \(path): \(CollectorError.systemText(errno))",
-            hint: "Run the same command again; until it has ended well no server starts from the directory.")
+    /// What every restore into a directory says that it has begun.
+    static let again = "No server starts from the directory; the same command, with --delta, goes on."
+
+    private static func failure(_ what: String, _ path: String, hint: String = ClusterPlace.again) -> OperationError {
+        OperationError(.failed, "\(what) \(path): \(CollectorError.systemText(errno))", hint: hint)
     }
 
     // MARK: - Small files
@@ -234,6 +303,18 @@ final class DeltaCluster {
         var info = stat()
         return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_mode & S_IFMT == S_IFREG
             && info.st_mode & 0o400 != 0
+    }
+
+    /// Of a name, without following a link; 0 for nothing.
+    private static func kind(of path: String) -> mode_t {
+        var info = stat()
+        return lstat(path, &info) == 0 ? info.st_mode & S_IFMT : 0
+    }
+
+    /// Of the cluster whose control file it is.
+    private static func identifier(_ path: String) -> UInt64? {
+        guard let bytes = content(path), bytes.count >= 8 else { return nil }
+        return bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
     }
 
     private static func content(_ path: String) -> [UInt8]? { try? ClusterDirectory.bytes(of: path) }
