@@ -61,7 +61,13 @@ struct DataSourceDocumentTests {
         let alone =
             "{mariadb-logs: main, socket: /run/mysqld/mysqld.sock, user: archivist, defaults-file: /etc/qala/mariadb.cnf}"
         #expect(try parse(alone) == [.mariadbLogs(logs)])
-        #expect(DataSource.mariadbLogs(logs).root == "@mariadb-logs/main")
+        #expect(DataSource.mariadbLogs(logs).root == "@mariadb-logs/main" && !DataSource.mariadbLogs(logs).isStreamed)
+        logs = MariaDBSource(name: "main")
+        (logs.binaryLogs, logs.replicaID) = (true, .max)
+        #expect(try parse("{mariadb-logs: main, replica-id: 4294967295}") == [.mariadbLogs(logs)])
+        logs.batchTime = .seconds(5)
+        #expect(try parse("{mariadb-logs: main, replica-id: 4294967295, batch-time: 5 s}") == [.mariadbLogs(logs)])
+        #expect(DataSource.mariadbLogs(logs).isStreamed)
     }
 
     @Test(
@@ -85,6 +91,11 @@ struct DataSourceDocumentTests {
             ("{mariadb: main, timeout: 8 days}", "`timeout` is at most"),
             ("{mariadb: main, witnesses: [{query: select 1}]}", "the key `name` is missing"),
             ("{mariadb-logs: main, timeout: 2 hours}", "unknown key `timeout`"),
+            ("{mariadb-logs: main, replica-id: 0}", "replica-id"),
+            ("{mariadb-logs: main, replica-id: 4294967296}", "replica-id"),
+            ("{mariadb-logs: main, batch-time: 5 s}", "the key `replica-id` is missing"),
+            ("{mariadb-logs: main, replica-id: 1, batch-time: 2 days}", "`batch-time` is at most"),
+            ("{mariadb: main, replica-id: 1}", "unknown key `replica-id`"),
             ("{mariadb: main}, {mariadb: main, socket: /b}", "`mariadb main` is a source already"),
             ("{sqlite: a, path: /a}, {sqlite: a, path: /b}", "`sqlite a` is a source already"),
         ])
@@ -108,7 +119,8 @@ struct DataSourceDocumentTests {
             "{mariadb: a, timeout: 2 hours}", "{mariadb: a, witnesses: [{name: n, query: select 1}]}",
             "{mariadb: a, witnesses: [{name: n, query: select 1, database: d}]}",
             "{mariadb-logs: a}", "{mariadb-logs: b}", "{mariadb-logs: a, socket: /a}", "{mariadb-logs: a, user: b}",
-            "{mariadb-logs: a, defaults-file: /a}",
+            "{mariadb-logs: a, defaults-file: /a}", "{mariadb-logs: a, replica-id: 1}",
+            "{mariadb-logs: a, replica-id: 2}", "{mariadb-logs: a, replica-id: 2, batch-time: 5 s}",
         ]
         for source in sources {
             let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"
