@@ -31,17 +31,20 @@ package struct RecoveryPoint: Sendable, Equatable {
 }
 
 /// When a heartbeat was written into a cluster, and where its log was then.
+package typealias Heartbeats = LogBeats<LSN>
+
+/// Where the log of a server was at some times.
 ///
 /// Invariant: positions and times never go back; where they would, another server answers or the clock was set, and what was known
 /// before says nothing any more.
-package struct Heartbeats: Sendable, Equatable {
-    /// Seconds between two.
-    package static let interval = 30
-    /// A day of them.
-    package static let kept = 2880
+package struct LogBeats<Position: Comparable & Sendable>: Sendable, Equatable {
+    /// Seconds between two that are written.
+    package static var interval: Int { 30 }
+    /// A day of those.
+    package static var kept: Int { 2880 }
 
     private struct Beat: Sendable, Equatable {
-        var position: LSN
+        var position: Position
         var time: Int64
     }
 
@@ -52,7 +55,7 @@ package struct Heartbeats: Sendable, Equatable {
     package init() {}
 
     /// A beat of `time` was committed before the log reached `position`.
-    package mutating func add(_ position: LSN, at time: Int64) {
+    package mutating func add(_ position: Position, at time: Int64) {
         if let last = beats.last, last.position > position || last.time > time {
             beats.removeAll()
             since = nil
@@ -63,7 +66,7 @@ package struct Heartbeats: Sendable, Equatable {
     }
 
     /// The newest that is in the log up to `end`; nil when none of those known is.
-    package func newest(before end: LSN) -> Int64? { beats.last { $0.position <= end }?.time }
+    package func newest(before end: Position) -> Int64? { beats.last { $0.position <= end }?.time }
 }
 
 extension WALCoverage {

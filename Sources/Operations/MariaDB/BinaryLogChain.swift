@@ -34,7 +34,7 @@ struct BinaryLogChain {
     ) throws {
         self.server = server
         self.open = open
-        guard let (base, number) = Self.parts(file) else {
+        guard let (base, number) = BinaryLogPlace.parts(file) else {
             throw OperationError(
                 .damaged, "the archive names a binary log in an unknown way", hint: "Verify the vault.")
         }
@@ -59,7 +59,7 @@ struct BinaryLogChain {
             }
             if breach != nil { break }
             for log in found {
-                guard let parts = Self.parts(log.file), parts.base == base, parts.number >= number else { continue }
+                guard let parts = BinaryLogPlace.parts(log.file), parts.base == base, parts.number >= number else { continue }
                 known[parts.number] = log
             }
             before = found
@@ -91,14 +91,6 @@ struct BinaryLogChain {
         return kinds.contains(source.kind) && source.name == server && source.facts["logs-last"] != nil
     }
 
-    /// `binlog.000007` → `binlog`, 7.
-    static func parts(_ file: String) -> (base: String, number: UInt64)? {
-        guard let point = file.lastIndex(of: "."), let number = UInt64(file[file.index(after: point)...]) else {
-            return nil
-        }
-        return (String(file[..<point]), number)
-    }
-
     private static func name(_ base: String, _ number: UInt64, like file: String) -> String {
         let digits = String(number)
         let width = max(0, file.utf8.count - base.utf8.count - 1 - digits.count)
@@ -117,7 +109,7 @@ struct BinaryLogChain {
             logs.append(Log(file: file, size: page.size, content: page.content, archive: archive))
             return true
         }
-        logs.sort { (Self.parts($0.file)?.number ?? 0) < (Self.parts($1.file)?.number ?? 0) }
+        logs.sort { (BinaryLogPlace.parts($0.file)?.number ?? 0) < (BinaryLogPlace.parts($1.file)?.number ?? 0) }
         guard let last = logs.last, last.file == facts["logs-last"], facts["logs-last-bytes"] == "\(last.size)" else {
             return []
         }
