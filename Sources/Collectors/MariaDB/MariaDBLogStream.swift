@@ -22,6 +22,16 @@ package final class MariaDBLogStream {
     /// Those that the server has, in its order.
     package func logs() throws(CollectorError) -> [MariaDBLogs.Log] {
         try client.checkSecret()
+        let row = try client.rows("SELECT @@log_bin, @@encrypt_binlog").first ?? []
+        guard row.first == "1" else {
+            throw CollectorError(
+                .unsupported, "the server \(source.name) writes no binary logs", hint: "Set log_bin for the server.")
+        }
+        guard row.last == "0" else {
+            throw CollectorError(
+                .unsupported, "the server \(source.name) encrypts its binary logs",
+                hint: "Archive them by runs, without `replica-id`; nothing but the server can read them.")
+        }
         return try client.logs()
     }
 

@@ -50,7 +50,7 @@ struct BinaryLogChain {
             let found = try read(archive, source)
             if found.isEmpty { continue }
             // Of two runs at once the one that looked first may have been committed last.
-            if facts["logs-gap"] == nil, try isOlder(found, than: before) { continue }
+            if facts["logs-gap"] == nil, try isOlder(found, than: before, known) { continue }
             breach = try objection(facts, found, behind: before.last)
             if let life, before.isEmpty, let same = found.first(where: { $0.file == file }),
                 try beginning(same) != life
@@ -63,7 +63,10 @@ struct BinaryLogChain {
                 known[parts.number] = log
             }
             before = found
-            complete = started.flatMap { TimeText.parse($0) } ?? complete
+            // What was streamed is as complete as the stream was, whenever the run began.
+            if let until = (facts["logs-until"] ?? started).flatMap({ TimeText.parse($0) }) {
+                complete = max(complete ?? until, until)
+            }
             if let time, let complete, complete > time { break }
         }
         var next = number
@@ -78,9 +81,12 @@ struct BinaryLogChain {
     }
 
     /// Whether the archive before has all of these logs, and more.
-    private func isOlder(_ found: [Log], than before: [Log]) throws -> Bool {
-        guard let last = found.last, let newest = before.last, let same = before.first(where: { $0.file == last.file })
-        else { return false }
+    private func isOlder(_ found: [Log], than before: [Log], _ known: [UInt64: Log]) throws -> Bool {
+        guard let last = found.last, let newest = before.last else { return false }
+        // An archive of what was streamed begins with the log that was the last one of the archive before it.
+        let same =
+            before.first { $0.file == last.file } ?? BinaryLogPlace.parts(last.file).flatMap { known[$0.number] }
+        guard let same, same.file == last.file else { return false }
         guard same.size > last.size || same.size == last.size && same.file != newest.file else { return false }
         return try beginning(same) == beginning(last)
     }
