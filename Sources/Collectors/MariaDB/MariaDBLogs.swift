@@ -1,4 +1,4 @@
-import Domain
+package import Domain
 import Glibc
 
 /// The binary logs of a server, read where they lie on this host, each up to a length that somebody gave, the server where it
