@@ -35,7 +35,8 @@ private struct LogWriter {
 
     mutating func statement(_ sequence: UInt64, _ text: String) {
         add(162, little(sequence) + little(UInt32(0)) + [0x29] + [UInt8](repeating: 0, count: 6))
-        add(2, [UInt8](repeating: 0, count: 8) + [4, 0, 0, 3, 0, 9, 9, 9] + Array("shop".utf8) + [0] + Array(text.utf8))
+        add(
+            2, [UInt8](repeating: 0, count: 8) + [4, 0, 0, 3, 0, 9, 9, 9] + Array("shop".utf8) + [0] + Array(text.utf8))
     }
 }
 

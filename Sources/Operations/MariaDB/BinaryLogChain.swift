@@ -59,7 +59,9 @@ struct BinaryLogChain {
             }
             if breach != nil { break }
             for log in found {
-                guard let parts = BinaryLogPlace.parts(log.file), parts.base == base, parts.number >= number else { continue }
+                guard let parts = BinaryLogPlace.parts(log.file), parts.base == base, parts.number >= number else {
+                    continue
+                }
                 known[parts.number] = log
             }
             before = found

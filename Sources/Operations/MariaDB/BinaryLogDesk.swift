@@ -28,7 +28,8 @@ final class BinaryLogDesk {
         for (policy, source) in wanted {
             if let first = made.first(where: { $0.source.name == source.name }) {
                 problems.append(
-                    "the binary logs of \(source.name) are a source of \(first.policy) and of \(policy): the first counts")
+                    "the binary logs of \(source.name) are a source of \(first.policy) and of \(policy): the first counts"
+                )
                 continue
             }
             if var same = before.first(where: { $0.source == source }) {

@@ -18,8 +18,9 @@ final class BinaryLogReceiver: Sendable {
     private static let markPause = 10.0
     /// Nothing came for so long, though the server has more.
     private static let stuckSeconds = 60.0
-    /// What must be free beside the spool: the state of the host lies there too.
+    /// What must be free beside the spool, and of a small file system this part: the state of the host lies there too.
     private static let leastRoom = Int64(256 << 20)
+    private static let leastPart = Int64(20)
 
     private let source: MariaDBSource
     private let spool: BinaryLogSpool
@@ -181,9 +182,11 @@ final class BinaryLogReceiver: Sendable {
     }
 
     private func checkRoom() throws {
-        guard let room = DiskRoom.of(spool.path), room.available < Self.leastRoom else { return }
+        guard let room = DiskRoom.of(spool.path) else { return }
+        let least = min(Self.leastRoom, room.size / Self.leastPart)
+        guard room.available < least else { return }
         throw OperationError(
-            .failed, "less than \(Self.leastRoom >> 20) MiB are free beside \(spool.path)",
+            .failed, "less than \(least >> 20) MiB are free beside \(spool.path)",
             hint: "Make room; the server keeps the logs until it purges them.", isOutOfSpace: true)
     }
 
