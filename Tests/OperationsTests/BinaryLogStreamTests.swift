@@ -203,6 +203,26 @@ struct BinaryLogStreamTests {
         #expect(bench.replay.message(base, .time(until + 60)).contains("behind the end"))
     }
 
+    @Test("The log of a copy counts also where it was archived before the copy was committed, and left the spool since")
+    func committedBefore() throws {
+        let bench = try StreamBench()
+        try bench.start()
+        try bench.server.query("FLUSH BINARY LOGS")
+        try bench.insert(101...110)
+        try bench.waitUntilReceived()
+        try bench.archive()
+        let base = try bench.replay.archive(withLogs: false)
+        #expect(try bench.restored(base, to: "first") == "110\t110")
+        try bench.insert(111...120)
+        try bench.server.query("FLUSH BINARY LOGS")
+        try bench.waitUntilReceived()
+        try bench.archive()
+        try bench.insert(121...130)
+        try bench.waitUntilReceived()
+        try bench.archive()
+        #expect(try bench.restored(base, to: "last") == "130\t130")
+    }
+
     @Test("Logs that were begun anew make a new stretch and a gap, which is told once and not replayed over")
     func reset() throws {
         let bench = try StreamBench()

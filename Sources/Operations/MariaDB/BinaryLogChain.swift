@@ -40,11 +40,7 @@ struct BinaryLogChain {
         }
         var known: [UInt64: Log] = [:]
         var before: [Log] = []
-        let archives = open.vault.log.archives.filter { $0.number >= first.number }
-        let looks = try open.headers(of: archives, all: true).flatMap { archive, header in
-            (header?.sources ?? []).filter { Self.holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
-        }
-        for (archive, started, source) in looks {
+        for (archive, started, source) in try Self.looks(of: server, from: first, number, in: open) {
             try RestoreTrees.checkInterrupt(open.workplace)
             let facts = source.facts
             let found = try read(archive, source)
@@ -80,6 +76,25 @@ struct BinaryLogChain {
             breach = "\(Self.name(base, next, like: file)) is in no archive"
             complete = nil
         }
+    }
+
+    /// What archives hold of the logs, from the copy on. While it was made others may have been committed with the log that it is of:
+    /// then from the last of those on.
+    private static func looks(
+        of server: String, from first: ArchiveRecord, _ number: UInt64, in open: OpenVault
+    ) throws -> ArraySlice<(archive: ArchiveRecord, started: String?, source: SourceFacts)> {
+        let all = try open.headers(of: open.vault.log.archives, all: true).flatMap { archive, header in
+            (header?.sources ?? []).filter { holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
+        }
+        func numbers(_ at: Int) -> ClosedRange<UInt64>? {
+            let ends = ["logs-first", "logs-last"].compactMap {
+                all[at].2.facts[$0].flatMap(BinaryLogPlace.parts)?.number
+            }
+            return ends.count == 2 && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
+        }
+        let start = all.firstIndex { $0.0.number >= first.number } ?? all.count
+        if start < all.count, let here = numbers(start), here.lowerBound <= number { return all[start...] }
+        return all[(all[..<start].indices.last { numbers($0)?.contains(number) == true } ?? start)...]
     }
 
     /// Whether the archive before has all of these logs, and more.
