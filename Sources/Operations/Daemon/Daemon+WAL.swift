@@ -66,10 +66,10 @@ extension Daemon {
     }
 
     private func serveBinaryLogs() {
-        var wanted: [(policy: String, source: MariaDBSource)] = []
+        var wanted: [(policy: String, vault: String, source: MariaDBSource)] = []
         for policy in policies.policies {
             for case .mariadbLogs(let source) in policy.data where source.replicaID != nil {
-                wanted.append((policy.name, source))
+                wanted.append((policy.name, policy.vault ?? settings.vaultPath, source))
             }
         }
         if wanted.isEmpty, walView.binaryLogs == nil { return }
@@ -86,11 +86,14 @@ extension Daemon {
                     isDue: { desk.isDue(one) }, trouble: { desk.trouble(one) }, points: { desk.recoveryPoints(one) })
             }
         }
-        let binaryLogs = walView.binaryLogs?.served.map { one in
-            LogFeed(
-                name: DataSource.mariadbLogs(one.source).feedName, policy: one.policy,
-                title: "the log of \(one.source.name)", asker: "binary-logs", isDue: { one.receiver.isDue },
-                trouble: { one.receiver.trouble }, points: { one.receiver.recoveryPoints })
+        let binaryLogs = walView.binaryLogs.map { desk in
+            desk.served.map { one in
+                LogFeed(
+                    name: DataSource.mariadbLogs(one.source).feedName, policy: one.policy,
+                    title: "the binary log of \(one.source.name)", asker: "binary-logs",
+                    isDue: { one.receiver.isDue }, trouble: { desk.trouble(one) },
+                    points: { one.receiver.recoveryPoints })
+            }
         }
         return (wal ?? []) + (binaryLogs ?? [])
     }

@@ -81,8 +81,13 @@ final class BinaryLogReceiver: Sendable {
     /// What is wrong now; nil when nothing is.
     var trouble: String? { state.withLock { $0.streaming ?? $0.asking } }
 
-    /// Up to when the server could be brought back from the spool and from the vault.
+    /// Up to when the server could be brought back from the spool and from the vault: behind a gap from neither.
     var recoveryPoints: [RecoveryPoint] {
+        if let gap = spool.gap {
+            return RecoveryPoint.Place.allCases.map {
+                RecoveryPoint(.mariadbLogs, source.name, in: $0, time: gap.time, measuredSince: gap.found)
+            }
+        }
         let marks = (received: spool.mark(.received), archived: spool.mark(.archived))
         return state.withLock { state in
             let ends: [(RecoveryPoint.Place, BinaryLogPoint?, Int64?)] = [

@@ -24,6 +24,14 @@ struct BinaryLogSpool: Sendable {
         case archived
     }
 
+    /// Something that the server wrote between two stretches did not come.
+    struct Gap: Codable, Sendable, Equatable {
+        /// When it was found: a copy that is begun later lies behind it. Seconds since 1970, as the other.
+        var found: Int64
+        /// Up to when everything before it came, where that is known.
+        var time: Int64?
+    }
+
     /// The newest log that was received, with what of it is whole.
     struct Newest: Sendable {
         var point: BinaryLogPoint
@@ -67,6 +75,10 @@ struct BinaryLogSpool: Sendable {
         let last = try stretches().last ?? 0
         if last > 0, try logs(in: folder(of: last)).isEmpty { return last }
         let next = last + 1
+        if last > 0, gap == nil {
+            let gap = Gap(found: Int64(clamping: WallTime.seconds()), time: mark(.received)?.time)
+            try StateFile.write(gapPath, try LogText.encode(gap))
+        }
         try StateFile.makeDirectory(folder(of: next))
         try WALSpool.sync(path)
         return next
@@ -102,6 +114,18 @@ struct BinaryLogSpool: Sendable {
     func keep(_ mark: Mark, as held: Held) throws {
         try StateFile.write(markPath(held), try LogText.encode(mark))
     }
+
+    // MARK: Gaps
+
+    private var gapPath: String { "\(path)/gap.json" }
+
+    /// The oldest one behind which there is no copy of the server yet.
+    var gap: Gap? {
+        guard let bytes = try? StateFile.read(gapPath, limit: Self.markLimit) else { return nil }
+        return LogText.decode(Gap.self, bytes)
+    }
+
+    func closeGap() { unlink(gapPath) }
 
     // MARK: After the archive
 
