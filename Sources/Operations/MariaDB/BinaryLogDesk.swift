@@ -1,4 +1,5 @@
 import Domain
+import Vault
 
 /// The streams of binary logs of the policies in force; of the daemon's work loop.
 final class BinaryLogDesk {
