@@ -70,6 +70,22 @@ struct DataSourceDocumentTests {
         #expect(DataSource.mariadbLogs(logs).isStreamed)
     }
 
+    @Test("The example of streamed binary logs that is shipped as a comment is right")
+    func shippedStream() throws {
+        let folder = ShippedPoliciesTests.folder
+        let lines = try String(contentsOfFile: folder + "/Policies/database.yaml", encoding: .utf8).split(
+            separator: "\n")
+        let start = try #require(lines.firstIndex { $0.hasPrefix("  # - mariadb-logs:") })
+        let block = lines[start...].prefix { $0.hasPrefix("  # - ") || $0.hasPrefix("  #   ") }
+        let text = block.map { $0.replacing("  # ", with: "  ", maxReplacements: 1) }.joined(separator: "\n")
+        let policy = "policy: p\ncomponent: database\nresponsible: A\nsources:\n\(text)\n"
+        var expected = MariaDBSource(name: "main")
+        (expected.binaryLogs, expected.replicaID) = (true, 4711)
+        (expected.socket, expected.user) = ("/run/mysqld/mysqld.sock", "archivist")
+        expected.defaultsFile = "/etc/qala/mariadb.cnf"
+        #expect(try PolicyDocument.parse(Array(policy.utf8), file: "p.yaml").data == [.mariadbLogs(expected)])
+    }
+
     @Test(
         "What is wrong is told at its place",
         arguments: [
