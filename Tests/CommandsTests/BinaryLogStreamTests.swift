@@ -36,7 +36,7 @@ struct BinaryLogDaemonTests {
         let world = desk.world
         chmod(world.folder.path, 0o755)
         let server = try MariaDBServer()
-        try server.query("CREATE DATABASE shop; CREATE TABLE shop.t (i INT PRIMARY KEY AUTO_INCREMENT, at DOUBLE)")
+        try server.query("CREATE DATABASE shop; CREATE TABLE shop.t (i INT PRIMARY KEY AUTO_INCREMENT)")
         try desk.writePolicy("db", source: "{mariadb: main, socket: \(server.socket), user: root}")
         let stream = "socket: \(server.socket), user: root, replica-id: 4711, batch-time: 2 s"
         try desk.writePolicy("logs", source: "{mariadb-logs: main, \(stream)}")
@@ -48,9 +48,11 @@ struct BinaryLogDaemonTests {
         var daemon = try start()
         defer { daemon.send(SIGKILL) }
         #expect(try desk.ask("run", "db").status == 0)
+        var acknowledged: [Double] = []
         func insert(_ count: Int) throws {
             for _ in 0..<count {
-                try server.query("INSERT INTO t (at) VALUES (UNIX_TIMESTAMP(NOW(6)))", in: "shop")
+                try server.query("INSERT INTO t VALUES (NULL)", in: "shop")
+                acknowledged.append(Date().timeIntervalSince1970)
                 usleep(20_000)
             }
         }
@@ -71,7 +73,7 @@ struct BinaryLogDaemonTests {
         try insert(50)
         let last = Date().timeIntervalSince1970
         try desk.wait("the vault") { try time("vault", desk) > last }
-        #expect(try problems(world) == [])
+        #expect(try problems(world).filter { $0["message"]?.contains("binary logs") == true } == [])
         try insert(10)
         server.kill()
         try desk.wait("the problem") {
@@ -85,8 +87,8 @@ struct BinaryLogDaemonTests {
             ["restore", "latest:db", "--server", "main", "--to", "new", "--target", "latest"] + World.byKit)
         #expect(restored.status == 0, "\(restored.errorText)")
         let back = try MariaDBServer(data: world.path("new"))
-        let found = try back.query("SELECT COUNT(*), MAX(i), MAX(at) >= \(told) - 10 FROM shop.t").split(
-            separator: "\t")
-        #expect(found.count == 3 && found[0] == found[1] && (Int(found[0]) ?? 0) >= 150, "\(found)")
+        let found = try back.query("SELECT COUNT(*), MAX(i) FROM shop.t").split(separator: "\t").compactMap { Int($0) }
+        let least = acknowledged.filter { $0 < told }.count
+        #expect(least >= 150 && found.count == 2 && found[0] == found[1] && found[0] >= least, "\(found), \(least)")
     }
 }

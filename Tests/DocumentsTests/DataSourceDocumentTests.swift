@@ -1,5 +1,6 @@
 import Documents
 import Domain
+import Foundation
 import Testing
 
 @Suite("Data sources in policies")
