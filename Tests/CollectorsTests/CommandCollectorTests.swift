@@ -35,8 +35,8 @@ struct CommandCollectorTests {
 
     /// Starts a program in a thread that ends without ending it.
     private func leave(_ command: [String], isBound: Bool) throws {
+        /// SAFETY: what one thread writes is read when it has said that it is done.
         final class Left: @unchecked Sendable {
-            // SAFETY: the thread that writes it has ended before it is read.
             var program: RunningProgram?
             let ended = DispatchSemaphore(value: 0)
         }
