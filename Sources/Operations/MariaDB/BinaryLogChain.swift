@@ -82,7 +82,7 @@ struct BinaryLogChain {
     /// then from the last of those on.
     private static func looks(
         of server: String, from first: ArchiveRecord, _ number: UInt64, in open: OpenVault
-    ) throws -> ArraySlice<(archive: ArchiveRecord, started: String?, source: SourceFacts)> {
+    ) throws -> ArraySlice<(ArchiveRecord, String?, SourceFacts)> {
         let all = try open.headers(of: open.vault.log.archives, all: true).flatMap { archive, header in
             (header?.sources ?? []).filter { holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
         }
