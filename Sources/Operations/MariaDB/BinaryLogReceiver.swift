@@ -149,11 +149,12 @@ final class BinaryLogReceiver: Sendable {
     private func stream(_ isOther: inout Bool) throws {
         let newest = try spool.newest()
         state.withLock { $0.received = newest?.point }
+        // Before it is asked whether there is room: a log that comes anew may be what took it.
+        try spool.clearReceived()
         try checkRoom()
         let stream = MariaDBLogStream(source, isInterrupted: { [stopping] in stopping.isSet })
         let (stretch, first) = try beginning(newest, try stream.logs(), isOther)
         isOther = false
-        try spool.clearReceived()
         let session = Session(stream, BinaryLogIntake(into: spool, stretch: stretch))
         do {
             try stream.run(from: first, into: spool.receivePath) { [self] in goesOn(session) }
