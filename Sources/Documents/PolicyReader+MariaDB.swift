@@ -5,7 +5,7 @@ extension PolicyReader {
     static let mariadbKeys = [
         "mariadb", "socket", "user", "defaults-file", "config", "binary-logs", "timeout", "witnesses",
     ]
-    static let mariadbLogKeys = ["mariadb-logs", "socket", "user", "defaults-file"]
+    static let mariadbLogKeys = ["mariadb-logs", "socket", "user", "defaults-file", "replica-id", "batch-time"]
     private static let witnessOfServerKeys = ["name", "query", "database"]
 
     mutating func readMariaDB(_ node: Node) -> MariaDBSource? {
@@ -33,6 +33,15 @@ extension PolicyReader {
         guard let (name, values) = dataValues(node, .mariadbLogs, allowed: Self.mariadbLogKeys) else { return nil }
         var source = readConnection(name, values)
         source.binaryLogs = true
+        if let node = values["replica-id"] {
+            let number = nodes.number(node, named: "replica-id", in: MariaDBSource.replicaIDs)
+            source.replicaID = number.map { UInt32($0) }
+        }
+        if let node = values["batch-time"] {
+            if values["replica-id"] == nil { nodes.note(node, .missingKey("replica-id", place: .source)) }
+            let time = nodes.fixedPeriod(node, named: "batch-time", atMost: WALSource.longestBatchTime)
+            source.batchTime = time ?? source.batchTime
+        }
         return source
     }
 

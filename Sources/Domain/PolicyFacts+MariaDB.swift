@@ -15,7 +15,12 @@ extension PolicyFacts {
 
     func logLine(_ server: MariaDBSource) -> String {
         let what = word("binary logs of MariaDB", "MariaDB ikilik loqları:")
-        return (["\(what) \(server.name)"] + connection(server)).joined(separator: "; ")
+        var parts = ["\(what) \(server.name)"] + connection(server)
+        if let number = server.replicaID {
+            parts.append("\(word("streamed as replica", "replika kimi axınla alınır:")) \(number)")
+            parts.append("\(word("an archive after", "hər arxiv")) \(server.batchTime.text(in: language))")
+        }
+        return parts.joined(separator: "; ")
     }
 
     private func connection(_ server: MariaDBSource) -> [String] {

@@ -85,8 +85,9 @@ package enum ArchiveTrees {
         if let logs, let archive = report.archive {
             report.warnings += logs.noteArchived(run.segments, in: archive)
         }
-        if let archive = report.archive, !run.wal.isEmpty {
-            report.warnings += noteWAL(run.wal, walk.facts, in: archive, at: open.workplace)
+        if let archive = report.archive, !run.streamed.isEmpty {
+            report.warnings += noteWAL(run.streamed, walk.facts, in: archive, at: open.workplace)
+            report.warnings += noteBinaryLogs(run.streamed, walk.facts, at: open.workplace)
         }
         report.seconds = MonotonicTime.now() - started
         return report
@@ -101,8 +102,8 @@ struct ArchiveRun {
     var report = ArchiveReport()
     /// The log segments that the archive holds.
     private(set) var segments: [Int] = []
-    /// The paths of the WAL that the archive holds.
-    private(set) var wal: [String] = []
+    /// The paths of the logs of databases that the archive holds.
+    private(set) var streamed: [String] = []
 
     init(open: OpenVault, request: ArchiveTrees.Request, walk: SourceWalk) {
         self.open = open
@@ -111,7 +112,7 @@ struct ArchiveRun {
         report.policy = request.policy?.name
     }
 
-    private static let walRoot = Array("@\(DataSource.Kind.wal.rawValue)/".utf8)
+    private static let streamedRoots = [DataSource.Kind.wal, .mariadbLogs].map { Array("@\($0.rawValue)/".utf8) }
 
     /// What identifies the source, so that the next run of it finds this one's tree: the policy, or the roots.
     private var sourceID: Digest {
@@ -144,7 +145,9 @@ struct ArchiveRun {
             report.files += 1
             report.bytes = report.bytes.addingClamped(entry.size)
             if let sequence = LogMerge.segment(entry, of: walk.spool) { segments.append(sequence) }
-            if entry.path.starts(with: Self.walRoot) { wal.append(String(decoding: entry.path, as: UTF8.self)) }
+            if Self.streamedRoots.contains(where: entry.path.starts) {
+                streamed.append(String(decoding: entry.path, as: UTF8.self))
+            }
         case .directory: report.directories += 1
         default: report.others += 1
         }

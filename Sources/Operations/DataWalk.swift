@@ -51,6 +51,8 @@ final class DataWalk {
             MariaDBCollector(
                 server, state: workplace.statePath, started: started,
                 isInterrupted: { workplace.interrupt.isSet })
+        case .mariadbLogs(let server) where source.isStreamed:
+            try BinaryLogCollector(server, at: workplace, started: started)
         case .mariadbLogs(let server):
             MariaDBLogCollector(
                 server, state: workplace.statePath, started: started,

@@ -14,6 +14,7 @@ package final class MariaDBServer {
     package let folder: String
     package let socket: String
     private var process: Process?
+    private let arguments: [String]
     /// Root cannot run a server, and its account must get at the files.
     private static let account = geteuid() == 0 ? ["--user=mysql"] : []
 
@@ -37,13 +38,19 @@ package final class MariaDBServer {
             _ = try Self.run("/bin/chown", ["-R", "mysql:mysql", directory])
         }
         if geteuid() == 0 { _ = try Self.run("/bin/chown", ["mysql:mysql", folder]) }
-        let server = Process()
-        server.executableURL = URL(filePath: "/usr/sbin/mariadbd")
-        server.arguments =
+        arguments =
             ["--no-defaults", "--datadir=\(directory)", "--socket=\(socket)", "--skip-networking"] + Self.account
             + ["--pid-file=\(folder)/pid", "--log-error=\(folder)/errors", "--server-id=7", "--performance-schema=off"]
             + ["--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M", "--max-binlog-size=1M"]
             + (data == nil ? ["--log-bin=\(directory)/binlog"] : ["--skip-log-bin"]) + options
+        try start()
+    }
+
+    /// Also again, after it was killed or stopped.
+    package func start() throws {
+        let server = Process()
+        server.executableURL = URL(filePath: "/usr/sbin/mariadbd")
+        server.arguments = arguments
         server.standardOutput = FileHandle.nullDevice
         server.standardError = FileHandle.nullDevice
         try server.run()
@@ -66,6 +73,13 @@ package final class MariaDBServer {
     package func kill() {
         guard let process, process.isRunning else { return }
         Glibc.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// As a service manager does.
+    package func stop() {
+        guard let process, process.isRunning else { return }
+        process.terminate()
         process.waitUntilExit()
     }
 

@@ -33,6 +33,38 @@ struct CommandCollectorTests {
         }
     }
 
+    /// Starts a program in a thread that ends without ending it.
+    private func leave(_ command: [String], isBound: Bool) throws {
+        /// SAFETY: what one thread writes is read when it has said that it is done.
+        final class Left: @unchecked Sendable {
+            var program: RunningProgram?
+            let ended = DispatchSemaphore(value: 0)
+        }
+        let left = Left()
+        let thread = Thread {
+            left.program = try? RunningProgram(command, isBound: isBound, timeout: 600, timeoutText: "10 minutes")
+            for _ in 0..<100 where living(command.last ?? "") == [] { usleep(50_000) }
+            // Whoever becomes another program is the same process.
+            usleep(200_000)
+            left.ended.signal()
+        }
+        thread.start()
+        left.ended.wait()
+        _ = Unmanaged.passRetained(try #require(left.program))
+    }
+
+    @Test("A program that is bound is gone with the thread that started it, whoever forgets it")
+    func bound() throws {
+        let marks = (0..<2).map { _ in "600.\(Int.random(in: 100_000...999_999))" }
+        try leave(["/bin/sleep", marks[0]], isBound: false)
+        try leave(["/bin/sleep", marks[1]], isBound: true)
+        for _ in 0..<100 where !living(marks[1]).isEmpty { usleep(50_000) }
+        #expect(living(marks[1]).isEmpty)
+        let other = living(marks[0])
+        #expect(other.count == 1, "what is not bound goes on")
+        for process in other.compactMap({ pid_t($0) }) { kill(process, SIGKILL) }
+    }
+
     @Test("All of it, of whatever length, while it complains without end")
     func whole() {
         let flood = "i=0; while [ $i -lt 3000 ]; do echo 'a line of complaint that nobody reads' >&2; i=$((i+1)); done;"

@@ -151,6 +151,46 @@ struct MariaDBSourceTests {
         #expect(try back.query("SELECT COUNT(*), MAX(t) FROM entry WHERE t = 'before'", in: "shop") == "1\tbefore")
     }
 
+    @Test("A replay that is killed leaves no server behind, and another one into an empty directory succeeds")
+    func killedReplay() throws {
+        let world = try world()
+        defer { world.remove() }
+        chmod(world.folder.path, 0o755)
+        try world.write("etc/my.cnf", "[mariadb]\n")
+        let server = try shop()
+        #expect(try run(world, server).status == 0)
+        let archive = try #require(try world.archives().first)
+        // A replay of it takes as long as it took here, so that it is not over when it is killed.
+        try server.query("SET binlog_format = STATEMENT; INSERT INTO shop.entry (t) VALUES (SLEEP(5))")
+        #expect(try run(world, server).status == 0)
+        server.kill()
+        func restore(_ place: String) -> [String] {
+            ["restore", archive, "--server", "main", "--to", place, "--target", "latest"] + World.byKit
+        }
+        func left() throws -> [String] {
+            try MariaDBServer.run("/bin/ps", ["-eo", "stat,args"]).split(separator: "\n").map(String.init)
+                .filter { $0.contains(world.path("killed")) && !$0.hasPrefix("Z") }
+        }
+        let killed = try world.start(restore("killed"))
+        var isSeen = false
+        for _ in 0..<3000 where !isSeen {
+            isSeen = try left().contains { $0.contains("/mariadbd ") && $0.contains("--skip-networking") }
+            usleep(20_000)
+        }
+        #expect(isSeen, "no server of the replay was seen")
+        // The account of the replay is made, and it goes.
+        usleep(500_000)
+        killed.send(SIGKILL)
+        _ = try killed.wait()
+        for _ in 0..<100 where try !left().isEmpty { usleep(100_000) }
+        #expect(try left() == [])
+        #expect(access(world.path("killed/mysql"), F_OK) != 0)
+        let whole = try world.qala(restore("whole"))
+        #expect(whole.status == 0, "\(whole.errorText)")
+        let back = try MariaDBServer(data: world.path("whole"))
+        #expect(try back.query("SELECT COUNT(*) FROM entry", in: "shop") == "30001")
+    }
+
     @Test("A server that is away gives no archive, beside a tree a partial one, of which no server is restored")
     func away() throws {
         let world = try world()

@@ -1,5 +1,6 @@
 import Documents
 import Domain
+import Foundation
 import Testing
 
 @Suite("Data sources in policies")
@@ -61,7 +62,29 @@ struct DataSourceDocumentTests {
         let alone =
             "{mariadb-logs: main, socket: /run/mysqld/mysqld.sock, user: archivist, defaults-file: /etc/qala/mariadb.cnf}"
         #expect(try parse(alone) == [.mariadbLogs(logs)])
-        #expect(DataSource.mariadbLogs(logs).root == "@mariadb-logs/main")
+        #expect(DataSource.mariadbLogs(logs).root == "@mariadb-logs/main" && !DataSource.mariadbLogs(logs).isStreamed)
+        logs = MariaDBSource(name: "main")
+        (logs.binaryLogs, logs.replicaID) = (true, .max)
+        #expect(try parse("{mariadb-logs: main, replica-id: 4294967295}") == [.mariadbLogs(logs)])
+        logs.batchTime = .seconds(5)
+        #expect(try parse("{mariadb-logs: main, replica-id: 4294967295, batch-time: 5 s}") == [.mariadbLogs(logs)])
+        #expect(DataSource.mariadbLogs(logs).isStreamed)
+    }
+
+    @Test("The example of streamed binary logs that is shipped as a comment is right")
+    func shippedStream() throws {
+        let folder = ShippedPoliciesTests.folder
+        let lines = try String(contentsOfFile: folder + "/Policies/database.yaml", encoding: .utf8).split(
+            separator: "\n")
+        let start = try #require(lines.firstIndex { $0.hasPrefix("  # - mariadb-logs:") })
+        let block = lines[start...].prefix { $0.hasPrefix("  # - ") || $0.hasPrefix("  #   ") }
+        let text = block.map { $0.replacing("  # ", with: "  ", maxReplacements: 1) }.joined(separator: "\n")
+        let policy = "policy: p\ncomponent: database\nresponsible: A\nsources:\n\(text)\n"
+        var expected = MariaDBSource(name: "main")
+        (expected.binaryLogs, expected.replicaID) = (true, 4711)
+        (expected.socket, expected.user) = ("/run/mysqld/mysqld.sock", "archivist")
+        expected.defaultsFile = "/etc/qala/mariadb.cnf"
+        #expect(try PolicyDocument.parse(Array(policy.utf8), file: "p.yaml").data == [.mariadbLogs(expected)])
     }
 
     @Test(
@@ -85,6 +108,11 @@ struct DataSourceDocumentTests {
             ("{mariadb: main, timeout: 8 days}", "`timeout` is at most"),
             ("{mariadb: main, witnesses: [{query: select 1}]}", "the key `name` is missing"),
             ("{mariadb-logs: main, timeout: 2 hours}", "unknown key `timeout`"),
+            ("{mariadb-logs: main, replica-id: 0}", "replica-id"),
+            ("{mariadb-logs: main, replica-id: 4294967296}", "replica-id"),
+            ("{mariadb-logs: main, batch-time: 5 s}", "the key `replica-id` is missing"),
+            ("{mariadb-logs: main, replica-id: 1, batch-time: 2 days}", "`batch-time` is at most"),
+            ("{mariadb: main, replica-id: 1}", "unknown key `replica-id`"),
             ("{mariadb: main}, {mariadb: main, socket: /b}", "`mariadb main` is a source already"),
             ("{sqlite: a, path: /a}, {sqlite: a, path: /b}", "`sqlite a` is a source already"),
         ])
@@ -108,7 +136,8 @@ struct DataSourceDocumentTests {
             "{mariadb: a, timeout: 2 hours}", "{mariadb: a, witnesses: [{name: n, query: select 1}]}",
             "{mariadb: a, witnesses: [{name: n, query: select 1, database: d}]}",
             "{mariadb-logs: a}", "{mariadb-logs: b}", "{mariadb-logs: a, socket: /a}", "{mariadb-logs: a, user: b}",
-            "{mariadb-logs: a, defaults-file: /a}",
+            "{mariadb-logs: a, defaults-file: /a}", "{mariadb-logs: a, replica-id: 1}",
+            "{mariadb-logs: a, replica-id: 2}", "{mariadb-logs: a, replica-id: 2, batch-time: 5 s}",
         ]
         for source in sources {
             let text = "policy: p\ncomponent: database\nresponsible: A\nsources: [\(source)]\n"

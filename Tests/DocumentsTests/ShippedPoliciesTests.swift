@@ -94,7 +94,7 @@ struct ReferenceTests {
         "postgresql", "data-directory", "socket", "host", "port", "user", "database", "passfile", "config", "programs",
         "postgresql-wal", "acknowledge", "batch-segments", "batch-time", "incarnation", "slot",
         "heartbeat",
-        "mariadb", "defaults-file", "binary-logs", "mariadb-logs",
+        "mariadb", "defaults-file", "binary-logs", "mariadb-logs", "replica-id",
     ]
 
     private struct Block {

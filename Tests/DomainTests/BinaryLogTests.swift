@@ -214,6 +214,62 @@ struct BinaryLogTests {
         }
     }
 
+    @Test("A log that is open and the last one ends with its last whole transaction, wherever it is cut")
+    func open() {
+        let logs = two(isOpen: true)
+        let sound = logs.two.bytes
+        // Behind the magic number, the description and the list.
+        for count in logs.two.starts[2]...sound.count {
+            let found = walk([logs.one.bytes, Array(sound.prefix(count))], from: logs.start, to: .latest)
+            #expect(found.fault == nil, "\(count) bytes")
+            // The fourth transaction ends where the fifth begins.
+            let ends = [logs.two.starts[2], logs.two.starts[5], sound.count]
+            #expect(found.walk.reached == place(2, ends.last { $0 <= count } ?? 0), "\(count) bytes")
+        }
+    }
+
+    @Test(
+        "A log that grows is whole up to its last event, in whatever pieces, and is ended by what its server closes it with"
+    )
+    func follower() throws {
+        let logs = two()
+        let bytes = logs.one.bytes
+        let ends = logs.one.starts.dropFirst() + [bytes.count]
+        var follower = BinaryLogFollower()
+        for count in 1...bytes.count {
+            try bytes[count - 1..<count].withUnsafeBytes { try follower.take($0) }
+            let end = ends.last { $0 <= count } ?? 0
+            #expect(follower.wholeBytes == UInt64(end) && follower.offset == UInt64(count))
+            #expect(follower.isWhole == (end == count || count == 4), "\(count) bytes")
+            #expect(follower.isEnded == (count == bytes.count))
+        }
+        var changed = logs.two.bytes
+        changed[logs.two.starts[3] + 25] ^= 1
+        var damaged = BinaryLogFollower()
+        for _ in 0..<2 {
+            #expect(throws: BinaryLogFault.damaged(UInt64(logs.two.starts[3]))) {
+                try changed.withUnsafeBytes { try damaged.take($0) }
+            }
+        }
+        #expect(damaged.wholeBytes == UInt64(logs.two.starts[3]) && !damaged.isWhole && !damaged.isEnded)
+    }
+
+    @Test("Places of a stream follow each other by stretch, number and position")
+    func points() {
+        func point(_ stretch: Int, _ file: String, _ position: UInt64) -> BinaryLogPoint {
+            BinaryLogPoint(stretch: stretch, file: file, position: position)
+        }
+        let all = [
+            point(1, "b.000009", 4), point(1, "b.000009", 5), point(1, "b.000010", 4), point(1, "b.999999", 4),
+            point(1, "b.1000000", 4), point(2, "b.000001", 4),
+        ]
+        #expect(all.shuffled().sorted() == all)
+        for name in ["b", "b.", "b.x1", ".000001", "b.-1", "b.000001.index"] {
+            #expect(BinaryLogPlace.parts(name) == nil, "\(name)")
+        }
+        #expect(BinaryLogPlace.parts("a.b.000012")?.base == "a.b")
+    }
+
     @Test("What is no log, an encrypted one and one without checksums are told apart")
     func kinds() {
         let logs = two()

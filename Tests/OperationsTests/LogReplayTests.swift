@@ -9,7 +9,7 @@ import Vault
 @testable import Operations
 
 /// A server, a vault for its archives, and a place for what is restored.
-private final class ReplayBench {
+final class ReplayBench {
     let server: MariaDBServer
     let scratch: Scratch
     let workplace: Workplace
@@ -39,8 +39,20 @@ private final class ReplayBench {
     @discardableResult
     func archive(problems: Int = 0, logsAlone: Bool = false, withLogs: Bool = true) throws -> String {
         source.binaryLogs = withLogs
+        return try archive(logsAlone ? .mariadbLogs(source) : .mariadb(source), problems: problems)
+    }
+
+    /// The logs of the server, streamed.
+    var streamed: MariaDBSource {
+        var streamed = source
+        (streamed.replicaID, streamed.batchTime) = (4711, .seconds(1))
+        return streamed
+    }
+
+    @discardableResult
+    func archive(_ source: DataSource, problems: Int = 0) throws -> String {
         var policy = Policy(name: "db", component: .database, responsiblePerson: Person(name: "A"), sources: [])
-        policy.data = [logsAlone ? .mariadbLogs(source) : .mariadb(source)]
+        policy.data = [source]
         let report = try ArchiveTrees.run(.init(policy: policy), at: workplace)
         try #require(report.problemCount == problems, "\(report.problems)")
         return try #require(report.archive)

@@ -48,6 +48,18 @@ struct MariaDBClient {
         }
     }
 
+    /// The binary logs in the order in which the server wrote them.
+    func logs() throws(CollectorError) -> [MariaDBLogs.Log] {
+        var listed: [MariaDBLogs.Log] = []
+        for row in try rows("SHOW BINARY LOGS") {
+            guard row.count >= 2, CommandSource.isFileName(row[0]), let bytes = UInt64(row[1]) else {
+                throw CollectorError(.invalidInput, "the server lists its binary logs in an unknown way")
+            }
+            listed.append(MariaDBLogs.Log(name: row[0], bytes: bytes))
+        }
+        return listed
+    }
+
     /// What a program that ends well prints; where that is nothing, what it says beside.
     static func output(
         of command: [String], within patience: Period = .seconds(300), _ isInterrupted: @escaping () -> Bool

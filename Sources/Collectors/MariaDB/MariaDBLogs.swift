@@ -1,24 +1,29 @@
-import Domain
+package import Domain
 import Glibc
 
-/// The binary logs of a server as it lists them, read where they lie on this host, each up to the length that the server gave: what
-/// is behind that may be half written.
+/// The binary logs of a server, read where they lie on this host, each up to a length that somebody gave, the server where it
+/// keeps them: what is behind that may be half written.
 ///
 /// Invariants:
 /// 1. A run that does not begin where the one before ended tells it, once.
 /// 2. What was seen last is noted when the archive that holds it is committed.
 package final class MariaDBLogs {
     /// Below the host state: what was seen last.
-    static let notes = "/sources/mariadb"
+    package static let notes = "/sources/mariadb"
     /// What a log begins with: a magic number, then an event with the time it was begun, the server, its version.
     package static let beginningBytes = 80
     private static let endingBytes = 128
     /// Flags of that event, of which one says that the log is still written to.
     package static let flags = 21..<23
 
-    private struct Log {
-        var name: String
-        var bytes: UInt64
+    package struct Log: Sendable {
+        package var name: String
+        package var bytes: UInt64
+
+        package init(name: String, bytes: UInt64) {
+            self.name = name
+            self.bytes = bytes
+        }
     }
 
     private let directory: String
@@ -31,28 +36,32 @@ package final class MariaDBLogs {
     private var seen: LogNote.Seen?
     /// What was noted when this run looked.
     private let before: LogNote.Seen?
-    private(set) var facts: [String: String] = [:]
+    package private(set) var facts: [String: String] = [:]
 
-    /// `state` is where is kept what was seen last.
-    init(
+    /// Those that the server lists; `state` is where is kept what was seen last.
+    convenience init(
         _ client: MariaDBClient, under: String, state: String, started: Timestamp, problems: ProblemLog
     ) throws(CollectorError) {
-        self.under = under
-        self.started = started
-        self.problems = problems
         let base = try client.rows("SELECT @@log_bin_basename").first?.first ?? ""
         guard let slash = base.lastIndex(of: "/"), slash > base.startIndex else {
             throw CollectorError(.invalidInput, "the server does not say where its binary logs are")
         }
-        directory = String(base[..<slash])
-        var listed: [Log] = []
-        for row in try client.rows("SHOW BINARY LOGS") {
-            guard row.count >= 2, CommandSource.isFileName(row[0]), let bytes = UInt64(row[1]) else {
-                throw CollectorError(.invalidInput, "the server lists its binary logs in an unknown way")
-            }
-            listed.append(Log(name: row[0], bytes: bytes))
-        }
-        note = LogNote(of: client.source.name, directory, in: state)
+        let directory = String(base[..<slash])
+        self.init(
+            try client.logs(), in: directory, of: client.source.name, at: directory, under: under, state: state,
+            started: started, problems: problems)
+    }
+
+    /// `listed` lie in `directory`, in the order in which the server `name` wrote them. What was seen last is noted for `place`.
+    package init(
+        _ listed: [Log], in directory: String, of name: String, at place: String, under: String, state: String,
+        started: Timestamp, problems: ProblemLog
+    ) {
+        self.directory = directory
+        self.under = under
+        self.started = started
+        self.problems = problems
+        note = LogNote(of: name, place, in: state)
         before = note.seen
         logs = listed.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         // The newest by the server's order, which counts, not by the bytes of the names.
@@ -68,7 +77,7 @@ package final class MariaDBLogs {
 
     private let newest: String
 
-    func next() -> DataItem? {
+    package func next() -> DataItem? {
         defer { given += 1 }
         if given == 0 { return .entry(.made(under, kind: .directory, modified: started), content: nil) }
         if given <= logs.count {
@@ -82,7 +91,7 @@ package final class MariaDBLogs {
         return nil
     }
 
-    func committed() {
+    package func committed() {
         guard let seen else { return }
         // Another run may have been committed since this one looked, and have looked later.
         if let now = note.seen, now != before, now.isBehind(seen) { return }

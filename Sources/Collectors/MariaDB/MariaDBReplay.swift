@@ -118,7 +118,7 @@ package final class MariaDBReplay {
         if let owner, lchown(target, owner.user, owner.group) != 0 {
             throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
         }
-        let server = try start(serverCommand)
+        let server = try start(serverCommand, as: owner == nil ? nil : Self.account)
         defer { server.close() }
         let client = MariaDBClient(source: own, isInterrupted: isInterrupted)
         try awaitAnswer(server, client)
@@ -160,7 +160,6 @@ package final class MariaDBReplay {
         command += ["--skip-networking", "--skip-log-bin", "--skip-slave-start", "--event-scheduler=OFF"]
         // An event may be as large as the server that wrote it let it be, and files that were loaded come with the logs.
         command += ["--max-allowed-packet=1G", "--local-infile=ON", "--innodb-flush-log-at-trx-commit=0"]
-        if owner != nil { command.append("--user=\(Self.account)") }
         for name in Self.options {
             if let value = facts[name] { command.append("--\(Self.optionOfServer[name] ?? name)=\(value)") }
         }
@@ -223,9 +222,13 @@ package final class MariaDBReplay {
         }
     }
 
-    private func start(_ command: [String], isFed: Bool = false) throws(CollectorError) -> RunningProgram {
+    /// All of them are bound: what this process left behind when it was killed would work on in the target, or for ever.
+    private func start(
+        _ command: [String], isFed: Bool = false, as account: String? = nil
+    ) throws(CollectorError) -> RunningProgram {
         try RunningProgram(
-            command, isFed: isFed, timeout: Self.longestSeconds, timeoutText: "a week", isInterrupted: isInterrupted)
+            command, isFed: isFed, isBound: true, as: account, timeout: Self.longestSeconds, timeoutText: "a week",
+            isInterrupted: isInterrupted)
     }
 
     /// With the end of what the server wrote about itself.

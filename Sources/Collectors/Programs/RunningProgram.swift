@@ -25,9 +25,17 @@ package final class RunningProgram {
     private var errors: Int32 = -1
     private var complaint: [UInt8] = []
 
+    /// Sets what nobody can set for another program, and becomes that; a part of every system of ours.
+    private static let setter = "/usr/bin/setpriv"
+
     /// Starts it. `timeout` in seconds, and how people say that. One that is fed gets its input from ``feed(_:)``.
+    ///
+    /// One that is bound is killed by the kernel when the thread that started it is gone: a server, or what waits for one, would
+    /// go on for ever behind a process that was killed. It runs as `account` where that is named; a program that gives up its
+    /// rights by itself is bound no more.
     package init(
         _ command: [String], environment: [String] = RunningProgram.usualEnvironment, isFed: Bool = false,
+        isBound: Bool = false, as account: String? = nil,
         timeout: Double, timeoutText: String, isInterrupted: @escaping () -> Bool = { false }
     ) throws(CollectorError) {
         name = command.first ?? ""
@@ -52,8 +60,10 @@ package final class RunningProgram {
             }
             (input, fed) = (ends[0], ends[1])
         }
+        let rights = account.map { ["--reuid=\($0)", "--regid=\($0)", "--init-groups"] } ?? []
+        let bound = isBound ? [Self.setter, "--pdeathsig=KILL"] + rights + ["--"] : []
         let failure = Self.spawn(
-            command, environment, input: fed, output: given.write, errors: told.write, &process)
+            bound + command, environment, input: fed, output: given.write, errors: told.write, &process)
         guard failure == 0 else {
             process = 0
             throw CollectorError(

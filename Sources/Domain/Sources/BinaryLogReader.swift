@@ -37,6 +37,14 @@ package struct BinaryLogPlace: Equatable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { "\(file):\(position)" }
+
+    /// `binlog.000007` → `binlog`, 7; nil for what is no name of a log.
+    package static func parts(_ file: String) -> (base: String, number: UInt64)? {
+        guard let point = file.lastIndex(of: "."), point > file.startIndex else { return nil }
+        let digits = file[file.index(after: point)...]
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt64(digits) else { return nil }
+        return (String(file[..<point]), number)
+    }
 }
 
 /// What one complete event of a log says, as far as a replay is decided by it.
@@ -109,6 +117,8 @@ struct BinaryLogReader {
 
     /// Whether what was given ends with an event.
     var isAtEnd: Bool { header.isEmpty && magicSeen.count == Self.magic.count }
+    /// Whether the last whole event is one with which a server closes a log.
+    private(set) var isEnded = false
 
     /// The events that end in `bytes`, and why none comes behind them.
     mutating func take(_ bytes: UnsafeRawBufferPointer) -> (events: [BinaryLogEvent], fault: BinaryLogFault?) {
@@ -191,6 +201,7 @@ struct BinaryLogReader {
             hasChecksums = kept[kept.count - 5] == 1
             isBegun = true
         }
+        isEnded = code == Code.rotate || code == Code.stop
         if hasChecksums || code == Code.description, Self.number(tail, 0, 4) != UInt64(sum.value) {
             throw .damaged(start)
         }

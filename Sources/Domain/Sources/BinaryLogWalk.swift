@@ -91,8 +91,9 @@ package struct BinaryLogWalk {
     /// After the last bytes of a log.
     package mutating func end(isLast: Bool) throws(BinaryLogFault) {
         guard stop == nil else { return }
-        // A server that died leaves half an event; whether that is all shows the list of the next log.
-        guard reader.isAtEnd || reader.isOpen && !isLast else { throw .torn(boundary) }
+        // A server that died leaves half an event, and so does one that still writes. Whether that is all shows the list of the
+        // next log; behind the last one nothing is known.
+        guard reader.isAtEnd || reader.isOpen else { throw .torn(boundary) }
         guard isStarted else { throw .within(boundary) }
         if !isLast, case .place(let place) = target, place.file == file { throw .within(boundary) }
     }

@@ -42,6 +42,15 @@ package enum DataSource: Sendable, Equatable {
         }
     }
 
+    /// Whether the daemon takes it as it comes, and runs archive what waits.
+    package var isStreamed: Bool {
+        switch self {
+        case .wal: true
+        case .mariadbLogs(let source): source.replicaID != nil
+        default: false
+        }
+    }
+
     /// The path, relative to `/`, below which everything of the source lies in an archive.
     package var root: String { "@\(kind.rawValue)/\(name)" }
 

@@ -87,6 +87,37 @@ package struct Heartbeats: Sendable, Equatable {
     }
 }
 
+/// Where a log without timelines was at some times.
+///
+/// Invariant: positions and times never go back; where they would, another server answers or the clock was set, and what was known
+/// before says nothing any more.
+package struct LogBeats<Position: Comparable & Sendable>: Sendable, Equatable {
+    private struct Beat: Sendable, Equatable {
+        var position: Position
+        var time: Int64
+    }
+
+    private var beats: [Beat] = []
+    /// The time of the first; nil before it.
+    package private(set) var since: Int64?
+
+    package init() {}
+
+    /// A beat of `time` was committed before the log reached `position`.
+    package mutating func add(_ position: Position, at time: Int64) {
+        if let last = beats.last, last.position > position || last.time > time {
+            beats.removeAll()
+            since = nil
+        }
+        since = since ?? time
+        if beats.count == Heartbeats.kept { beats.removeFirst() }
+        beats.append(Beat(position: position, time: time))
+    }
+
+    /// The newest that is in the log up to `end`; nil when none of those known is.
+    package func newest(before end: Position) -> Int64? { beats.last { $0.position <= end }?.time }
+}
+
 extension WALCoverage {
     /// Where what is there ends, or what is missing in it begins, but for gaps that are passed; nil when nothing is there.
     package func wholeUntil(passing isPassed: (Gap) -> Bool = { _ in false }) -> LSN? {

@@ -144,7 +144,8 @@ extension Daemon {
         facts.isScheduled = policy.schedule != nil
         facts.hasNext = nextDue(policy) != nil
         facts.rpo = policy.rpo?.seconds
-        facts.logs = recoveryPoints(of: policy).filter { $0.kind == .wal && $0.place == .vault }
+        let streamed = policy.data.filter(\.isStreamed).flatMap { walView.points[$0.feedName] ?? [] }
+        facts.logs = streamed.filter { $0.place == .vault }
         facts.unanswered = (entry?.pending.first?.due ?? entry?.running?.due).map { $0 / 1_000_000 }
         facts.term = policy.responsibleTerm
         facts.lastDone = own.last { $0.state == .done }.flatMap { $0.ended }.flatMap(TimeText.parse)

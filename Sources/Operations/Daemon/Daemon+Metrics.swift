@@ -74,7 +74,7 @@ extension Daemon {
     func recoveryPoints(of policy: Policy) -> [RecoveryPoint] {
         let last = lastSuccess(of: policy)
         return policy.data.flatMap { source in
-            if source.kind == .wal { return walView.points[source.name] ?? [] }
+            if source.isStreamed { return walView.points[source.feedName] ?? [] }
             return [RecoveryPoint(source.kind, source.name, in: .vault, time: last, measuredSince: 0)]
         }
     }

@@ -1,17 +1,37 @@
 import Domain
 
-/// What the daemon holds of WAL.
+/// What the daemon holds of WAL, and of the other logs of databases that are streamed.
 struct WALView {
     /// Nil while no policy has WAL.
     var desk: WALDesk?
     var listener: WALListener?
-    /// What was wrong with the WAL of each source at the last look, and when that was.
+    /// Nil while no policy has binary logs streamed.
+    var binaryLogs: BinaryLogDesk?
+    /// What was wrong with each feed at the last look, and when that was.
     var troubles: [String: String] = [:]
-    /// Up to when each source could be brought back, as seen at the last look.
+    /// Up to when the source of each feed could be brought back, as seen at the last look.
     var points: [String: [RecoveryPoint]] = [:]
     var looked: Int64?
     /// When WAL brought a run of each policy last.
     var begun: [String: Int64] = [:]
+}
+
+/// The log of a database that comes by itself, from whatever server.
+struct LogFeed {
+    /// Among all feeds.
+    var name: String
+    var policy: String
+    var title: String
+    /// Who asks for the runs that archive it.
+    var asker: String
+    var isDue: () -> Bool
+    var trouble: () -> String?
+    var points: () -> [RecoveryPoint]
+}
+
+extension DataSource {
+    /// The name of its feed; WAL goes by the name of its source alone.
+    var feedName: String { kind == .wal ? name : "\(kind.rawValue)/\(name)" }
 }
 
 /// The WAL of the policies in force: taken by threads of its own, archived by runs.
@@ -30,13 +50,14 @@ extension Daemon {
                 wanted.append((policy.name, policy.vault ?? settings.vaultPath, source))
             }
         }
+        serveBinaryLogs()
+        let names = Set(policies.policies.flatMap(\.data).filter(\.isStreamed).map(\.feedName))
+        walView.troubles = walView.troubles.filter { names.contains($0.key) }
+        walView.points = walView.points.filter { names.contains($0.key) }
         if wanted.isEmpty, walView.desk == nil { return }
         let desk = walView.desk ?? WALDesk(statePath: settings.statePath, keyPath: settings.keyPath)
         walView.desk = desk
         for problem in desk.serve(wanted) { tell(.error, problem) }
-        let names = Set(wanted.map(\.source.name))
-        walView.troubles = walView.troubles.filter { names.contains($0.key) }
-        walView.points = walView.points.filter { names.contains($0.key) }
         guard walView.listener == nil, !wanted.isEmpty, let path = settings.walSocket else { return }
         do {
             walView.listener = try WALListener(desk, path: path)
@@ -44,45 +65,80 @@ extension Daemon {
         } catch { note(serving: path, failure: "WAL cannot be taken at \(path): \(Self.words(error))") }
     }
 
+    private func serveBinaryLogs() {
+        var wanted: [(policy: String, vault: String, source: MariaDBSource)] = []
+        for policy in policies.policies {
+            for case .mariadbLogs(let source) in policy.data where source.replicaID != nil {
+                wanted.append((policy.name, policy.vault ?? settings.vaultPath, source))
+            }
+        }
+        if wanted.isEmpty, walView.binaryLogs == nil { return }
+        let desk = walView.binaryLogs ?? BinaryLogDesk(statePath: settings.statePath)
+        walView.binaryLogs = desk
+        for problem in desk.serve(wanted) { tell(.error, problem) }
+    }
+
+    private var feeds: [LogFeed] {
+        let wal = walView.desk.map { desk in
+            desk.served.map { one in
+                LogFeed(
+                    name: one.source.name, policy: one.policy, title: "the WAL of \(one.source.name)", asker: "wal",
+                    isDue: { desk.isDue(one) }, trouble: { desk.trouble(one) }, points: { desk.recoveryPoints(one) })
+            }
+        }
+        let binaryLogs = walView.binaryLogs.map { desk in
+            desk.served.map { one in
+                LogFeed(
+                    name: DataSource.mariadbLogs(one.source).feedName, policy: one.policy,
+                    title: "the binary log of \(one.source.name)", asker: "binary-logs",
+                    isDue: { one.receiver.isDue }, trouble: { desk.trouble(one) },
+                    points: { one.receiver.recoveryPoints })
+            }
+        }
+        return (wal ?? []) + (binaryLogs ?? [])
+    }
+
     /// With every turn of the work loop.
     func archiveWAL() {
-        guard let desk = walView.desk, !isStopping else { return }
+        let feeds = feeds
+        guard !feeds.isEmpty, !isStopping else { return }
         let reading = clock.read()
-        for one in desk.served { archive(one, of: desk, at: reading) }
+        for feed in feeds { archive(feed, at: reading) }
         guard walView.looked.map({ reading.boot - $0 >= Self.walLook }) ?? true else { return }
         walView.looked = reading.boot
-        for one in desk.served {
-            walView.points[one.source.name] = desk.recoveryPoints(one)
-            let trouble = desk.trouble(one)
-            guard trouble != walView.troubles[one.source.name] else { continue }
-            if trouble == nil { tell(.notice, "the WAL of \(one.source.name) is whole again") }
-            walView.troubles[one.source.name] = trouble
+        for feed in feeds {
+            walView.points[feed.name] = feed.points()
+            let trouble = feed.trouble()
+            guard trouble != walView.troubles[feed.name] else { continue }
+            if trouble == nil { tell(.notice, "\(feed.title) is whole again") }
+            walView.troubles[feed.name] = trouble
             if let trouble { tell(.error, trouble) }
-            let all = desk.served.filter { $0.policy == one.policy }.compactMap { walView.troubles[$0.source.name] }
+            let all = feeds.filter { $0.policy == feed.policy }.compactMap { walView.troubles[$0.name] }
             registers?.note(
                 all.isEmpty
-                    ? .walSound(policy: one.policy)
-                    : .wal(policy: one.policy, message: all.joined(separator: "; ")), at: now)
+                    ? .walSound(policy: feed.policy)
+                    : .wal(policy: feed.policy, message: all.joined(separator: "; ")), at: now)
             storeRegisters()
         }
     }
 
-    /// Starts a run where a policy has nothing but WAL and a batch is due.
-    private func archive(_ one: WALDesk.Served, of desk: WALDesk, at reading: ClockReading) {
-        guard let policy = policies.policies.first(where: { $0.name == one.policy }), policy.isOfWALAlone,
+    /// Starts a run where a policy has nothing but such logs and a batch is due.
+    private func archive(_ feed: LogFeed, at reading: ClockReading) {
+        guard let policy = policies.policies.first(where: { $0.name == feed.policy }), policy.isOfStreamsAlone,
             scheduler.state.isPaused == false, scheduler.state.entries[policy.name]?.isPaused != true,
             !runs.contains(where: { $0.policy == policy.name && !$0.state.isOver })
         else { return }
         let failed = runs.last { $0.policy == policy.name }?.state == .failed
         let pause = failed ? Self.walFailurePause : Self.walPause
         if let begun = walView.begun[policy.name], reading.boot - begun < pause { return }
-        guard desk.isDue(one) else { return }
+        guard feed.isDue() else { return }
         walView.begun[policy.name] = reading.boot
-        enqueue(policy.name, .request, by: "wal")
+        enqueue(policy.name, .request, by: feed.asker)
         pump()
     }
 
     func endWAL() {
+        walView.binaryLogs?.stop()
         walView.desk?.stop()
         walView.listener?.stop()
         walView.listener = nil
@@ -90,9 +146,8 @@ extension Daemon {
 }
 
 extension Policy {
-    /// Its runs take nothing else, so that they may come as often as WAL does.
-    var isOfWALAlone: Bool {
-        let isWAL = data.allSatisfy { $0.kind == .wal }
-        return !data.isEmpty && isWAL && sources.isEmpty && logs.isEmpty
+    /// Its runs take nothing but what is streamed, so that they may come as often as that does.
+    var isOfStreamsAlone: Bool {
+        !data.isEmpty && data.allSatisfy(\.isStreamed) && sources.isEmpty && logs.isEmpty
     }
 }

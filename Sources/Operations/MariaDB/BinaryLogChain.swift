@@ -34,23 +34,19 @@ struct BinaryLogChain {
     ) throws {
         self.server = server
         self.open = open
-        guard let (base, number) = Self.parts(file) else {
+        guard let (base, number) = BinaryLogPlace.parts(file) else {
             throw OperationError(
                 .damaged, "the archive names a binary log in an unknown way", hint: "Verify the vault.")
         }
         var known: [UInt64: Log] = [:]
         var before: [Log] = []
-        let archives = open.vault.log.archives.filter { $0.number >= first.number }
-        let looks = try open.headers(of: archives, all: true).flatMap { archive, header in
-            (header?.sources ?? []).filter { Self.holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
-        }
-        for (archive, started, source) in looks {
+        for (archive, started, source) in try Self.looks(of: server, from: first, number, in: open) {
             try RestoreTrees.checkInterrupt(open.workplace)
             let facts = source.facts
             let found = try read(archive, source)
             if found.isEmpty { continue }
             // Of two runs at once the one that looked first may have been committed last.
-            if facts["logs-gap"] == nil, try isOlder(found, than: before) { continue }
+            if facts["logs-gap"] == nil, try isOlder(found, than: before, known) { continue }
             breach = try objection(facts, found, behind: before.last)
             if let life, before.isEmpty, let same = found.first(where: { $0.file == file }),
                 try beginning(same) != life
@@ -59,11 +55,16 @@ struct BinaryLogChain {
             }
             if breach != nil { break }
             for log in found {
-                guard let parts = Self.parts(log.file), parts.base == base, parts.number >= number else { continue }
+                guard let parts = BinaryLogPlace.parts(log.file), parts.base == base, parts.number >= number else {
+                    continue
+                }
                 known[parts.number] = log
             }
             before = found
-            complete = started.flatMap { TimeText.parse($0) } ?? complete
+            // What was streamed is as complete as the stream was, whenever the run began.
+            if let until = (facts["logs-until"] ?? started).flatMap({ TimeText.parse($0) }) {
+                complete = max(complete ?? until, until)
+            }
             if let time, let complete, complete > time { break }
         }
         let (row, missing) = Self.row(of: known, from: number)
@@ -86,10 +87,32 @@ struct BinaryLogChain {
         return (values, known.keys.contains { $0 > next } ? next : nil)
     }
 
+    /// What archives hold of the logs, from the copy on. While it was made others may have been committed with the log that it is of:
+    /// then from the last of those on.
+    private static func looks(
+        of server: String, from first: ArchiveRecord, _ number: UInt64, in open: OpenVault
+    ) throws -> ArraySlice<(ArchiveRecord, String?, SourceFacts)> {
+        let all = try open.headers(of: open.vault.log.archives, all: true).flatMap { archive, header in
+            (header?.sources ?? []).filter { holdsLogs($0, of: server) }.map { (archive, header?.started, $0) }
+        }
+        func numbers(_ at: Int) -> ClosedRange<UInt64>? {
+            let ends = ["logs-first", "logs-last"].compactMap {
+                all[at].2.facts[$0].flatMap(BinaryLogPlace.parts)?.number
+            }
+            return ends.count == 2 && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
+        }
+        let start = all.firstIndex { $0.0.number >= first.number } ?? all.count
+        if start < all.count, let here = numbers(start), here.lowerBound <= number { return all[start...] }
+        return all[(all[..<start].indices.last { numbers($0)?.contains(number) == true } ?? start)...]
+    }
+
     /// Whether the archive before has all of these logs, and more.
-    private func isOlder(_ found: [Log], than before: [Log]) throws -> Bool {
-        guard let last = found.last, let newest = before.last, let same = before.first(where: { $0.file == last.file })
-        else { return false }
+    private func isOlder(_ found: [Log], than before: [Log], _ known: [UInt64: Log]) throws -> Bool {
+        guard let last = found.last, let newest = before.last else { return false }
+        // An archive of what was streamed begins with the log that was the last one of the archive before it.
+        let same =
+            before.first { $0.file == last.file } ?? BinaryLogPlace.parts(last.file).flatMap { known[$0.number] }
+        guard let same, same.file == last.file else { return false }
         guard same.size > last.size || same.size == last.size && same.file != newest.file else { return false }
         return try beginning(same) == beginning(last)
     }
@@ -98,14 +121,6 @@ struct BinaryLogChain {
     private static func holdsLogs(_ source: SourceFacts, of server: String) -> Bool {
         let kinds = [DataSource.Kind.mariadb, .mariadbLogs].map(\.rawValue)
         return kinds.contains(source.kind) && source.name == server && source.facts["logs-last"] != nil
-    }
-
-    /// `binlog.000007` → `binlog`, 7.
-    static func parts(_ file: String) -> (base: String, number: UInt64)? {
-        guard let point = file.lastIndex(of: "."), let number = UInt64(file[file.index(after: point)...]) else {
-            return nil
-        }
-        return (String(file[..<point]), number)
     }
 
     private static func name(_ base: String, _ number: UInt64, like file: String) -> String {
@@ -126,7 +141,7 @@ struct BinaryLogChain {
             logs.append(Log(file: file, size: page.size, content: page.content, archive: archive))
             return true
         }
-        logs.sort { (Self.parts($0.file)?.number ?? 0) < (Self.parts($1.file)?.number ?? 0) }
+        logs.sort { (BinaryLogPlace.parts($0.file)?.number ?? 0) < (BinaryLogPlace.parts($1.file)?.number ?? 0) }
         guard let last = logs.last, last.file == facts["logs-last"], facts["logs-last-bytes"] == "\(last.size)" else {
             return []
         }

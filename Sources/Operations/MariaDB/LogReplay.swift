@@ -128,8 +128,8 @@ package enum LogReplay {
     }
 
     private static func isBefore(_ target: BinaryLogTarget, _ start: BinaryLogPlace) -> Bool {
-        guard case .place(let place) = target, let wanted = BinaryLogChain.parts(place.file),
-            let first = BinaryLogChain.parts(start.file)
+        guard case .place(let place) = target, let wanted = BinaryLogPlace.parts(place.file),
+            let first = BinaryLogPlace.parts(start.file)
         else { return false }
         return wanted.number < first.number || wanted.number == first.number && place.position < start.position
     }
