@@ -131,7 +131,10 @@ struct WALFetchTests {
         let file = FetchedWAL.File(one: one, systemID: 7, cluster: FetchBench.cluster, name: name)
         desk.fetched.claim(file)
         let answered = Mutex<Data?>(nil)
-        let asking = try WorkerThread { answered.withLock { $0 = FetchBench.fetch(2, from: desk).content } }
+        let asking = try WorkerThread {
+            let content = FetchBench.fetch(2, from: desk).content
+            answered.withLock { $0 = content }
+        }
         usleep(300_000)
         #expect(bench.fetch(3).status == .done)
         #expect(answered.withLock { $0 } == nil)

@@ -1,5 +1,6 @@
 import Domain
 import Glibc
+import Synchronization
 import Vault
 import WALClient
 
