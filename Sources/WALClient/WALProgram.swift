@@ -188,8 +188,14 @@ package enum WALProgram {
 
     /// Bytes that were written; nil after an error.
     private static func copy(_ file: Int32, to made: Int32) -> UInt64? {
-        var block = [UInt8](repeating: 0, count: 1 << 20)
         var at: off_t = 0
+        // By the kernel, as far as the file systems let it; it writes where the position of `made` is.
+        while true {
+            let count = sendfile(made, file, &at, 1 << 24)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+        }
+        var block = [UInt8](repeating: 0, count: 1 << 18)
         while true {
             let count = pread(file, &block, block.count, at)
             if count < 0, errno == EINTR { continue }

@@ -215,7 +215,8 @@ package enum PointInTime {
         guard mkdir(folder, 0o700) == 0 else { throw LogSpool.failure("making", folder) }
         let open = try OpenVault(workplace)
         let inventory = try WALInventory(source: plan.source, in: open, all: true)
-        try inventory.extract(plan.files, of: plan.cluster, to: folder, with: open)
+        try inventory.extract(
+            plan.files, of: plan.cluster, to: folder, with: try open.reader(), interrupt: workplace.interrupt)
         for file in plan.files { try files.give(file: "\(folderName)/\(file.text)") }
         try files.write("\(folderName)/\(listName)", Array(plan.files.map { $0.text + "\n" }.sorted().joined().utf8))
         try ClusterFiles.give(folder, to: (files.owner.user, files.owner.group), 0o700)

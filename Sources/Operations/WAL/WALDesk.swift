@@ -26,19 +26,19 @@ final class WALDesk: Sendable {
         var heartbeat: WALHeartbeat?
     }
 
-    /// After a file from the vault so many more are read with it: a recovery asks for them next.
-    private static let readAhead = 8
-    private static let keptFetched = 32
     /// Seconds that a push waits for the vault.
     private static let vaultPatience = 50.0
     private static let keyLimit = 64 << 10
 
     private let statePath: String
-    private let keyPath: String?
+    let keyPath: String?
     private let sources = Mutex<[String: Served]>([:])
-    private let stopping = InterruptFlag()
-    /// One reads from the vault at a time.
-    private let reading = Mutex(())
+    let stopping = InterruptFlag()
+    /// One fetch reads from the vault at a time; see ``fetch(_:_:_:)``.
+    let reading = Mutex(())
+    /// One reader opens a vault at a time.
+    let opening = Mutex(())
+    let fetched = FetchedWAL()
     /// First segments of gaps that no recovery from the newest base archives comes to.
     private let passed = Mutex<Set<String>>([])
 
@@ -53,6 +53,7 @@ final class WALDesk: Sendable {
             one.receiver?.stop()
             one.heartbeat?.stop()
         }
+        fetched.stop()
     }
 
     /// What is served from now on. Returns what cannot be.
@@ -90,6 +91,7 @@ final class WALDesk: Sendable {
         for (name, old) in before where made[name] == nil {
             old.receiver?.stop()
             old.heartbeat?.stop()
+            fetched.forget(name)
         }
         let result = made
         sources.withLock { $0 = result }
@@ -163,52 +165,7 @@ final class WALDesk: Sendable {
         }
     }
 
-    // MARK: Fetching
-
-    private func fetch(_ name: WALFileName, _ systemID: UInt64, _ one: Served) throws -> (WALReply, Int32?) {
-        let index = try one.spool.index()
-        if let key = index.records.keys.filter({ $0.file == name && isOf(systemID, $0.cluster, one) })
-            .max(by: { $0.cluster < $1.cluster }), let found = try give(one.spool.path(of: key))
-        {
-            return found
-        }
-        for cluster in clusters(systemID, one, index, nil) {
-            if let found = try give(Self.fetched(name, cluster, one)) { return found }
-        }
-        return try reading.withLock { _ in try fetchFromVault(name, systemID, one, index) }
-    }
-
-    private func isOf(_ systemID: UInt64, _ cluster: WALCluster, _ one: Served) -> Bool {
-        (systemID == 0 || cluster.systemID == systemID) && cluster.incarnation <= one.source.incarnation
-    }
-
-    /// Whose file it may be, the newest life first.
-    private func clusters(
-        _ systemID: UInt64, _ one: Served, _ index: WALLedgerIndex, _ inventory: WALInventory?
-    ) -> [WALCluster] {
-        let known = index.clusters.union(inventory?.pieces.map(\.cluster) ?? [])
-        return known.filter { isOf(systemID, $0, one) }.sorted(by: >)
-    }
-
-    private static func fetched(_ name: WALFileName, _ cluster: WALCluster, _ one: Served) -> String {
-        "\(one.spool.path)/fetched/\(cluster)/\(name.text)"
-    }
-
-    private func give(_ path: String) throws -> (WALReply, Int32?)? {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else {
-            if errno == ENOENT { return nil }
-            throw LogSpool.failure("opening", path)
-        }
-        var info = stat()
-        guard fstat(file, &info) == 0 else {
-            close(file)
-            throw LogSpool.failure("examining", path)
-        }
-        return (WALReply(.done, size: UInt64(info.st_size)), file)
-    }
-
-    private func workplace(_ one: Served) -> Workplace {
+    func workplace(_ one: Served) -> Workplace {
         var made = Workplace(vaultPath: one.vault, statePath: statePath, interrupt: stopping)
         guard let keyPath else { return made }
         made.unlocking = .code {
@@ -218,80 +175,6 @@ final class WALDesk: Sendable {
             return bytes
         }
         return made
-    }
-
-    private func fetchFromVault(
-        _ name: WALFileName, _ systemID: UInt64, _ one: Served, _ index: WALLedgerIndex
-    ) throws -> (WALReply, Int32?) {
-        let vault = try OpenVault(workplace(one))
-        let inventory = try WALInventory(source: one.source.name, in: vault, all: keyPath != nil)
-        let possible = clusters(systemID, one, index, inventory)
-        guard let cluster = possible.first(where: { inventory.holds(name, of: $0) }) else {
-            return (try absence(name, possible, one, index, inventory), nil)
-        }
-        guard keyPath != nil else {
-            return (WALReply(.tryAgain, "\(name.text) is in the vault, and this host has no key that reads it"), nil)
-        }
-        let folder = "\(one.spool.path)/fetched/\(cluster)"
-        try StateFile.makeDirectory(folder)
-        try makeRoom(in: folder)
-        var wanted = [name]
-        if name.form == .segment, let size = inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize,
-            let segment = name.segment(size)
-        {
-            for ahead in 1...UInt64(Self.readAhead) {
-                let next = WALSegment(timeline: segment.timeline, number: segment.number + ahead)
-                guard let file = WALFileName(next.name(size)), inventory.holds(file, of: cluster) else { break }
-                wanted.append(file)
-            }
-        }
-        try inventory.extract(wanted, of: cluster, to: folder, with: vault)
-        guard let found = try give("\(folder)/\(name.text)") else {
-            return (WALReply(.tryAgain, "\(name.text) was read and has gone"), nil)
-        }
-        return found
-    }
-
-    /// A cache: what was asked for long ago is not asked for again.
-    private func makeRoom(in folder: String) throws {
-        let names = try StateFile.list(folder)
-        guard names.count > Self.keptFetched else { return }
-        for name in names.prefix(names.count - Self.keptFetched / 2) { unlink("\(folder)/\(name)") }
-    }
-
-    /// A recovery ends where 1 is answered, so it is only answered when nothing can follow.
-    private func absence(
-        _ name: WALFileName, _ clusters: [WALCluster], _ one: Served, _ index: WALLedgerIndex, _ inventory: WALInventory
-    ) throws -> WALReply {
-        guard inventory.unread == 0 else {
-            return WALReply(.tryAgain, "the headers of \(inventory.unread) archives cannot be read without a key")
-        }
-        var isKnown = false
-        for cluster in clusters {
-            let record = index.records[WALKey(cluster: cluster, file: name)]
-            if let record {
-                let place = record.archive.map { "was archived in \($0.prefix(12)), which is gone" } ?? "was lost"
-                return WALReply(.tryAgain, "\(name.text) \(place)")
-            }
-            let size = index.coverage[cluster]?.segmentSize
-            guard let size = size ?? inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize else {
-                continue
-            }
-            var coverage = index.coverage[cluster] ?? WALCoverage(size)
-            guard coverage.segmentSize == size else { continue }
-            coverage.formUnion(inventory.coverage(of: cluster, size))
-            isKnown = isKnown || !coverage.isEmpty
-            if name.form == .history {
-                if coverage.newest(of: name.timeline) != nil || coverage.histories[name.timeline] != nil {
-                    return WALReply(.tryAgain, "timeline \(name.timeline) is known, and its history is missing")
-                }
-            } else if let segment = name.segment(size), coverage.hasLater(than: segment.number, of: name.timeline) {
-                return WALReply(
-                    .tryAgain, "\(name.text) is missing, and later segments of its timeline are there: a gap")
-            }
-        }
-        guard isKnown else { return WALReply(.tryAgain, "no WAL of this cluster is known") }
-        return WALReply(.absent, "\(name.text) is not there, and nothing later on its timeline")
     }
 
     // MARK: Batches

@@ -3,8 +3,8 @@ import Glibc
 import Vault
 
 /// Which WAL of a source the archives of a vault hold, as their headers tell: nothing else is needed to know it.
-package struct WALInventory {
-    struct Piece {
+package struct WALInventory: Sendable {
+    struct Piece: Sendable {
         var archive: ArchiveRecord
         var cluster: WALCluster
         var segmentSize: WALSegmentSize?
@@ -92,11 +92,12 @@ package struct WALInventory {
 
     // MARK: Reading
 
-    /// Writes the files to `folder`, each complete and synced under its name; throws when one cannot be had. Returns when
-    /// each was written by PostgreSQL.
+    /// Writes the files to `folder`, each complete under its name, and synced unless that is a cache; throws when one cannot be
+    /// had. Returns when each was written by PostgreSQL.
     @discardableResult
     func extract(
-        _ wanted: [WALFileName], of cluster: WALCluster, to folder: String, with open: OpenVault
+        _ wanted: [WALFileName], of cluster: WALCluster, to folder: String, with reader: VaultReader,
+        interrupt: InterruptFlag, isCache: Bool = false
     ) throws -> [WALFileName: Timestamp] {
         var times: [WALFileName: Timestamp] = [:]
         var rest = Set(wanted)
@@ -104,12 +105,24 @@ package struct WALInventory {
         for piece in pieces.reversed() where piece.cluster == cluster {
             let here = rest.filter { piece.holds($0) }
             guard !here.isEmpty else { continue }
-            let reader = try open.reader()
             let tree = try ArchiveReader(reader, piece.archive)
             let chunks = try ChunkReader(reader, for: piece.archive)
             try forEachFile(in: tree, here) { name, page in
-                if open.workplace.interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
-                try Self.write(name, page, tree, chunks, cluster, to: folder)
+                let path = "\(folder)/\(name.text)"
+                let file = try LogSpoolFile(making: path + ".new")
+                do {
+                    try Self.write(name, of: cluster, to: file) { body in
+                        try tree.read(page.content, with: chunks) { piece in
+                            if interrupt.isSet { throw OperationError(.interrupted, "interrupted") }
+                            try body(piece)
+                        }
+                    }
+                    if !isCache { try file.sync() }
+                    guard rename(file.path, path) == 0 else { throw LogSpool.failure("renaming", file.path) }
+                } catch {
+                    unlink(file.path)
+                    throw error
+                }
                 times[name] = page.modified
                 rest.remove(name)
             }
@@ -120,7 +133,7 @@ package struct WALInventory {
                 .notFound, "\(names.count) WAL files are not in the archives that should hold them, first \(names[0])",
                 hint: "Run `qala verify`.")
         }
-        if !wanted.isEmpty { try WALSpool.sync(folder) }
+        if !wanted.isEmpty, !isCache { try WALSpool.sync(folder) }
         return times
     }
 
@@ -149,29 +162,24 @@ package struct WALInventory {
         }
     }
 
+    /// `content` gives the pieces of the file in order.
     private static func write(
-        _ name: WALFileName, _ page: PageCursor, _ tree: ArchiveReader, _ chunks: ChunkReader, _ cluster: WALCluster,
-        to folder: String
+        _ name: WALFileName, of cluster: WALCluster, to file: LogSpoolFile,
+        _ content: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
     ) throws {
-        let path = "\(folder)/\(name.text)"
-        let file = try LogSpoolFile(making: path + ".new")
         var head: [UInt8] = []
-        try tree.read(page.content, with: chunks) { piece in
+        try content { piece in
             if head.count < WALPageHeader.byteCount { head += piece.prefix(8192) }
             try file.append(piece)
         }
-        if name.form == .segment {
-            let header = try? WALPageHeader(head)
-            guard let header, header.systemID == cluster.systemID,
-                header.objection(to: name, size: UInt64(file.length)) == nil
-            else {
-                unlink(file.path)
-                throw OperationError(
-                    .damaged, "the archived \(name.text) is not the segment that its name says",
-                    hint: "Run `qala verify --read-data`.")
-            }
+        guard name.form == .segment else { return }
+        let header = try? WALPageHeader(head)
+        guard let header, header.systemID == cluster.systemID,
+            header.objection(to: name, size: UInt64(file.length)) == nil
+        else {
+            throw OperationError(
+                .damaged, "the archived \(name.text) is not the segment that its name says",
+                hint: "Run `qala verify --read-data`.")
         }
-        try file.sync()
-        guard rename(file.path, path) == 0 else { throw LogSpool.failure("renaming", file.path) }
     }
 }

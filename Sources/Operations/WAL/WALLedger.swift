@@ -45,6 +45,8 @@ struct WALLedgerIndex: Sendable {
     private(set) var coverage: [WALCluster: WALCoverage] = [:]
     /// Those that no archive holds yet.
     private(set) var waiting: Set<WALKey> = []
+    /// Whose files were taken.
+    private(set) var clusters: Set<WALCluster> = []
     private(set) var quarantined = 0
     /// When a file was taken last, in seconds since 1970.
     private(set) var newestTaken: Int64?
@@ -68,6 +70,7 @@ struct WALLedgerIndex: Sendable {
                 let digest = line.digest
             else { return false }
             let key = WALKey(cluster: cluster, file: file)
+            clusters.insert(cluster)
             records[key] = Record(bytes: bytes, digest: digest, number: records.count, taken: time)
             waiting.insert(key)
             newestTaken = time
@@ -93,9 +96,6 @@ struct WALLedgerIndex: Sendable {
         case .partial, .backup: return
         }
     }
-
-    /// Of all clusters, in no order.
-    var clusters: Set<WALCluster> { Set(records.keys.map(\.cluster)) }
 
     func histories(of cluster: WALCluster) -> [WALTimelineHistory] { histories[cluster] ?? [] }
 

@@ -49,6 +49,7 @@ final class WALSpool: Sendable {
         guard lock >= 0 else { throw LogSpool.failure("opening", "\(path)/lock") }
         if isOwner {
             for left in try StateFile.list("\(path)/new") { unlink("\(path)/new/\(left)") }
+            try emptyCache()
             try enterStrays()
         } else {
             _ = try index()
@@ -283,6 +284,19 @@ final class WALSpool: Sendable {
     }
 
     // MARK: After a crash
+
+    /// A crash may have cut what lies there, since nothing of it was synced.
+    private func emptyCache() throws {
+        for folder in try StateFile.list("\(path)/fetched") {
+            let folder = "\(path)/fetched/\(folder)"
+            if unlink(folder) == 0 { continue }
+            for name in try StateFile.list(folder) {
+                guard unlink("\(folder)/\(name)") == 0 || errno == ENOENT else {
+                    throw LogSpool.failure("removing", "\(folder)/\(name)")
+                }
+            }
+        }
+    }
 
     /// Files that have their name and no line: their bytes say all that is needed.
     private func enterStrays() throws {
