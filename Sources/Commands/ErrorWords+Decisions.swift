@@ -28,8 +28,8 @@ extension ErrorWords {
             "siyasətlərə görə anbardan çıxa bilən arxiv yoxdur (%1)"
         ),
         (
-            "`qala tiers` tells what is due for each, and until when it is kept online. A volume that is checked out or overdue lets nothing leave.",
-            "Hər biri üçün nə edilməli olduğunu və nə vaxtadək onlayn saxlanıldığını `qala tiers` göstərir. Verilmiş və ya yoxlama vaxtı keçmiş daşıyıcı heç nəyi buraxmır."
+            "`qala tiers` tells what is due for each, and until when it is kept online. A volume that is gone, checked out or overdue lets nothing leave.",
+            "Hər biri üçün nə edilməli olduğunu və nə vaxtadək onlayn saxlanıldığını `qala tiers` göstərir. Yox olmuş, verilmiş və ya yoxlama vaxtı keçmiş daşıyıcı heç nəyi buraxmır."
         ),
         (
             "archive %1 is of policy %2, which is in force: %3",
