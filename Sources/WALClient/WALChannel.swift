@@ -17,11 +17,17 @@ package struct WALChannel: ~Copyable {
         descriptor = try Self.connected(to: path, seconds)
     }
 
-    private static func connected(to path: String, _ seconds: Int) throws(Problem) -> Int32 {
+    /// Connects to a daemon that has room for one more who asks; neither this nor anything that is done with it waits.
+    init(connectingAtOnceTo path: String) throws(Problem) {
+        descriptor = try Self.connected(to: path, nil)
+    }
+
+    private static func connected(to path: String, _ seconds: Int?) throws(Problem) -> Int32 {
         var address = try address(path)
-        let made = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let waiting = seconds == nil ? Int32(SOCK_NONBLOCK.rawValue) : 0
+        let made = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | waiting, 0)
         guard made >= 0 else { throw problem("a socket cannot be made") }
-        setTimeout(of: made, seconds)
+        if let seconds { setTimeout(of: made, seconds) }
         let size = socklen_t(MemoryLayout<sockaddr_un>.size)
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(made, $0, size) }

@@ -93,14 +93,16 @@ package enum WALProgram {
         return UInt64(littleEndian: bytes)
     }
 
+    /// `meanwhile` is done while the answer is waited for, with what the answer will come on.
     private static func ask(
-        _ call: Call, _ request: WALRequest, with file: Int32?
+        _ call: Call, _ request: WALRequest, with file: Int32?, meanwhile: (Int32) -> Void = { _ in }
     ) throws(WALChannel.Problem) -> (reply: WALReply, file: Int32?) {
         guard let bytes = request.bytes else {
             return (WALReply(.usage, "\(request.file) is no name of a WAL file"), nil)
         }
         let channel = try WALChannel(connectingTo: call.socket, seconds: answerSeconds)
         try channel.send(bytes, with: file)
+        meanwhile(channel.descriptor)
         guard let (answer, came) = try channel.receive(limit: WALReply.longest) else {
             throw WALChannel.Problem(message: "the daemon went away without an answer")
         }
@@ -124,7 +126,9 @@ package enum WALProgram {
         defer { close(file) }
         let request = WALRequest(.push, source: call.source, file: name, systemID: systemID())
         do {
-            let (reply, came) = try ask(call, request, with: file)
+            let (reply, came) = try ask(call, request, with: file) {
+                WALOffers.make(behind: path, file, to: call.socket, like: request, until: $0)
+            }
             if let came { close(came) }
             if reply.status == .done { return 0 }
             complain("\(name) was not taken: \(reply.message)")
@@ -206,7 +210,7 @@ package enum WALProgram {
         }
     }
 
-    private static func now() -> Double {
+    static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

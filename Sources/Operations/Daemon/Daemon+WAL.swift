@@ -10,14 +10,14 @@ struct WALView {
     /// Up to when each source could be brought back, as seen at the last look.
     var points: [String: [RecoveryPoint]] = [:]
     var looked: Int64?
-    /// When WAL brought a run of each policy last.
-    var begun: [String: Int64] = [:]
+    /// When WAL brought a run of each policy last, and how many archives its ledgers told of then.
+    var begun: [String: (boot: Int64, archives: Int)] = [:]
 }
 
 /// The WAL of the policies in force: taken by threads of its own, archived by runs.
 extension Daemon {
-    /// Microseconds after a run of a policy before WAL brings the next, whatever became of it; and between looks at what is
-    /// wrong.
+    /// Microseconds after the beginning of a run of a policy before WAL brings the next, where nobody waits for the vault, or the run
+    /// brought no archive, or failed; and between looks at what is wrong.
     private static let walPause: Int64 = 1_000_000
     private static let walFailurePause: Int64 = 30_000_000
     private static let walLook: Int64 = 10_000_000
@@ -31,7 +31,12 @@ extension Daemon {
             }
         }
         if wanted.isEmpty, walView.desk == nil { return }
-        let desk = walView.desk ?? WALDesk(statePath: settings.statePath, keyPath: settings.keyPath)
+        let desk =
+            walView.desk
+            ?? WALDesk(statePath: settings.statePath, keyPath: settings.keyPath) { [weak self] in
+                guard let self else { return }
+                Task { await self.archiveDueWAL() }
+            }
         walView.desk = desk
         for problem in desk.serve(wanted) { tell(.error, problem) }
         let names = Set(wanted.map(\.source.name))
@@ -47,8 +52,8 @@ extension Daemon {
     /// With every turn of the work loop.
     func archiveWAL() {
         guard let desk = walView.desk, !isStopping else { return }
+        archiveDueWAL()
         let reading = clock.read()
-        for one in desk.served { archive(one, of: desk, at: reading) }
         guard walView.looked.map({ reading.boot - $0 >= Self.walLook }) ?? true else { return }
         walView.looked = reading.boot
         for one in desk.served {
@@ -67,17 +72,30 @@ extension Daemon {
         }
     }
 
+    /// With every turn too, and at once when a push begins to wait for the vault and when a run has ended.
+    func archiveDueWAL() {
+        guard let desk = walView.desk, !isStopping else { return }
+        let reading = clock.read()
+        for one in desk.served { archive(one, of: desk, at: reading) }
+    }
+
     /// Starts a run where a policy has nothing but WAL and a batch is due.
     private func archive(_ one: WALDesk.Served, of desk: WALDesk, at reading: ClockReading) {
         guard let policy = policies.policies.first(where: { $0.name == one.policy }), policy.isOfWALAlone,
             scheduler.state.isPaused == false, scheduler.state.entries[policy.name]?.isPaused != true,
             !runs.contains(where: { $0.policy == policy.name && !$0.state.isOver })
         else { return }
-        let failed = runs.last { $0.policy == policy.name }?.state == .failed
-        let pause = failed ? Self.walFailurePause : Self.walPause
-        if let begun = walView.begun[policy.name], reading.boot - begun < pause { return }
-        guard desk.isDue(one) else { return }
-        walView.begun[policy.name] = reading.boot
+        let due = desk.due(one)
+        guard due != .no else { return }
+        let archives = desk.archives(of: policy.name)
+        if let begun = walView.begun[policy.name] {
+            let failed = runs.last { $0.policy == policy.name }?.state == .failed
+            // Of a run that moved nothing the next would not either.
+            let isMoving = due == .atOnce && archives != begun.archives
+            let pause = failed ? Self.walFailurePause : isMoving ? 0 : Self.walPause
+            if reading.boot - begun.boot < pause { return }
+        }
+        walView.begun[policy.name] = (reading.boot, archives)
         enqueue(policy.name, .request, by: "wal")
         pump()
     }

@@ -325,12 +325,14 @@ package actor Daemon {
             vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
             interrupt: going.interrupt)
         let reserveBytes = settings.reserveBytes
+        let desk = walView.desk
         do {
             going.thread = try WorkerThread {
                 let result = Result {
                     try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
                         .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
                 }
+                desk?.tellWaiting()
                 Task { await self.ended(id, result) }
             }
             self.going = going
@@ -343,6 +345,7 @@ package actor Daemon {
         going?.thread?.join()
         finish(id, result)
         pump()
+        archiveDueWAL()
     }
 
     private func finish(_ id: String, _ result: Result<ArchiveReport, any Error>) {
