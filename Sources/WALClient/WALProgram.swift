@@ -15,7 +15,9 @@ package enum WALProgram {
     private static let answerSeconds = 75
 
     private struct Call {
-        var verb = WALRequest.Verb.push
+        enum Verb { case push, fetch }
+
+        var verb = Verb.push
         var operands: [String] = []
         var socket: String
         var source: String
