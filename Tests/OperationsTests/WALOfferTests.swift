@@ -10,23 +10,27 @@ import WALClient
 
 /// The daemon's desk for WAL behind its socket, and helpers that push to it from a server's directory. An archive is made where
 /// the test says so: what the spool and its ledger say of it is all that a push hears.
-private final class OfferBench: Sendable {
+private struct OfferBench {
     let files: WALFiles
     let desk: WALDesk
     /// How often somebody began to wait for the vault.
-    let waits = Mutex(0)
+    let waits = Counter()
 
-    init(_ acknowledge: WALSource.Acknowledgement = .vault, onWaiting: @escaping @Sendable (OfferBench) -> Void = { _ in })
-        throws
-    {
+    final class Counter: Sendable {
+        let value = Atomic<Int>(0)
+        var now: Int { value.load(ordering: .relaxed) }
+    }
+
+    /// `onWaiting` is given the state directory.
+    init(
+        _ acknowledge: WALSource.Acknowledgement = .vault, onWaiting: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws {
         files = try WALFiles()
-        let bench = Mutex<OfferBench?>(nil)
-        desk = WALDesk(statePath: files.scratch.place("state"), keyPath: nil) {
-            guard let bench = bench.withLock({ $0 }) else { return }
-            bench.waits.withLock { $0 += 1 }
-            onWaiting(bench)
+        let state = files.scratch.place("state")
+        desk = WALDesk(statePath: state, keyPath: nil) { [waits] in
+            waits.value.add(1, ordering: .relaxed)
+            onWaiting(state)
         }
-        bench.withLock { $0 = self }
         var source = WALSource(name: "main")
         source.acknowledge = acknowledge
         #expect(desk.serve([("wal", files.scratch.place("vault"), source)]).isEmpty)
@@ -36,9 +40,13 @@ private final class OfferBench: Sendable {
     var socket: String { files.scratch.place("s") }
 
     /// As `archive` does with what waits: another instance of the spool tells the ledger.
-    func archive(_ id: String) throws {
-        let spool = try files.spool(isOwner: false)
+    static func archive(_ id: String, of state: String) throws {
+        let spool = try WALSpool(name: "main", statePath: state)
         try spool.noteArchived(Array(try spool.index().waiting), in: id)
+    }
+
+    func archive(_ id: String) throws {
+        try Self.archive(id, of: files.scratch.place("state"))
         desk.tellWaiting()
     }
 
@@ -54,9 +62,27 @@ private final class OfferBench: Sendable {
     }
 
     /// Through the socket, as PostgreSQL does.
-    func push(_ number: UInt64) -> Int32 {
+    func push(_ number: UInt64, to socket: String? = nil) -> Pushing {
         let path = files.scratch.place("pg_wal/\(WALFiles.name(number))")
-        return WALProgram.run(["--socket", socket, "--source", "main", "push", path])
+        return Pushing(["--socket", socket ?? self.socket, "--source", "main", "push", path])
+    }
+
+    /// A helper that goes on beside.
+    final class Pushing: Sendable {
+        private let ended = Mutex<Int32?>(nil)
+        var status: Int32? { ended.withLock { $0 } }
+
+        init(_ words: [String]) {
+            Thread.detachNewThread { [self] in
+                let status = WALProgram.run(words)
+                ended.withLock { $0 = status }
+            }
+        }
+
+        func wait() -> Int32? {
+            for _ in 0..<1000 where status == nil { usleep(10_000) }
+            return status
+        }
     }
 
     /// Without the socket.
@@ -79,14 +105,14 @@ struct WALOfferTests {
         #expect(try bench.ask(.offer, 3, WALFiles.segment(3)).status == .done)
         let spool = bench.one.spool
         #expect(try spool.index().waiting.count == 1 && bench.files.ledger().count == 1)
-        #expect(bench.waits.withLock { $0 } == 0)
+        #expect(bench.waits.now == 0)
         #expect(bench.desk.due(bench.one) == .atOnce)
         #expect(try bench.ask(.offer, 3, WALFiles.segment(3)).status == .done, "the same again")
         try bench.archive("a")
         #expect(bench.desk.due(bench.one) == .no)
         #expect(bench.desk.archives(of: "wal") == 1)
         #expect(try bench.ask(.push, 3, WALFiles.segment(3)).status == .done)
-        #expect(bench.waits.withLock { $0 } == 0, "nobody had to wait")
+        #expect(bench.waits.now == 0, "nobody had to wait")
         #expect(try bench.files.ledger().count == 2)
     }
 
@@ -121,19 +147,23 @@ struct WALOfferTests {
 
     @Test("A push that waits says so at once, and is answered as soon as an archive holds its segment")
     func waits() throws {
-        let bench = try OfferBench { bench in
+        let told = Mutex<WALDesk?>(nil)
+        let bench = try OfferBench { state in
             Thread.detachNewThread {
                 usleep(20_000)
-                try? bench.archive("a")
+                try? OfferBench.archive("a", of: state)
+                told.withLock { $0 }?.tellWaiting()
             }
         }
+        told.withLock { $0 = bench.desk }
+        defer { told.withLock { $0 = nil } }
         var quickest = 10.0
         for number in UInt64(1)...5 {
             let begun = MonotonicTime.now()
             #expect(try bench.ask(.push, number, WALFiles.segment(number)).status == .done)
             quickest = min(quickest, MonotonicTime.now() - begun)
         }
-        #expect(bench.waits.withLock { $0 } == 5)
+        #expect(bench.waits.now == 5)
         #expect(quickest < 0.3, "it would take half a second if nobody woke it")
     }
 
@@ -147,31 +177,25 @@ struct WALOfferTests {
         }
         // In the second part of the log's address 4096 such segments: the name of the third takes over.
         try bench.write(4093...4102) { $0 != 4100 }
-        let ended = Mutex<Int32?>(nil)
-        Thread.detachNewThread {
-            let status = bench.push(4093)
-            ended.withLock { $0 = status }
-        }
+        let push = bench.push(4093)
         let spool = bench.one.spool
         for _ in 0..<200 where try spool.index().waiting.count < 7 { usleep(50_000) }
         usleep(100_000)
         let taken = try spool.index().records.sorted { $0.value.number < $1.value.number }.map(\.key.file.text)
         #expect(taken == (4093...4099).map { WALFiles.name($0) })
-        #expect(ended.withLock { $0 } == nil, "no archive holds it")
+        #expect(push.status == nil, "no archive holds it")
         try bench.archive("a")
-        for _ in 0..<200 where ended.withLock({ $0 }) == nil { usleep(10_000) }
-        #expect(ended.withLock { $0 } == 0)
+        #expect(push.wait() == 0)
         // The others have their answer at once, and what cannot be offered is no failure of a push.
-        for number in UInt64(4094)...4099 { #expect(bench.push(number) == 0) }
+        for number in UInt64(4094)...4099 { #expect(bench.push(number).wait() == 0) }
         #expect(try bench.files.ledger().count == 8)
     }
 
     @Test("A daemon that knows no offers is offered one, and its answer to the push counts")
     func olderDaemon() throws {
-        let files = try WALFiles()
         let bench = try OfferBench()
         try bench.write(1...5)
-        let path = files.scratch.place("s")
+        let path = bench.socket
         var address = try WALChannel.address(path)
         let listening = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(listening) }
@@ -180,12 +204,7 @@ struct WALOfferTests {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listening, $0, size) }
         }
         try #require(bound == 0 && listen(listening, 8) == 0)
-        let ended = Mutex<Int32?>(nil)
-        let first = "\(bench.files.scratch.place("pg_wal"))/\(WALFiles.name(1))"
-        Thread.detachNewThread {
-            let status = WALProgram.run(["--socket", path, "push", first])
-            ended.withLock { $0 = status }
-        }
+        let pushing = bench.push(1)
         func next() throws -> (channel: Int32, verb: UInt8)? {
             var waiting = pollfd(fd: listening, events: Int16(POLLIN), revents: 0)
             guard poll(&waiting, 1, 1000) > 0 else { return nil }
@@ -204,9 +223,8 @@ struct WALOfferTests {
         #expect(offer.verb == 3)
         answer(offer.channel, WALReply(.usage, "the request cannot be understood"))
         #expect(try next() == nil, "no second offer")
-        #expect(ended.withLock { $0 } == nil)
+        #expect(pushing.status == nil)
         answer(push.channel, WALReply(.done))
-        for _ in 0..<200 where ended.withLock({ $0 }) == nil { usleep(10_000) }
-        #expect(ended.withLock { $0 } == 0)
+        #expect(pushing.wait() == 0)
     }
 }

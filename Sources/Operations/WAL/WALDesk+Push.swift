@@ -68,8 +68,9 @@ extension WALDesk {
     private func hasRoom(for given: WALGivenFile, _ one: Served) throws -> Bool {
         var place = statvfs()
         guard statvfs(one.spool.path, &place) == 0 else { throw LogSpool.failure("examining", one.spool.path) }
+        let size = UInt64(try given.examine().st_size)
         let free = UInt64(place.f_bavail).multipliedReportingOverflow(by: UInt64(place.f_frsize))
-        return free.overflow || free.partialValue / Self.offerRoom >= UInt64(try given.examine().st_size)
+        return free.overflow || free.partialValue / Self.offerRoom >= size
     }
 
     // MARK: When an archive is due
