@@ -181,7 +181,7 @@ struct WALOfferTests {
         let spool = bench.one.spool
         for _ in 0..<200 where try spool.index().waiting.count < 7 { usleep(50_000) }
         usleep(100_000)
-        let taken = try spool.index().records.sorted { $0.value.number < $1.value.number }.map(\.key.file.text)
+        let taken = try spool.index().records.keys.map(\.file.text).sorted()
         #expect(taken == (4093...4099).map { WALFiles.name($0) })
         #expect(push.status == nil, "no archive holds it")
         try bench.archive("a")
