@@ -17,6 +17,7 @@ struct Target: Sendable {
 
 private let targets =
     logTargets + keyTargets + packTargets + treeTargets + hostTargets + catalogTargets + textTargets + databaseTargets
+    + walTargets
 
 private func say(_ text: String) {
     _ = Array(text.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }

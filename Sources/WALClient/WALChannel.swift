@@ -21,11 +21,17 @@ package struct WALChannel: ~Copyable {
         descriptor = try Self.connected(to: path, seconds)
     }
 
-    private static func connected(to path: String, _ seconds: Int) throws(Problem) -> Int32 {
+    /// Connects to a daemon that has room for one more who asks; neither this nor anything that is done with it waits.
+    init(connectingAtOnceTo path: String) throws(Problem) {
+        descriptor = try Self.connected(to: path, nil)
+    }
+
+    private static func connected(to path: String, _ seconds: Int?) throws(Problem) -> Int32 {
         var address = try address(path)
-        let made = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let waiting = seconds == nil ? Int32(SOCK_NONBLOCK.rawValue) : 0
+        let made = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | waiting, 0)
         guard made >= 0 else { throw problem("a socket cannot be made") }
-        setTimeout(of: made, seconds)
+        if let seconds { setTimeout(of: made, seconds) }
         let size = socklen_t(MemoryLayout<sockaddr_un>.size)
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(made, $0, size) }
@@ -151,10 +157,11 @@ package struct WALChannel: ~Copyable {
 
     /// Sends a request and waits for what is answered; nil when the other end went away without a word.
     package func answer(
-        to bytes: [UInt8], with file: Int32?, limit: Int
+        to bytes: [UInt8], with file: Int32?, limit: Int, meanwhile: (Int32) -> Void = { _ in }
     ) throws(Problem) -> (bytes: [UInt8], file: Int32?)? {
         do throws(Problem) {
             try send(bytes, with: file)
+            meanwhile(descriptor)
             return try receive(limit: limit)
         } catch {
             // Who may not ask is answered unheard: the end of the connection then stands before its last message, once.

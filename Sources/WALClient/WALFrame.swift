@@ -5,7 +5,12 @@
 
 /// What a helper asks for.
 package struct WALRequest: Equatable, Sendable {
-    package enum Verb: UInt8, Sendable { case push = 1, fetch = 2 }
+    package enum Verb: UInt8, Sendable, CaseIterable {
+        case push = 1
+        case fetch = 2
+        /// What will be pushed next. A daemon that does not know it says that it cannot understand.
+        case offer = 3
+    }
 
     package static let longestName = 64
     static let headBytes = 24

@@ -15,7 +15,9 @@ package enum WALProgram {
     private static let answerSeconds = 75
 
     private struct Call {
-        var verb = WALRequest.Verb.push
+        enum Verb { case push, fetch }
+
+        var verb = Verb.push
         var operands: [String] = []
         var socket: String
         var source: String
@@ -96,14 +98,18 @@ package enum WALProgram {
         return UInt64(littleEndian: bytes)
     }
 
+    /// `meanwhile` is done while the answer is waited for, with what the answer will come on.
     private static func ask(
-        _ call: Call, _ request: WALRequest, with file: Int32?
+        _ call: Call, _ request: WALRequest, with file: Int32?, meanwhile: (Int32) -> Void = { _ in }
     ) throws(WALChannel.Problem) -> (reply: WALReply, file: Int32?) {
         guard let bytes = request.bytes else {
             return (WALReply(.usage, "\(request.file) is no name of a WAL file"), nil)
         }
         let channel = try WALChannel(connectingTo: call.socket, seconds: answerSeconds)
-        guard let (answer, came) = try channel.answer(to: bytes, with: file, limit: WALReply.longest) else {
+        guard
+            let (answer, came) = try channel.answer(
+                to: bytes, with: file, limit: WALReply.longest, meanwhile: meanwhile)
+        else {
             throw WALChannel.Problem(message: "the daemon went away without an answer")
         }
         guard let reply = WALReply(answer) else {
@@ -126,7 +132,9 @@ package enum WALProgram {
         defer { close(file) }
         let request = WALRequest(.push, source: call.source, file: name, systemID: systemID())
         do {
-            let (reply, came) = try ask(call, request, with: file)
+            let (reply, came) = try ask(call, request, with: file) {
+                WALOffers.make(behind: path, file, to: call.socket, like: request, until: $0)
+            }
             if let came { close(came) }
             if reply.status == .done { return 0 }
             complain("\(name) was not taken: \(reply.message)")
@@ -214,7 +222,7 @@ package enum WALProgram {
         }
     }
 
-    private static func now() -> Double {
+    static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

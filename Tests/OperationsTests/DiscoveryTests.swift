@@ -45,7 +45,7 @@ struct DiscoveryTests {
         }
         #expect(outcome.found.count == SearchOutcome.sourceLimit && outcome.problems.count == 1 && !outcome.isWhole)
         let book = SourceBook(
-            sources: outcome.found, unplanned: outcome.found.map { .init(kind: $0.kind, place: $0.place, detail: "") })
+            sources: outcome.found, unplanned: outcome.found.map { .init($0.identity, "") })
         #expect(try JSONEncoder().encode(book).count < SourceBook.limit)
     }
 

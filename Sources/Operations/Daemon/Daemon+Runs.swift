@@ -46,12 +46,14 @@ extension Daemon {
             vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
             interrupt: going.interrupt)
         let reserveBytes = settings.reserveBytes
+        let desk = walView.desk
         do {
             going.thread = try WorkerThread {
                 let result = Result {
                     try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
                         .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
                 }
+                desk?.tellWaiting()
                 Task { await self.ended(id, result) }
             }
             self.going = going
@@ -64,6 +66,7 @@ extension Daemon {
         going?.thread?.join()
         finish(id, result)
         pump()
+        archiveDueWAL()
     }
 
     private func finish(_ id: String, _ result: Result<ArchiveReport, any Error>) {

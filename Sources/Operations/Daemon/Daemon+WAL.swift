@@ -12,19 +12,23 @@ struct WALView {
     /// Up to when the source of each feed could be brought back, as seen at the last look.
     var points: [String: [RecoveryPoint]] = [:]
     var looked: Int64?
-    /// When WAL brought a run of each policy last.
-    var begun: [String: Int64] = [:]
+    /// When WAL brought a run of each policy last, and how many archives its ledgers told of then.
+    var begun: [String: (boot: Int64, archives: Int)] = [:]
 }
 
 /// The log of a database that comes by itself, from whatever server.
 struct LogFeed {
+    enum Due { case no, batch, atOnce }
+
     /// Among all feeds.
     var name: String
     var policy: String
     var title: String
     /// Who asks for the runs that archive it.
     var asker: String
-    var isDue: () -> Bool
+    var due: () -> Due
+    /// How many archives the ledgers of its policy tell of.
+    var archives: () -> Int
     var trouble: () -> String?
     var points: () -> [RecoveryPoint]
 }
@@ -36,8 +40,8 @@ extension DataSource {
 
 /// The WAL of the policies in force: taken by threads of its own, archived by runs.
 extension Daemon {
-    /// Microseconds after a run of a policy before WAL brings the next, whatever became of it; and between looks at what is
-    /// wrong.
+    /// Microseconds after the beginning of a run of a policy before WAL brings the next, where nobody waits for the vault, or the run
+    /// brought no archive, or failed; and between looks at what is wrong.
     private static let walPause: Int64 = 1_000_000
     private static let walFailurePause: Int64 = 30_000_000
     private static let walLook: Int64 = 10_000_000
@@ -55,7 +59,12 @@ extension Daemon {
         walView.troubles = walView.troubles.filter { names.contains($0.key) }
         walView.points = walView.points.filter { names.contains($0.key) }
         if wanted.isEmpty, walView.desk == nil { return }
-        let desk = walView.desk ?? WALDesk(statePath: settings.statePath, keyPath: settings.keyPath)
+        let desk =
+            walView.desk
+            ?? WALDesk(statePath: settings.statePath, keyPath: settings.keyPath) { [weak self] in
+                guard let self else { return }
+                Task { await self.archiveDueWAL() }
+            }
         walView.desk = desk
         for problem in desk.serve(wanted) { tell(.error, problem) }
         guard walView.listener == nil, !wanted.isEmpty, let path = settings.walSocket else { return }
@@ -83,7 +92,8 @@ extension Daemon {
             desk.served.map { one in
                 LogFeed(
                     name: one.source.name, policy: one.policy, title: "the WAL of \(one.source.name)", asker: "wal",
-                    isDue: { desk.isDue(one) }, trouble: { desk.trouble(one) }, points: { desk.recoveryPoints(one) })
+                    due: { desk.due(one) }, archives: { desk.archives(of: one.policy) }, trouble: { desk.trouble(one) },
+                    points: { desk.recoveryPoints(one) })
             }
         }
         let binaryLogs = walView.binaryLogs.map { desk in
@@ -91,7 +101,7 @@ extension Daemon {
                 LogFeed(
                     name: DataSource.mariadbLogs(one.source).feedName, policy: one.policy,
                     title: "the binary log of \(one.source.name)", asker: "binary-logs",
-                    isDue: { one.receiver.isDue }, trouble: { desk.trouble(one) },
+                    due: { one.receiver.isDue ? .batch : .no }, archives: { 0 }, trouble: { desk.trouble(one) },
                     points: { one.receiver.recoveryPoints })
             }
         }
@@ -100,10 +110,10 @@ extension Daemon {
 
     /// With every turn of the work loop.
     func archiveWAL() {
-        let feeds = feeds
         guard !feeds.isEmpty, !isStopping else { return }
+        archiveDueWAL()
+        let feeds = feeds
         let reading = clock.read()
-        for feed in feeds { archive(feed, at: reading) }
         guard walView.looked.map({ reading.boot - $0 >= Self.walLook }) ?? true else { return }
         walView.looked = reading.boot
         for feed in feeds {
@@ -122,17 +132,31 @@ extension Daemon {
         }
     }
 
+    /// With every turn too, and at once when a push begins to wait for the vault and when a run has ended.
+    func archiveDueWAL() {
+        let feeds = feeds
+        guard !feeds.isEmpty, !isStopping else { return }
+        let reading = clock.read()
+        for feed in feeds { archive(feed, at: reading) }
+    }
+
     /// Starts a run where a policy has nothing but such logs and a batch is due.
     private func archive(_ feed: LogFeed, at reading: ClockReading) {
         guard let policy = policies.policies.first(where: { $0.name == feed.policy }), policy.isOfStreamsAlone,
             scheduler.state.isPaused == false, scheduler.state.entries[policy.name]?.isPaused != true,
             !runs.contains(where: { $0.policy == policy.name && !$0.state.isOver })
         else { return }
-        let failed = runs.last { $0.policy == policy.name }?.state == .failed
-        let pause = failed ? Self.walFailurePause : Self.walPause
-        if let begun = walView.begun[policy.name], reading.boot - begun < pause { return }
-        guard feed.isDue() else { return }
-        walView.begun[policy.name] = reading.boot
+        let due = feed.due()
+        guard due != .no else { return }
+        let archives = feed.archives()
+        if let begun = walView.begun[policy.name] {
+            let failed = runs.last { $0.policy == policy.name }?.state == .failed
+            // Of a run that moved nothing the next would not either.
+            let isMoving = due == .atOnce && archives != begun.archives
+            let pause = failed ? Self.walFailurePause : isMoving ? 0 : Self.walPause
+            if reading.boot - begun.boot < pause { return }
+        }
+        walView.begun[policy.name] = (reading.boot, archives)
         enqueue(policy.name, .request, by: feed.asker)
         pump()
     }

@@ -18,7 +18,7 @@ final class WALDesk: Sendable {
         var spool: WALSpool
         /// What kept the last file from being taken; nil after one that was.
         var failure: String?
-        /// Somebody waits for the vault to have it.
+        /// Somebody waits for the vault to have what is in the spool, or will.
         var isUrgent = false
         /// Streams where the source names a slot.
         var receiver: WALReceiver?
@@ -26,14 +26,16 @@ final class WALDesk: Sendable {
         var heartbeat: WALHeartbeat?
     }
 
-    /// Seconds that a push waits for the vault.
-    private static let vaultPatience = 50.0
     private static let keyLimit = 64 << 10
 
     private let statePath: String
     let keyPath: String?
     private let sources = Mutex<[String: Served]>([:])
     let stopping = InterruptFlag()
+    /// Pushes that wait for the vault wait here.
+    let archiving = Monitor()
+    /// Called when a push begins to wait for the vault.
+    let onWaiting: @Sendable () -> Void
     /// One fetch reads from the vault at a time; see ``fetch(_:_:_:)``.
     let reading = Mutex(())
     /// One reader opens a vault at a time.
@@ -42,13 +44,15 @@ final class WALDesk: Sendable {
     /// First segments of gaps that no recovery from the newest base archives comes to.
     private let passed = Mutex<Set<String>>([])
 
-    init(statePath: String, keyPath: String?) {
+    init(statePath: String, keyPath: String?, onWaiting: @escaping @Sendable () -> Void = {}) {
         self.statePath = statePath
         self.keyPath = keyPath
+        self.onWaiting = onWaiting
     }
 
     func stop() {
         stopping.set()
+        tellWaiting()
         for one in served {
             one.receiver?.stop()
             one.heartbeat?.stop()
@@ -125,9 +129,10 @@ final class WALDesk: Sendable {
         }
         do {
             switch request.verb {
-            case .push:
+            case .push, .offer:
                 guard let file else { return (WALReply(.usage, "no file came with the name"), nil) }
-                return (try push(file, name, request.systemID, one), nil)
+                let take = request.verb == .push ? push : offer
+                return (try take(file, name, request.systemID, one), nil)
             case .fetch: return try fetch(name, request.systemID, one)
             }
         } catch let refusal as WALRefusal {
@@ -137,27 +142,7 @@ final class WALDesk: Sendable {
         }
     }
 
-    private func push(_ file: Int32, _ name: WALFileName, _ systemID: UInt64, _ one: Served) throws -> WALReply {
-        let key: WALKey
-        do {
-            key = try one.spool.accept(file, name, systemID: systemID, incarnation: one.source.incarnation)
-            change(one) { $0.failure = nil }
-        } catch {
-            let words = (error as? WALRefusal)?.message ?? Daemon.words(error)
-            change(one) { $0.failure = words }
-            throw error
-        }
-        guard one.source.acknowledge == .vault else { return WALReply(.done) }
-        change(one) { $0.isUrgent = true }
-        let end = MonotonicTime.now() + Self.vaultPatience
-        while MonotonicTime.now() < end, !stopping.isSet {
-            if try one.spool.index().records[key]?.archive != nil { return WALReply(.done) }
-            usleep(100_000)
-        }
-        return WALReply(.tryAgain, "no archive has \(name.text) yet; it waits in the spool")
-    }
-
-    private func change(_ one: Served, _ body: (inout Served) -> Void) {
+    func change(_ one: Served, _ body: (inout Served) -> Void) {
         sources.withLock { all in
             guard var now = all[one.source.name] else { return }
             body(&now)
@@ -175,19 +160,6 @@ final class WALDesk: Sendable {
             return bytes
         }
         return made
-    }
-
-    // MARK: Batches
-
-    /// Whether an archive of the source is due.
-    func isDue(_ one: Served) -> Bool {
-        guard let index = try? one.spool.index(), let oldest = index.oldestWaiting else {
-            change(one) { $0.isUrgent = false }
-            return false
-        }
-        let waits = Int64(clamping: WallTime.seconds()) - oldest
-        return one.isUrgent || index.waiting.count >= one.source.batchSegments || waits < 0
-            || waits >= one.source.batchTime.seconds
     }
 
     /// What is wrong with each source's WAL, for the register of problems; nil where nothing is.

@@ -48,6 +48,8 @@ struct WALLedgerIndex: Sendable {
     /// Whose files were taken.
     private(set) var clusters: Set<WALCluster> = []
     private(set) var quarantined = 0
+    /// How many lines tell of an archive.
+    private(set) var archives = 0
     /// When a file was taken last, in seconds since 1970.
     private(set) var newestTaken: Int64?
     private var histories: [WALCluster: [WALTimelineHistory]] = [:]
@@ -65,6 +67,7 @@ struct WALLedgerIndex: Sendable {
                 records[key]?.archive = archive
                 waiting.remove(key)
             }
+            archives += 1
         case .taken:
             guard let file = line.file.flatMap({ WALFileName($0) }), let bytes = line.bytes, bytes >= 0,
                 let digest = line.digest

@@ -66,6 +66,9 @@ final class WALSpool: Sendable {
     /// What the ledger says now.
     func index() throws -> WALLedgerIndex { try locked { $0.index } }
 
+    /// Whether a committed archive holds the file, and the ledger says so.
+    func isArchived(_ key: WALKey) throws -> Bool { try locked { $0.index.records[key]?.archive != nil } }
+
     // MARK: The ledger
 
     private func locked<Result: Sendable>(_ body: (inout State) throws -> Result) throws -> Result {
@@ -147,19 +150,23 @@ final class WALSpool: Sendable {
     }
 
     /// Takes in the file behind `descriptor`. `systemID` counts for files that do not tell themselves, and is 0 when nobody
-    /// knows.
+    /// knows. What is held already is compared and not written once more.
     func accept(
         _ descriptor: Int32, _ name: WALFileName, systemID: UInt64, incarnation: Int
     ) throws -> WALKey {
+        let given = WALGivenFile(descriptor: descriptor, name: name)
+        if let held = try held(given, systemID: systemID, incarnation: incarnation), try given.digest() == held.digest {
+            return held.key
+        }
         let temporary = "\(path)/new/\(name.text).\(getpid()).\(UInt64.random(in: 0 ... .max))"
         defer { unlink(temporary) }
-        var copied = try copy(descriptor, name, to: temporary, systemID: systemID, incarnation: incarnation)
+        var copied = try copy(given, to: temporary, systemID: systemID, incarnation: incarnation)
         try onStep("copied")
         let key = WALKey(cluster: copied.cluster, file: name)
         let refusal = try locked { state -> WALRefusal? in
             if let known = state.index.records[key] {
                 guard known.digest == copied.digest else { return try quarantine(copied, key, &state) }
-                if known.archive != nil || access(path(of: key), F_OK) == 0 { return nil }
+                if isHeld(known, key) { return nil }
             }
             guard try publish(&copied, as: key) else { return try quarantine(copied, key, &state) }
             try onStep("named")
@@ -169,6 +176,23 @@ final class WALSpool: Sendable {
         if let refusal { throw refusal }
         try onStep("ledger")
         return key
+    }
+
+    /// The key of a file and the digest of what was taken under it, when that is here or in an archive; of what is given only
+    /// the first page is read.
+    func held(_ given: WALGivenFile, systemID: UInt64, incarnation: Int) throws -> (key: WALKey, digest: String)? {
+        let told = Copied(
+            path: "", bytes: Int(try given.examine().st_size), digest: "",
+            cluster: WALCluster(systemID: systemID, incarnation: incarnation))
+        let key = WALKey(cluster: try examine(given.name, given.head(), told).cluster, file: given.name)
+        return try locked { state in
+            guard let known = state.index.records[key], isHeld(known, key) else { return nil }
+            return (key, known.digest)
+        }
+    }
+
+    private func isHeld(_ known: WALLedgerIndex.Record, _ key: WALKey) -> Bool {
+        known.archive != nil || access(path(of: key), F_OK) == 0
     }
 
     private func line(_ copied: Copied, _ key: WALKey) -> WALLedgerLine {
@@ -213,33 +237,19 @@ final class WALSpool: Sendable {
 
     /// Copies and syncs; what it checks is the copy.
     private func copy(
-        _ descriptor: Int32, _ name: WALFileName, to temporary: String, systemID: UInt64, incarnation: Int
+        _ given: WALGivenFile, to temporary: String, systemID: UInt64, incarnation: Int
     ) throws -> Copied {
-        var info = stat()
-        guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
-            throw WALRefusal(message: "\(name.text) is no regular file")
-        }
-        guard info.st_size > 0, UInt64(info.st_size) <= name.maximumBytes else {
-            throw WALRefusal(message: "\(name.text) has \(info.st_size) bytes, which such a file cannot have")
-        }
+        let info = try given.examine()
         let file = try LogSpoolFile(making: temporary)
         var hasher = ObjectHasher(suite: .blake3)
         var head: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 1 << 20)
-        while UInt64(file.length) <= name.maximumBytes {
-            let count = pread(descriptor, &block, block.count, off_t(file.length))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw LogSpool.failure("reading", name.text) }
-            if count == 0 { break }
-            try block.withUnsafeBytes { raw in
-                let piece = UnsafeRawBufferPointer(rebasing: raw[..<count])
-                hasher.update(piece)
-                try file.append(piece)
-            }
-            if head.isEmpty { head = Array(block[..<min(count, 8192)]) }
+        try given.forEachPiece { piece in
+            hasher.update(piece)
+            try file.append(piece)
+            if head.isEmpty { head = Array(piece.prefix(WALGivenFile.headBytes)) }
         }
         let copied = try examine(
-            name, head,
+            given.name, head,
             Copied(
                 path: temporary, bytes: file.length, digest: hasher.finalize().hex,
                 cluster: WALCluster(systemID: systemID, incarnation: incarnation)))
@@ -308,7 +318,7 @@ final class WALSpool: Sendable {
                     let key = WALKey(cluster: cluster, file: file)
                     guard state.index.records[key] == nil else { continue }
                     let there = try LogSpoolFile(reading: path(of: key))
-                    let head = try there.bytes(0..<min(8192, there.length))
+                    let head = try there.bytes(0..<min(WALGivenFile.headBytes, there.length))
                     let copied = Copied(
                         path: there.path, bytes: there.length, digest: try Self.digest(of: there), cluster: cluster)
                     guard let found = try? examine(file, head, copied), found.cluster == cluster else { continue }
