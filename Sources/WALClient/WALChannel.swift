@@ -155,7 +155,8 @@ package struct WALChannel: ~Copyable {
         return (Array(bytes.prefix(count)), file)
     }
 
-    /// Sends a request and waits for what is answered; nil when the other end went away without a word.
+    /// Sends a request and waits for what is answered; nil when the other end went away without a word. `meanwhile` is done before, with
+    /// the descriptor on which the answer will come.
     package func answer(
         to bytes: [UInt8], with file: Int32?, limit: Int, meanwhile: (Int32) -> Void = { _ in }
     ) throws(Problem) -> (bytes: [UInt8], file: Int32?)? {
