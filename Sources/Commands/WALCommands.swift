@@ -59,7 +59,7 @@ struct WALPush: ParsableCommand {
             Tamamlanmış WAL faylını demona təhvil verir (archive_command).
 
             0 when it is safe in the spool or, where the policy says so, in the vault;
-            126 for everything else: PostgreSQL keeps the file and tries again.
+            1 where it is not: PostgreSQL keeps the file, counts a failure and tries again.
             `qala-wal push` does the same and starts sooner.
 
             Examples:

@@ -3,12 +3,14 @@ import Glibc
 /// `push` and `fetch`, as PostgreSQL calls them.
 ///
 /// Invariants:
-/// 1. 0 means that it was done. 1 comes from `fetch` alone, and only when the daemon says that the file is proven to be
-///    absent: PostgreSQL ends a recovery there as if all were well. Everything else is 126.
+/// 1. 0 means that it was done. 1 comes from `fetch` only when the daemon says that the file is proven to be absent: PostgreSQL
+///    ends a recovery there as if all were well. Everything else is 126. A `push` that was not done is 1: PostgreSQL counts it
+///    and tries again a second later, while above 125 its archiver ends and counts nothing.
 /// 2. A file is fetched beside its destination, and gets its name when it is whole.
 package enum WALProgram {
     package static let failed: Int32 = 126
     package static let absent: Int32 = 1
+    package static let notTaken: Int32 = 1
     package static let usualSocket = "/run/qala/wal.sock"
     private static let usualRetrySeconds = 60.0
     /// More than the daemon takes to say that it will not become done.
@@ -127,7 +129,7 @@ package enum WALProgram {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard file >= 0 else {
             complain(WALChannel.problem("\(path) cannot be opened").message)
-            return failed
+            return notTaken
         }
         defer { close(file) }
         let request = WALRequest(.push, source: call.source, file: name, systemID: systemID())
@@ -141,7 +143,7 @@ package enum WALProgram {
         } catch {
             complain("\(name) was not taken: \(error.message)")
         }
-        return failed
+        return notTaken
     }
 
     // MARK: Fetch

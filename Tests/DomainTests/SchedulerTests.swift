@@ -172,6 +172,26 @@ struct SchedulerTests {
         #expect(story.tick(after: Self.hour) == [.start(story.run(4))])
     }
 
+    @Test("What is still to start is not given up for the next attempt of a time that is yet to come again")
+    func attemptAhead() throws {
+        var story = try Story("hourly")
+        let schedule = Schedule(try CalendarExpression(parsing: "hourly"), jitter: 1800, seed: 7, catchUp: .latest)
+        story.plans = ["p": .init(schedule: schedule, zone: .utc)]
+        _ = story.handle(.replaced(plans: story.plans))
+        func start(_ run: RunIdentity) -> Int64 { schedule.start(ofDue: run.due, in: .utc) }
+        let (first, second) = (story.run(1), story.run(2))
+        try #require(start(first) > first.due + Self.minute)
+        story.reading.wall = start(second)
+        #expect(story.handle(.clockStepped).contains(.start(second)))
+        #expect(story.handle(.runFailed(second, retry: true)).isEmpty)
+        story.reading.wall = first.due - Self.minute
+        _ = story.handle(.clockStepped)
+        // The attempt goes first, when it has rested.
+        #expect(story.tick(after: 2 * Self.minute) == [.start(story.run(2, 2))])
+        #expect(story.handle(.runFinished(story.run(2, 2))).isEmpty)
+        #expect(story.tick(after: start(first) - story.reading.wall) == [.start(first)])
+    }
+
     @Test("A clock that jumps ten years starts one run, and when it is set right, nothing is left out or doubled")
     func clockForward() throws {
         var story = try Story("daily")

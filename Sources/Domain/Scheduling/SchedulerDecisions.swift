@@ -28,7 +28,8 @@ extension Scheduler {
         case .latest, .none:
             if let newest = entry.pending.last(where: isRipe)?.due {
                 let reason = reason(entry, plan)
-                remove(from: &entry, name, reason) { $0.due < newest }
+                // A run of a time that is yet to come again, as the clock was set back, stands for nothing that is still to start.
+                remove(from: &entry, name, reason) { $0.due < newest && isRipe($0) }
             }
             if plan.schedule.catchUp == .none {
                 let reason = reason(entry, plan)
