@@ -82,16 +82,17 @@ struct WALLedgerTests {
     @Test("A process has one spool of a path, whoever asks at once, and another one of another path")
     func one() throws {
         let files = try WALFiles()
+        let state = files.scratch.place("state")
         let found = Mutex<[WALSpool]>([])
         DispatchQueue.concurrentPerform(iterations: 8) { _ in
-            guard let spool = try? Self.shared(files) else { return }
+            guard let spool = try? WALSpool.shared("main", under: state) else { return }
             found.withLock { $0.append(spool) }
         }
         let spools = found.withLock { $0 }
         #expect(spools.count == 8 && Set(spools.map { ObjectIdentifier($0) }).count == 1)
-        #expect(try WALSpool.shared("other", under: files.scratch.place("state")) !== spools[0])
+        #expect(try WALSpool.shared("other", under: state) !== spools[0])
         #expect(try WALSpool.shared("main", under: files.scratch.place("elsewhere")) !== spools[0])
-        #expect(throws: OperationError.self) { try WALSpool.shared("../main", under: files.scratch.place("state")) }
+        #expect(throws: OperationError.self) { try WALSpool.shared("../main", under: state) }
     }
 
     @Test("Nobody's spool is not kept, and its owner does what was left undone where others use it")
