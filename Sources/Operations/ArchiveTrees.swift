@@ -86,7 +86,10 @@ package enum ArchiveTrees {
             report.warnings += logs.noteArchived(run.segments, in: archive)
         }
         if let archive = report.archive, !run.streamed.isEmpty {
-            report.warnings += noteWAL(run.streamed, walk.facts, in: archive, at: open.workplace)
+            // The walk holds the spools, whose ledgers are then not read once more.
+            report.warnings += withExtendedLifetime(walk) {
+                noteWAL(run.streamed, walk.facts, in: archive, at: open.workplace)
+            }
             report.warnings += noteBinaryLogs(run.streamed, walk.facts, at: open.workplace)
         }
         report.seconds = MonotonicTime.now() - started

@@ -26,7 +26,7 @@ final class RecoveryBench {
             .init(writeOnlyHost: false, kitPath: scratch.place("kit"), passphrase: { passphrase }, suite: "blake3"),
             at: scratch.workplace("a passphrase of this test"))
         workplace = try scratch.workplace(kit: scratch.place("kit"))
-        spool = try WALSpool(name: "main", statePath: workplace.statePath, isOwner: true)
+        spool = try WALSpool(name: "main", statePath: workplace.statePath)
         try world.sql("CREATE TABLE t (n int, at timestamptz DEFAULT clock_timestamp())")
     }
 

@@ -193,7 +193,7 @@ struct WALFetchTests {
         }
         try Data([1]).write(to: URL(filePath: "\(folder)/stray"))
         // Others that open the spool leave the cache alone.
-        _ = try bench.files.spool(isOwner: false)
+        _ = try WALSpool(name: "main", statePath: bench.files.scratch.place("state")).index()
         #expect(try bench.cached() == [WALFiles.name(1), WALFiles.name(2)])
         let desk = try bench.another()
         #expect(try bench.cached().isEmpty && access("\(folder)/stray", F_OK) != 0)

@@ -37,9 +37,11 @@ struct WALFiles {
         return bytes
     }
 
-    func spool(isOwner: Bool = true, onStep: @escaping @Sendable (String) throws -> Void = { _ in }) throws -> WALSpool
-    {
-        try WALSpool(name: "main", statePath: scratch.place("state"), isOwner: isOwner, onStep: onStep)
+    /// As another process opens it, which does what a crash left undone.
+    func spool(onStep: @escaping @Sendable (String) throws -> Void = { _ in }) throws -> WALSpool {
+        let spool = try WALSpool(name: "main", statePath: scratch.place("state"), onStep: onStep)
+        try spool.cleanUp()
+        return spool
     }
 
     /// Hands a file over, as the daemon does with what came over its socket.

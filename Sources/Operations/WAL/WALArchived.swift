@@ -17,7 +17,7 @@ extension ArchiveTrees {
                 path.split(separator: "/").last.flatMap { WALFileName($0) }.map { WALKey(cluster: cluster, file: $0) }
             }
             do {
-                try WALSpool(name: one.name, statePath: workplace.statePath).noteArchived(keys, in: archive)
+                try WALSpool.shared(one.name, under: workplace.statePath).noteArchived(keys, in: archive)
             } catch {
                 let words = (error as? any Failure)?.message ?? "\(error)"
                 warnings.append("the archive is complete, but its WAL stays in the spool: \(words)")

@@ -70,7 +70,7 @@ final class WALCollector: DataCollector {
     init(_ source: WALSource, at workplace: Workplace, started: Timestamp) throws {
         self.source = source
         self.started = started
-        spool = try WALSpool(name: source.name, statePath: workplace.statePath)
+        spool = try WALSpool.shared(source.name, under: workplace.statePath)
         batch = WALBatch(try spool.index())
         let root = DataSource.wal(source).root
         items = [(root, nil, nil)]

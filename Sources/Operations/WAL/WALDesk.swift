@@ -75,7 +75,7 @@ final class WALDesk: Sendable {
             var receiver = old?.receiver
             var heartbeat = old?.heartbeat
             do {
-                let spool = try old?.spool ?? WALSpool(name: source.name, statePath: statePath, isOwner: true)
+                let spool = try old?.spool ?? WALSpool.shared(source.name, under: statePath, isOwner: true)
                 if old?.source != source {
                     receiver?.stop()
                     heartbeat?.stop()

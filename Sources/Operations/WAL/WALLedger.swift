@@ -1,28 +1,6 @@
 import Domain
 import Vault
 
-/// One line of a spool's ledger.
-struct WALLedgerLine: Codable {
-    enum Act: String, Codable { case taken, archived, quarantined }
-
-    var act: Act
-    var cluster: String
-    /// RFC 3339, UTC.
-    var time: String
-    /// BLAKE3 of the bytes of the line before, without its end; empty for the first.
-    var previous: String
-    /// Of what was taken or quarantined: its name, size and BLAKE3.
-    var file: String?
-    var bytes: Int?
-    var digest: String?
-    var segmentBytes: Int?
-    /// Of a history what it says, so that continuity is known without the file.
-    var switches: String?
-    /// Of what was archived.
-    var archive: String?
-    var files: [String]?
-}
-
 /// What identifies a file of the log: two with the same key must be the same.
 struct WALKey: Hashable, Sendable {
     var cluster: WALCluster

@@ -11,6 +11,7 @@ import Vault
 // 3. The same key with other content changes nothing that is there: it is put aside, and refused.
 // 4. A ledger line is never changed; each names the digest of the one before. What a crash tore is cut off.
 // 5. Several processes may use a spool: whatever reads or writes the ledger holds the lock.
+// 6. A process reads a ledger once: whoever uses a spool that is in use shares what was read, and reads only what came since.
 
 /// A file that is not taken, whoever tries again.
 struct WALRefusal: Error {
@@ -21,44 +22,53 @@ final class WALSpool: Sendable {
     let name: String
     let path: String
     private let lock: Int32
-    private let state = Mutex(State())
+    private let state: Mutex<WALLedgerFile>
     /// Called at each step that a crash may follow; for tests.
     private let onStep: @Sendable (String) throws -> Void
 
-    private struct State {
-        var index = WALLedgerIndex()
-        var end = 0
-        var previous = ""
-    }
-
     static func folder(of name: String, under statePath: String) -> String { "\(statePath)/wal/\(name)" }
 
-    /// Opens the spool, which is made where there is none. Its owner, the daemon, does what a crash left undone.
+    /// Those in use by this process, by their paths.
+    private static let spools = Mutex<[String: InUse]>([:])
+
+    private struct InUse: Sendable {
+        weak var spool: WALSpool?
+    }
+
+    /// The spool in use, or one that is opened, and made where there is none; it is in use as long as somebody holds it. Its
+    /// owner, the daemon, does what a crash left undone.
+    static func shared(_ name: String, under statePath: String, isOwner: Bool = false) throws -> WALSpool {
+        let spool = try spools.withLock { all in
+            let path = folder(of: name, under: statePath)
+            if let spool = all[path]?.spool { return spool }
+            let made = try WALSpool(name: name, statePath: statePath)
+            all = all.filter { $0.value.spool != nil }
+            all[path] = InUse(spool: made)
+            return made
+        }
+        // Not above: a ledger that is long, or held by another process, keeps nobody from another spool.
+        if isOwner { try spool.cleanUp() } else { _ = try spool.index() }
+        return spool
+    }
+
+    /// Opens a spool beside those that are in use, as another process does.
     init(
-        name: String, statePath: String, isOwner: Bool = false,
-        onStep: @escaping @Sendable (String) throws -> Void = { _ in }
+        name: String, statePath: String, onStep: @escaping @Sendable (String) throws -> Void = { _ in }
     ) throws {
         guard Policy.isWellFormed(name: name) else {
             throw OperationError(.usage, "\(name) cannot name a source", hint: "Give the name that the policy has.")
         }
         self.name = name
         path = Self.folder(of: name, under: statePath)
+        state = Mutex(WALLedgerFile(in: path))
         self.onStep = onStep
         for folder in ["", "/new", "/quarantine", "/fetched"] { try StateFile.makeDirectory(path + folder) }
         lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw LogSpool.failure("opening", "\(path)/lock") }
-        if isOwner {
-            for left in try StateFile.list("\(path)/new") { unlink("\(path)/new/\(left)") }
-            try emptyCache()
-            try enterStrays()
-        } else {
-            _ = try index()
-        }
     }
 
     deinit { close(lock) }
 
-    private var ledgerPath: String { "\(path)/ledger.jsonl" }
     func folder(of cluster: WALCluster) -> String { "\(path)/\(cluster)" }
     func path(of key: WALKey) -> String { "\(folder(of: key.cluster))/\(key.file.text)" }
     private static func now() -> String { TimeText.seconds(Int64(clamping: WallTime.seconds())) }
@@ -71,70 +81,18 @@ final class WALSpool: Sendable {
 
     // MARK: The ledger
 
-    private func locked<Result: Sendable>(_ body: (inout State) throws -> Result) throws -> Result {
+    private func locked<Result: Sendable>(_ body: (inout WALLedgerFile) throws -> Result) throws -> Result {
         let held: Swift.Result<Result, any Error> = state.withLock { state in
             Swift.Result {
                 while flock(lock, LOCK_EX) != 0 {
                     guard errno == EINTR else { throw LogSpool.failure("locking", "\(path)/lock") }
                 }
                 defer { flock(lock, LOCK_UN) }
-                try catchUp(&state)
+                try state.catchUp()
                 return try body(&state)
             }
         }
         return try held.get()
-    }
-
-    /// Reads what others wrote since; a line without an end was torn by a crash, for whoever writes holds the lock.
-    private func catchUp(_ state: inout State) throws {
-        let file = try LogSpoolFile(extending: ledgerPath)
-        guard file.length != state.end else { return }
-        guard file.length > state.end else { throw damaged("is shorter than it was") }
-        let bytes = try file.bytes(state.end..<file.length)
-        var start = 0
-        while let end = bytes[start...].firstIndex(of: 0x0A) {
-            let text = bytes[start..<end]
-            guard let line = LogText.decode(WALLedgerLine.self, text), line.previous == state.previous else {
-                throw damaged("has a line that does not follow the one before it, at byte \(state.end)")
-            }
-            guard state.index.take(line) else {
-                throw damaged("has a line that makes no sense, at byte \(state.end)")
-            }
-            state.previous = Self.digest(Array(text))
-            state.end += end + 1 - start
-            start = end + 1
-        }
-        if start < bytes.count {
-            try file.cut(to: state.end)
-            try file.sync()
-        }
-    }
-
-    private static func digest(_ bytes: [UInt8]) -> String { ObjectHasher.digest(of: bytes, suite: .blake3).hex }
-
-    private func damaged(_ what: String) -> OperationError {
-        OperationError(
-            .damaged, "\(ledgerPath) \(what)",
-            hint: "Move the folder \(path) away and start the daemon again: what lies in it can then be pushed by hand."
-        )
-    }
-
-    private func append(_ line: WALLedgerLine, _ state: inout State) throws {
-        var line = line
-        line.previous = state.previous
-        let text = try LogText.encode(line)
-        let file = try LogSpoolFile(extending: ledgerPath)
-        do {
-            try file.append(text + [0x0A])
-            try file.sync()
-        } catch {
-            // What a full disk left of it; if that fails too, the next to come cuts it off.
-            try? file.cut(to: state.end)
-            throw error
-        }
-        guard state.index.take(line) else { throw damaged("was given a line that makes no sense") }
-        state.previous = Self.digest(text)
-        state.end = file.length
     }
 
     // MARK: Taking a file
@@ -170,7 +128,7 @@ final class WALSpool: Sendable {
             }
             guard try publish(&copied, as: key) else { return try quarantine(copied, key, &state) }
             try onStep("named")
-            try append(line(copied, key), &state)
+            try state.append(line(copied, key))
             return nil
         }
         if let refusal { throw refusal }
@@ -220,7 +178,7 @@ final class WALSpool: Sendable {
         return true
     }
 
-    private func quarantine(_ copied: Copied, _ key: WALKey, _ state: inout State) throws -> WALRefusal {
+    private func quarantine(_ copied: Copied, _ key: WALKey, _ state: inout WALLedgerFile) throws -> WALRefusal {
         let aside = "\(path)/quarantine/\(key.cluster).\(key.file.text).\(copied.digest.prefix(16))"
         let refusal = WALRefusal(
             message: "\(key.file.text) was taken before with other content; this one lies in \(aside)")
@@ -228,10 +186,10 @@ final class WALSpool: Sendable {
         if access(aside, F_OK) == 0 { return refusal }
         guard rename(copied.path, aside) == 0 else { throw LogSpool.failure("renaming", copied.path) }
         try Self.sync("\(path)/quarantine")
-        try append(
+        try state.append(
             WALLedgerLine(
                 act: .quarantined, cluster: "\(key.cluster)", time: Self.now(), previous: "", file: key.file.text,
-                bytes: copied.bytes, digest: copied.digest), &state)
+                bytes: copied.bytes, digest: copied.digest))
         return refusal
     }
 
@@ -295,6 +253,13 @@ final class WALSpool: Sendable {
 
     // MARK: After a crash
 
+    /// Does what a crash left undone; nobody may be handing a file over.
+    func cleanUp() throws {
+        for left in try StateFile.list("\(path)/new") { unlink("\(path)/new/\(left)") }
+        try emptyCache()
+        try enterStrays()
+    }
+
     /// A crash may have cut what lies there, since nothing of it was synced.
     private func emptyCache() throws {
         for folder in try StateFile.list("\(path)/fetched") {
@@ -316,7 +281,11 @@ final class WALSpool: Sendable {
                 for text in try StateFile.list("\(path)/\(folder)") {
                     guard let file = WALFileName(text) else { continue }
                     let key = WALKey(cluster: cluster, file: file)
-                    guard state.index.records[key] == nil else { continue }
+                    if let known = state.index.records[key] {
+                        // What was archived and not removed.
+                        if known.archive != nil, file.form != .history { unlink(path(of: key)) }
+                        continue
+                    }
                     let there = try LogSpoolFile(reading: path(of: key))
                     let head = try there.bytes(0..<min(WALGivenFile.headBytes, there.length))
                     let copied = Copied(
@@ -324,12 +293,8 @@ final class WALSpool: Sendable {
                     guard let found = try? examine(file, head, copied), found.cluster == cluster else { continue }
                     try there.sync()
                     try Self.sync("\(path)/\(folder)")
-                    try append(line(found, key), &state)
+                    try state.append(line(found, key))
                 }
-            }
-            // What was archived and not removed.
-            for (key, record) in state.index.records where record.archive != nil && key.file.form != .history {
-                unlink(path(of: key))
             }
         }
     }
@@ -355,10 +320,10 @@ final class WALSpool: Sendable {
             try locked { state in
                 let fresh = ofCluster.filter { state.index.waiting.contains($0) }
                 guard !fresh.isEmpty else { return }
-                try append(
+                try state.append(
                     WALLedgerLine(
                         act: .archived, cluster: "\(cluster)", time: Self.now(), previous: "", archive: archive,
-                        files: fresh.map(\.file.text).sorted()), &state)
+                        files: fresh.map(\.file.text).sorted()))
                 try onStep("archived")
                 for key in fresh where key.file.form != .history { unlink(path(of: key)) }
             }

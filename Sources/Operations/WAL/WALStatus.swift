@@ -50,7 +50,7 @@ package enum WALStatus {
     }
 
     private static func row(_ name: String, _ workplace: Workplace) throws -> Row {
-        let spool = try WALSpool(name: name, statePath: workplace.statePath)
+        let spool = try WALSpool.shared(name, under: workplace.statePath)
         let index = try spool.index()
         let clusters = index.coverage.sorted { $0.key < $1.key }
         let gaps = clusters.flatMap { cluster, coverage in
