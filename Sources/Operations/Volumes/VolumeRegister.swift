@@ -41,7 +41,16 @@ struct VolumeRegister {
         return stored
     }
 
-    func record(_ id: String) throws -> VolumeRecord? { try stored(id)?.record }
+    func record(_ id: String) throws -> VolumeRecord? {
+        guard var record = try stored(id)?.record else { return nil }
+        // The custody log is written first, and what it says of the end of a volume counts although the record was not reached.
+        guard record.gone == nil, let last = (try? custody(id))?.last(where: \.isOfPresence),
+            let how = VolumeRecord.Gone.How(rawValue: last.act)
+        else { return record }
+        record.gone = VolumeRecord.Gone(how: how, time: last.time, reason: last.detail)
+        (record.shelf, record.holder) = (nil, nil)
+        return record
+    }
 
     func lastList(_ id: String) throws -> [UInt8]? { try stored(id).map { Array($0.list.utf8) } }
 

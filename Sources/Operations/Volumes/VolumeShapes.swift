@@ -93,6 +93,9 @@ package struct CustodyEvent: Codable, Sendable {
     /// Whether everything was opened and found whole.
     var isWholeVerification: Bool { act == "verified" && !detail.hasPrefix(Self.digestsOnly) }
 
+    /// Whether it says that the volume is there, or no more.
+    var isOfPresence: Bool { act == "checkedIn" || VolumeRecord.Gone.How(rawValue: act) != nil }
+
     /// Whether the volume counts only after a verification that comes later.
     var endsTrust: Bool { act == "verificationFailed" || VolumeRecord.Gone.How(rawValue: act) != nil }
 

@@ -98,8 +98,13 @@ extension WALDesk {
         for cluster in clusters {
             let record = index.records[WALKey(cluster: cluster, file: name)]
             if let record {
-                let place = record.archive.map { "was archived in \($0.prefix(12)), which is gone" } ?? "was lost"
-                return WALReply(.tryAgain, "\(name.text) \(place)")
+                // Of these the headers do not tell, and no recovery asks for them.
+                let isNamed = name.form == .segment || name.form == .history
+                let place = record.archive.map {
+                    "was archived in \($0.prefix(12)), "
+                        + (isNamed ? "which is gone" : "from which `qala restore` brings it")
+                }
+                return WALReply(.tryAgain, "\(name.text) \(place ?? "was lost")")
             }
             let size = index.coverage[cluster]?.segmentSize
             guard let size = size ?? inventory.pieces.last(where: { $0.cluster == cluster })?.segmentSize else {
