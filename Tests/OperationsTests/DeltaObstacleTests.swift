@@ -19,13 +19,14 @@ struct DeltaObstacleTests {
         let space = world.place("begun-space")
         let map = [world.place("space"): space]
         func restore() throws -> RestoreReport { try bench.restore("begun", tablespaces: map) }
+        let base = world.place("begun/base")
         var ended: OperationError?
         // A small cluster may be whole before the interrupt is seen: then again.
         for _ in 0..<30 where ended == nil {
             for place in [world.place("begun"), space] { try? FileManager.default.removeItem(atPath: place) }
             let workplace = try bench.scratch.workplace(kit: bench.scratch.place("kit"))
             let watcher = try WorkerThread {
-                for _ in 0..<200_000 where DirectoryContent.isEmpty(world.place("begun/base")) { usleep(50) }
+                for _ in 0..<200_000 where DirectoryContent.isEmpty(base) { usleep(50) }
                 workplace.interrupt.set()
             }
             let request = RestoreCluster.Request(

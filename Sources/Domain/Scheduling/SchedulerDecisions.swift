@@ -28,8 +28,9 @@ extension Scheduler {
         case .latest, .none:
             if let newest = entry.pending.last(where: isRipe)?.due {
                 let reason = reason(entry, plan)
+                let ripe = Set(entry.pending.filter(isRipe).map(\.due))
                 // A run of a time that is yet to come again, as the clock was set back, stands for nothing that is still to start.
-                remove(from: &entry, name, reason) { $0.due < newest && isRipe($0) }
+                remove(from: &entry, name, reason) { $0.due < newest && ripe.contains($0.due) }
             }
             if plan.schedule.catchUp == .none {
                 let reason = reason(entry, plan)
