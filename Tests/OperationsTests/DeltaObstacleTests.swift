@@ -26,7 +26,11 @@ struct DeltaObstacleTests {
             for place in [world.place("begun"), space] { try? FileManager.default.removeItem(atPath: place) }
             let workplace = try bench.scratch.workplace(kit: bench.scratch.place("kit"))
             let watcher = try WorkerThread {
-                for _ in 0..<200_000 where DirectoryContent.isEmpty(base) { usleep(50) }
+                var looks = 0
+                while DirectoryContent.isEmpty(base), looks < 200_000 {
+                    usleep(50)
+                    looks += 1
+                }
                 workplace.interrupt.set()
             }
             let request = RestoreCluster.Request(
