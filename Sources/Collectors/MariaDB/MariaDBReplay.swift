@@ -10,6 +10,8 @@ import Glibc
 /// 2. A complaint of any of the programs is a failure, whatever it ended with: `mariadb-binlog` ends well when it meets what it
 ///    cannot read.
 /// 3. No secret stands in the arguments or in the environment of a program.
+/// 4. What reads the copy or the logs runs as the account of the server, never as root: both may say to read or to write any file,
+///    and to load any library.
 package final class MariaDBReplay {
     /// Facts of a server without which its statements may mean something else; each is an option of the same name.
     static let options = ["lower-case-table-names", "default-storage-engine", "time-zone"]
@@ -28,6 +30,8 @@ package final class MariaDBReplay {
     private let facts: [String: String]
     private let owner: (user: uid_t, group: gid_t)?
     private let isInterrupted: () -> Bool
+    /// The account of the replay, which the server knows only as long as it lasts.
+    private let name = "qala_replay_\(MariaDBReplay.digits(4))"
     private var folder: String { "\(target)/\(Self.folderName)" }
     /// Where the copy is unpacked to.
     package var dataPath: String { "\(folder)/data" }
@@ -90,6 +94,12 @@ package final class MariaDBReplay {
 
     /// Makes a data directory of the unpacked copy.
     package func prepare() throws(CollectorError) {
+        try writeOptions()
+        // Also the way to it: the server may not pass through what is root's alone.
+        try giveAway(folder)
+        if let owner, lchown(target, owner.user, owner.group) != 0 {
+            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
+        }
         let running = try start([
             MariaDBProgram.backup, "--no-defaults", "--prepare", "--target-dir=\(dataPath)",
             "--tmpdir=\(folder)/tmp",
@@ -101,9 +111,8 @@ package final class MariaDBReplay {
         }
     }
 
-    /// Replays `logs`, files below ``logsPath``, to their ends; the first one from a position on.
-    package func replay(_ logs: [String], from position: UInt64) throws(CollectorError) {
-        let name = "qala_replay_\(Self.digits(4))"
+    /// Everything that the programs read besides the copy and the logs.
+    private func writeOptions() throws(CollectorError) {
         // Rules for passwords want letters, digits and others.
         let password = "aA1!\(Self.digits(16))"
         try StagingFolder.write("[client]\nuser=\(name)\npassword=\(password)\n", to: "\(folder)/options")
@@ -113,14 +122,17 @@ package final class MariaDBReplay {
             GRANT ALL PRIVILEGES ON *.* TO '\(name)'@'localhost' WITH GRANT OPTION;
 
             """, to: "\(folder)/init.sql")
-        // Also the way to it: the server may not pass through what is root's alone.
-        try giveAway(folder)
-        if let owner, lchown(target, owner.user, owner.group) != 0 {
-            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
-        }
-        let server = try start(serverCommand, as: owner == nil ? nil : Self.account)
+        // The server and mariadb-backup both take them from the copy.
+        let path = "\(dataPath)/\(MariaDBCopyOptions.fileName)"
+        let text = access(path, F_OK) == 0 ? try ClusterDirectory.bytes(of: path, limit: MariaDBCopyOptions.limit) : []
+        try StagingFolder.write(try MariaDBCopyOptions.safe(String(decoding: text, as: UTF8.self)), to: path)
+    }
+
+    /// Replays `logs`, files below ``logsPath``, to their ends; the first one from a position on.
+    package func replay(_ logs: [String], from position: UInt64) throws(CollectorError) {
+        let server = try start(serverCommand)
         defer { server.close() }
-        let client = MariaDBClient(source: own, isInterrupted: isInterrupted)
+        let client = MariaDBClient(source: own, account: runner, isInterrupted: isInterrupted)
         try awaitAnswer(server, client)
         try pass(logs, from: position, client)
         _ = try client.rows("DROP USER '\(name)'@'localhost'")
@@ -150,9 +162,7 @@ package final class MariaDBReplay {
     // MARK: - The server
 
     private var serverCommand: [String] {
-        let own = "\(dataPath)/backup-my.cnf"
-        var command = [MariaDBProgram.server]
-        command.append(access(own, R_OK) == 0 ? "--defaults-file=\(own)" : "--no-defaults")
+        var command = [MariaDBProgram.server, "--defaults-file=\(dataPath)/\(MariaDBCopyOptions.fileName)"]
         command += [
             "--datadir=\(dataPath)", "--socket=\(socket)", "--pid-file=\(folder)/pid", "--tmpdir=\(folder)/tmp",
             "--log-error=\(folder)/errors.log", "--init-file=\(folder)/init.sql",
@@ -160,6 +170,8 @@ package final class MariaDBReplay {
         command += ["--skip-networking", "--skip-log-bin", "--skip-slave-start", "--event-scheduler=OFF"]
         // An event may be as large as the server that wrote it let it be, and files that were loaded come with the logs.
         command += ["--max-allowed-packet=1G", "--local-infile=ON", "--innodb-flush-log-at-trx-commit=0"]
+        // Files of another server of the same account are none of a replay's.
+        command.append("--secure-file-priv=\(folder)/load")
         for name in Self.options {
             if let value = facts[name] { command.append("--\(Self.optionOfServer[name] ?? name)=\(value)") }
         }
@@ -222,12 +234,13 @@ package final class MariaDBReplay {
         }
     }
 
+    /// As whom the programs run; nil where this process runs as somebody else than root.
+    private var runner: String? { owner == nil ? nil : Self.account }
+
     /// All of them are bound: what this process left behind when it was killed would work on in the target, or for ever.
-    private func start(
-        _ command: [String], isFed: Bool = false, as account: String? = nil
-    ) throws(CollectorError) -> RunningProgram {
+    private func start(_ command: [String], isFed: Bool = false) throws(CollectorError) -> RunningProgram {
         try RunningProgram(
-            command, isFed: isFed, isBound: true, as: account, timeout: Self.longestSeconds, timeoutText: "a week",
+            command, isFed: isFed, isBound: true, as: runner, timeout: Self.longestSeconds, timeoutText: "a week",
             isInterrupted: isInterrupted)
     }
 
