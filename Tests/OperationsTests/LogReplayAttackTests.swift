@@ -85,7 +85,7 @@ struct LogReplayAttackTests {
         let bench = try ReplayBench()
         let version = try bench.server.query("SELECT VERSION()")
         let replay = try MariaDBReplay(into: bench.scratch.place("back"), ["server-version": version]) { false }
-        try replay.begin()
+        _ = try replay.begin()
         _ = try MariaDBServer.run(
             "/usr/bin/mariadb-backup",
             [

@@ -1,6 +1,5 @@
 import Collectors
 package import Domain
-
 import Vault
 
 /// Recovery of a restored cluster to a moment: decides whether the WAL reaches it, lays the WAL into the data directory and says the
