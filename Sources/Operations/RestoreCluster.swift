@@ -254,6 +254,7 @@ private struct ClusterRun {
         try files.sync()
     }
 
+    /// Those that are not there; the others are still as they were looked at.
     private mutating func makeSpaces() throws {
         for space in spaces {
             let folder = try spaceFolders[space.id] ?? .made(space.place)

@@ -4,9 +4,7 @@ import Glibc
 import Synchronization
 import TestSupport
 import Testing
-import Vault
 
-@testable import Collectors
 @testable import Operations
 
 /// Puts links in the place of names, again and again, as whoever owns a directory can, and what was there back.
