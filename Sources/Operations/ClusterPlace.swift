@@ -25,7 +25,7 @@ final class ClusterPlace {
     /// A directory that is empty or not there, and nothing else.
     init(empty directory: String) throws {
         self.directory = directory
-        folder = DirectoryHandle.existing(directory)
+        folder = try DirectoryHandle.existing(directory)
         if folder.map({ DirectoryContent.isEmpty($0.number) }) ?? DirectoryContent.isEmpty(directory) { return }
         guard let folder, Self.isBegun(folder) else {
             throw OperationError(
@@ -52,7 +52,7 @@ final class ClusterPlace {
         func refused(_ message: String, _ hint: String) -> OperationError {
             OperationError(.failed, message, hint: "Nothing was changed. \(hint)")
         }
-        let folder = DirectoryHandle.existing(directory)
+        let folder = try DirectoryHandle.existing(directory)
         self.folder = folder
         var (there, isBegun) = ("", false)
         if let folder {

@@ -155,7 +155,7 @@ private struct ClusterRun {
             throw OperationError(
                 .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
         }
-        for space in spaces { spaceFolders[space.id] = DirectoryHandle.existing(space.place) }
+        for space in spaces { spaceFolders[space.id] = try DirectoryHandle.existing(space.place) }
         if request.isDelta {
             let named = Set(request.tablespaces.values)
             return try spaces.forEach { try place.check($0, isNamed: named.contains($0.place)) }

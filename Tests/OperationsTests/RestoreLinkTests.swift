@@ -1,3 +1,4 @@
+import Collectors
 import Domain
 import Foundation
 import Glibc
@@ -123,6 +124,28 @@ struct ReplayLinkTests {
         try MariaDBServer.run("/usr/bin/find", [path, "-printf", "%p %y %u %g %m %s %T@ %C@ %i %l\\n"])
     }
 
+    @Test(
+        "A link that another account made is no target, though it leads to an empty directory",
+        .enabled(if: geteuid() == 0))
+    func foreign() throws {
+        let bench = try ReplayBench()
+        let archive = try bench.archive()
+        let (back, empty) = (bench.scratch.place("back"), bench.scratch.place("empty"))
+        try #require(mkdir(empty, 0o755) == 0 && symlink(empty, back) == 0 && lchown(back, 65534, 65534) == 0)
+        let before = try listing(empty)
+        let request = RestoreServer.Request(archive: archive, server: "main", target: back)
+        for recovery in [nil, BinaryLogTarget.latest] {
+            var request = request
+            request.recovery = recovery
+            let error = #expect(throws: CollectorError.self) { try RestoreServer.run(request, at: bench.workplace) }
+            #expect(error?.message.contains("link of another account") == true, "\(error?.message ?? "")")
+        }
+        #expect(try listing(empty) == before)
+        try #require(lchown(back, 0, 0) == 0)
+        _ = try RestoreServer.run(request, at: bench.workplace)
+        #expect(access("\(empty)/xtrabackup_checkpoints", F_OK) == 0)
+    }
+
     @Test("Links that are planted while it works lead a restore nowhere", arguments: [true, false])
     func raced(isReplayed: Bool) throws {
         let bench = try ReplayBench()
@@ -130,10 +153,12 @@ struct ReplayLinkTests {
         try bench.server.query("INSERT INTO shop.t VALUES (101)")
         try bench.archive()
         let elsewhere = bench.scratch.place("elsewhere")
-        for name in ["", "/back", "/qala-unfinished", "/data", "/mysql", "/shop", "/logs"] {
-            try #require(mkdir(elsewhere + name, 0o755) == 0)
+        try #require(mkdir(elsewhere, 0o755) == 0)
+        // Those without entries may be meant: the links are this account's own.
+        for name in ["back", "qala-unfinished", "mysql", "shop"] {
+            try #require(mkdir("\(elsewhere)/\(name)", 0o755) == 0)
+            try bench.scratch.write("elsewhere/\(name)/kept", "kept")
         }
-        try bench.scratch.write("elsewhere/qala-unfinished/kept", "kept")
         let before = try listing(elsewhere)
         for round in 0..<4 {
             let back = bench.scratch.place("back")
