@@ -67,18 +67,23 @@ enum TablespaceMap {
 
 /// The few files of a restored cluster that are not as archived. No link is followed, and nothing that exists is overwritten.
 struct ClusterFiles {
+    let folder: DirectoryHandle
+    /// The path of the folder, for people.
     let directory: String
-    let owner: (user: UInt32, group: UInt32, permissions: UInt16)
+    let owner: Owner
+
+    typealias Owner = (user: UInt32, group: UInt32, permissions: UInt16)
 
     /// With these a server would follow the primary of its origin, or wait for WAL for ever.
     func removeSignals() throws {
-        for name in ["standby.signal", "recovery.signal"] where unlink("\(directory)/\(name)") != 0 && errno != ENOENT {
+        for name in ["standby.signal", "recovery.signal"] where unlinkat(folder.number, name, 0) != 0 && errno != ENOENT
+        {
             throw failure("cannot remove", name)
         }
     }
 
-    /// `folder` is an open one, that in which the last part of the name is; the path leads there when nil.
-    func write(_ name: String, _ bytes: [UInt8], in folder: Int32? = nil) throws {
+    /// `folder` is that in which the last part of the name is; that of the cluster when nil.
+    func write(_ name: String, _ bytes: [UInt8], in folder: DirectoryHandle? = nil) throws {
         try put(name, bytes, O_CREAT | O_EXCL, in: folder)
     }
 
@@ -92,10 +97,10 @@ struct ClusterFiles {
         try put(name, Array(text.utf8), O_CREAT | O_APPEND)
     }
 
-    private func put(_ name: String, _ bytes: [UInt8], _ flags: Int32, in folder: Int32? = nil) throws {
-        let flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags
+    private func put(_ name: String, _ bytes: [UInt8], _ flags: Int32, in folder: DirectoryHandle? = nil) throws {
+        let flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags
         let last = name.split(separator: "/").last.map(String.init) ?? name
-        let file = folder.map { openat($0, last, flags, 0o600) } ?? open("\(directory)/\(name)", flags, 0o600)
+        let file = openat((folder ?? self.folder).number, last, flags, 0o600)
         guard file >= 0 else { throw failure("cannot write", name) }
         defer { close(file) }
         var info = stat()
@@ -114,32 +119,27 @@ struct ClusterFiles {
         guard fsync(file) == 0 else { throw failure("cannot sync", name) }
     }
 
-    /// To the cluster's owner.
-    func give(file name: String) throws {
+    /// A file that is directly in `folder`, to the cluster's owner.
+    func give(file name: String, in folder: DirectoryHandle) throws {
         guard geteuid() == 0 else { return }
-        guard lchown("\(directory)/\(name)", owner.user, owner.group) == 0 else {
+        guard fchownat(folder.number, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
             throw failure("cannot give away", name)
         }
     }
 
     func sync() throws {
-        for path in [directory, directory + "/global"] {
-            let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw failure("cannot open", "") }
-            defer { close(descriptor) }
-            guard fsync(descriptor) == 0 else { throw failure("cannot sync", "") }
-        }
+        guard let global = folder.directory("global") else { throw failure("cannot open", "global") }
+        for one in [folder, global] where fsync(one.number) != 0 { throw failure("cannot sync", "") }
     }
 
-    /// Owner and permissions of a directory that was restored into.
-    static func give(_ path: String, to owner: (user: UInt32, group: UInt32), _ permissions: UInt16) throws {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure("cannot open", path) }
-        defer { close(descriptor) }
-        if geteuid() == 0, fchown(descriptor, owner.user, owner.group) != 0 {
+    /// Owner and permissions of a directory that was restored into; `path` is its own.
+    static func give(
+        _ folder: DirectoryHandle, _ path: String, to owner: (user: UInt32, group: UInt32), _ permissions: UInt16
+    ) throws {
+        if geteuid() == 0, fchown(folder.number, owner.user, owner.group) != 0 {
             throw Self.failure("cannot give away", path)
         }
-        guard fchmod(descriptor, mode_t(permissions)) == 0 else { throw Self.failure("cannot give rights to", path) }
+        guard fchmod(folder.number, mode_t(permissions)) == 0 else { throw Self.failure("cannot give rights to", path) }
     }
 
     private func failure(_ what: String, _ name: String) -> OperationError {

@@ -11,25 +11,28 @@ import Glibc
 /// 2. From ``begin(_:_:)`` or ``found(_:_:_:)`` on a control file of the cluster stands aside, under a name that no server knows:
 ///    none starts, and the next attempt still knows whose directory it is. It goes when the restored one is in its place.
 /// 3. One restore at a time: a lock on the directory is held until the process ends or ``end()``.
+/// 4. The directory is opened once, before it is looked at, and everything is done in what was opened, through no link: who owns it,
+///    or what it lies in, leads nothing elsewhere.
 final class ClusterPlace {
     private static let control = "pg_control"
     private static let aside = ClusterDirectory.controlAside
     /// Below the directory.
     static let controlAside = "global/\(aside)"
     private let directory: String
-    /// The open directory; -1 before ``begin(_:_:)`` and ``found(_:_:_:)``.
-    private var lock: Int32 = -1
+    /// The directory; nil as long as there is none.
+    private(set) var folder: DirectoryHandle?
 
     /// A directory that is empty or not there, and nothing else.
     init(empty directory: String) throws {
         self.directory = directory
-        guard !DirectoryContent.isEmpty(directory) else { return }
-        guard Self.isBegun(directory) else {
+        folder = try DirectoryHandle.existing(directory)
+        if folder.map({ DirectoryContent.isEmpty($0.number) }) ?? DirectoryContent.isEmpty(directory) { return }
+        guard let folder, Self.isBegun(folder) else {
             throw OperationError(
                 .failed, "\(directory) is not empty",
                 hint: "Nothing was written. Restore into a directory that is empty or does not exist.")
         }
-        try takeLock()
+        try takeLock(folder)
         throw OperationError(
             .failed,
             "\(directory) is not empty: a restore began it and was ended before its time, and no server starts from it",
@@ -37,9 +40,9 @@ final class ClusterPlace {
     }
 
     /// Whether a restore put the control file aside, or marked the directory with it, and did not come to its end.
-    private static func isBegun(_ directory: String) -> Bool {
-        !isWhole(AT_FDCWD, "\(directory)/global/\(control)") && isWhole(AT_FDCWD, "\(directory)/\(controlAside)")
-            && identifier("\(directory)/\(controlAside)") != nil
+    private static func isBegun(_ folder: DirectoryHandle) -> Bool {
+        guard let global = folder.directory("global") else { return false }
+        return !isWhole(global, control) && isWhole(global, aside) && identifier(aside, in: global) != nil
     }
 
     /// A directory that a cluster lies in, or what a restore left of it; without links. `version` is the content of the archive's
@@ -49,14 +52,18 @@ final class ClusterPlace {
         func refused(_ message: String, _ hint: String) -> OperationError {
             OperationError(.failed, message, hint: "Nothing was changed. \(hint)")
         }
-        let versionFile = "\(directory)/PG_VERSION"
-        let (there, archived) = (
-            Self.isWhole(AT_FDCWD, versionFile) ? Self.content(versionFile).map(Self.text) ?? "" : "",
-            Self.text(version)
-        )
-        let isBegun = Self.isBegun(directory)
+        let folder = try DirectoryHandle.existing(directory)
+        self.folder = folder
+        var (there, isBegun) = ("", false)
+        if let folder {
+            if Self.isWhole(folder, "PG_VERSION") {
+                there = Self.content("PG_VERSION", in: folder).map(Self.text) ?? ""
+            }
+            isBegun = Self.isBegun(folder)
+        }
+        let archived = Self.text(version)
         // What a restore began may not have come to it.
-        guard !there.isEmpty || isBegun else {
+        guard let folder, !there.isEmpty || isBegun else {
             throw refused(
                 "\(directory) is no data directory of PostgreSQL: it has no PG_VERSION",
                 "Restore without --delta into a directory that is empty or does not exist.")
@@ -67,12 +74,12 @@ final class ClusterPlace {
                 "Restore without --delta into another directory.")
         }
         // Through a link other files than those that are looked at would be changed.
-        guard Self.kind(of: "\(directory)/global") != S_IFLNK else {
+        guard Self.kind(of: "global", in: folder) != S_IFLNK else {
             throw refused(
                 "\(directory)/global is a link", "Put the directory itself there; what it leads to is not touched.")
         }
-        let whole = isBegun ? "\(directory)/\(Self.controlAside)" : "\(directory)/global/\(Self.control)"
-        guard let identifier = Self.identifier(whole) else {
+        let whole = isBegun ? Self.controlAside : "global/\(Self.control)"
+        guard let identifier = Self.identifier(whole, in: folder) else {
             throw refused(
                 "\(directory) has no global/pg_control that says which cluster it is of",
                 "Restore without --delta into a directory that is empty or does not exist.")
@@ -82,23 +89,22 @@ final class ClusterPlace {
                 "\(directory) is of another cluster than the archive: its system identifier is \(identifier)",
                 "The archive is of \(facts.facts["system-identifier"] ?? "none that it names").")
         }
-        try checkStopped()
-        guard access(directory, W_OK) == 0 else {
+        try checkStopped(folder)
+        guard faccessat(folder.number, ".", W_OK, 0) == 0 else {
             throw OperationError(.denied, "\(directory) cannot be written", hint: "Run as root or as its owner.")
         }
     }
 
-    deinit { if lock >= 0 { close(lock) } }
-
     // MARK: - Whether a server runs
 
     /// A server changes to its data directory when it starts, and so do all of its processes, in whatever container.
-    private func checkStopped() throws {
+    private func checkStopped(_ folder: DirectoryHandle) throws {
         let hint = "Stop the server first; nothing was changed."
-        let pidFile = "\(directory)/postmaster.pid"
-        if access(pidFile, F_OK) == 0 {
-            guard let content = Self.content(pidFile) else {
-                throw OperationError(.inUse, "\(pidFile) cannot be read, so a server may be running", hint: hint)
+        let pidFile = "postmaster.pid"
+        if Self.kind(of: pidFile, in: folder) != 0 {
+            guard let content = Self.content(pidFile, in: folder) else {
+                throw OperationError(
+                    .inUse, "\(directory)/\(pidFile) cannot be read, so a server may be running", hint: hint)
             }
             // That of a single-user server is negative.
             let number = Int64(Self.text(Array(content.prefix { $0 != 0x0A })))
@@ -110,7 +116,7 @@ final class ClusterPlace {
             }
         }
         var info = stat()
-        guard stat(directory, &info) == 0 else {
+        guard fstat(folder.number, &info) == 0 else {
             throw OperationError(.failed, "cannot examine \(directory): \(CollectorError.systemText(errno))")
         }
         let own = Self.ownProcesses()
@@ -152,8 +158,8 @@ final class ClusterPlace {
                     + "else give another place.")
         }
         try checkUnused(space)
-        var places = [Self.target(of: "\(directory)/pg_tblspc/\(space.id)")]
-        if let map = Self.content("\(directory)/tablespace_map") {
+        var places = [folder?.directory("pg_tblspc").flatMap { Self.target(of: space.id, in: $0) }]
+        if let map = folder.flatMap({ Self.content("tablespace_map", in: $0) }) {
             places += ((try? TablespaceMap.parse(map)) ?? []).filter { $0.id == space.id }.map(\.place)
         }
         let wanted = ClusterDirectory.resolved(space.place)
@@ -182,19 +188,17 @@ final class ClusterPlace {
     }
 
     /// As a link leads, no further.
-    private static func target(of link: String) -> String? {
+    private static func target(of link: String, in folder: DirectoryHandle) -> String? {
         var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(link, &bytes, bytes.count)
+        let count = readlinkat(folder.number, link, &bytes, bytes.count)
         guard count > 0, count < bytes.count else { return nil }
         return String(validating: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     // MARK: - The act
 
-    private func takeLock() throws {
-        lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard lock >= 0 else { throw Self.failure("cannot open", directory, hint: "Nothing was changed.") }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+    private func takeLock(_ folder: DirectoryHandle) throws {
+        guard flock(folder.number, LOCK_EX | LOCK_NB) == 0 else {
             throw OperationError(
                 .inUse, "another restore works in \(directory)", hint: "Wait until it has ended; nothing was changed.")
         }
@@ -202,22 +206,30 @@ final class ClusterPlace {
 
     /// Makes an empty directory one that says whose it will be, by `control`, the control file of the archive. The links of
     /// tablespaces lead to where their files will be: another attempt then knows them for this cluster's.
-    func found(_ control: [UInt8], _ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
-        try FileTreeRestorer.makeTarget(Array(directory.utf8))
-        try takeLock()
-        do { try mark(control, spaces, files) } catch let error as OperationError {
+    func found(
+        _ control: [UInt8], _ spaces: [TablespaceMap.Space], _ owner: ClusterFiles.Owner
+    ) throws -> ClusterFiles {
+        let folder = try folder ?? .made(directory)
+        self.folder = folder
+        try takeLock(folder)
+        let files = ClusterFiles(folder: folder, directory: directory, owner: owner)
+        do {
+            guard DirectoryContent.isEmpty(folder.number) else {
+                throw OperationError(.failed, "\(directory) is not empty any more")
+            }
+            try mark(control, spaces, files)
+        } catch let error as OperationError {
             throw OperationError(error.kind, error.message, hint: "Restore into a directory that is empty.")
         }
         try link(spaces, files)
+        return files
     }
 
     private func mark(_ control: [UInt8], _ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
         for name in ["global", "pg_tblspc"] where name == "global" || !spaces.isEmpty {
-            guard mkdirat(lock, name, 0o700) == 0 else { throw Self.failure("cannot make", "\(directory)/\(name)") }
-            let made = try folder(name)
-            defer { close(made) }
+            let made = try files.folder.make(name, at: directory)
             // So that the restore gives it what is archived of it.
-            guard fchmod(made, mode_t(FileTreeRestorer.unfinishedDirectory)) == 0 else {
+            guard fchmod(made.number, mode_t(FileTreeRestorer.unfinishedDirectory)) == 0 else {
                 throw Self.failure("cannot give rights to", "\(directory)/\(name)")
             }
             if name == "global" { try files.write(Self.controlAside, control, in: made) }
@@ -227,97 +239,103 @@ final class ClusterPlace {
 
     /// From now on no server starts. The links of tablespaces lead to where their files will be, so that another attempt finds
     /// them there.
-    func begin(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
-        try takeLock()
-        let global = try folder("global", hint: "Nothing was changed.")
-        defer { close(global) }
+    func begin(_ spaces: [TablespaceMap.Space], _ owner: ClusterFiles.Owner) throws -> ClusterFiles {
+        guard let folder else { throw Self.failure("cannot open", directory, hint: "Nothing was changed.") }
+        try takeLock(folder)
+        let files = ClusterFiles(folder: folder, directory: directory, owner: owner)
+        let global = try open("global", in: folder, hint: "Nothing was changed.")
         let isWhole = Self.isWhole(global, Self.control)
         // What an ended restore left of it says nothing.
         guard
             isWhole
-                ? renameat(global, Self.control, global, Self.aside) == 0
-                : unlinkat(global, Self.control, 0) == 0 || errno == ENOENT
+                ? renameat(global.number, Self.control, global.number, Self.aside) == 0
+                : unlinkat(global.number, Self.control, 0) == 0 || errno == ENOENT
         else {
             throw Self.failure("cannot put aside", "\(directory)/global/\(Self.control)", hint: "Nothing was changed.")
         }
         try files.sync()
-        do { try checkStopped() } catch {
+        do { try checkStopped(folder) } catch {
             // It was started in between, and reads its control file only after it can be seen.
-            if isWhole, renameat(global, Self.aside, global, Self.control) != 0 {
+            if isWhole, renameat(global.number, Self.aside, global.number, Self.control) != 0 {
                 throw Self.failure("cannot put back", "\(directory)/global/\(Self.control)")
             }
             throw error
         }
         try link(spaces, files)
+        return files
     }
 
     private func link(_ spaces: [TablespaceMap.Space], _ files: ClusterFiles) throws {
         if spaces.isEmpty { return }
-        guard mkdirat(lock, "pg_tblspc", 0o700) == 0 || errno == EEXIST else {
+        guard mkdirat(files.folder.number, "pg_tblspc", 0o700) == 0 || errno == EEXIST else {
             throw Self.failure("cannot make", "\(directory)/pg_tblspc")
         }
-        let links = try folder(
-            "pg_tblspc",
+        let links = try open(
+            "pg_tblspc", in: files.folder,
             hint: "No server starts from \(directory). Remove pg_tblspc there, and run the same command again.")
-        defer { close(links) }
-        for space in spaces where Self.target(of: "\(directory)/pg_tblspc/\(space.id)") != space.place {
-            guard unlinkat(links, space.id, 0) == 0 || errno == ENOENT, symlinkat(space.place, links, space.id) == 0
+        for space in spaces where Self.target(of: space.id, in: links) != space.place {
+            guard unlinkat(links.number, space.id, 0) == 0 || errno == ENOENT,
+                symlinkat(space.place, links.number, space.id) == 0
             else { throw Self.failure("cannot link", "\(directory)/pg_tblspc/\(space.id)") }
             // Only root may give it away.
             guard geteuid() == 0 else { continue }
-            guard fchownat(links, space.id, files.owner.user, files.owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
+            guard fchownat(links.number, space.id, files.owner.user, files.owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
                 throw Self.failure("cannot give away", "\(directory)/pg_tblspc/\(space.id)")
             }
         }
     }
 
     /// Opens a folder of the directory, through no link: its owner may have put one there.
-    private func folder(_ name: String, hint: String = ClusterPlace.again) throws -> Int32 {
-        let number = openat(lock, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard number >= 0 else { throw Self.failure("cannot open", "\(directory)/\(name)", hint: hint) }
-        return number
+    private func open(
+        _ name: String, in folder: DirectoryHandle, hint: String = ClusterPlace.again
+    ) throws -> DirectoryHandle {
+        guard let found = folder.directory(name) else {
+            throw Self.failure("cannot open", "\(directory)/\(name)", hint: hint)
+        }
+        return found
     }
 
     /// Everything is in its place and synced, the control file too.
     func end() throws {
-        let global = try folder("global")
-        defer { close(global) }
-        guard unlinkat(global, Self.aside, 0) == 0 || errno == ENOENT else {
+        guard let folder else { return }
+        let global = try open("global", in: folder)
+        guard unlinkat(global.number, Self.aside, 0) == 0 || errno == ENOENT else {
             throw Self.failure("cannot remove", "\(directory)/\(Self.controlAside)")
         }
-        close(lock)
-        lock = -1
+        _ = flock(folder.number, LOCK_UN)
     }
 
     /// What every restore into a directory says that it has begun.
     static let again = "No server starts from the directory; the same command, with --delta, goes on."
 
-    private static func failure(_ what: String, _ path: String, hint: String = ClusterPlace.again) -> OperationError {
+    static func failure(_ what: String, _ path: String, hint: String = ClusterPlace.again) -> OperationError {
         OperationError(.failed, "\(what) \(path): \(CollectorError.systemText(errno))", hint: hint)
     }
 
     // MARK: - Small files
 
     /// What a restore did not finish nobody may read.
-    private static func isWhole(_ folder: Int32, _ name: String) -> Bool {
+    private static func isWhole(_ folder: DirectoryHandle, _ name: String) -> Bool {
         var info = stat()
-        return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_mode & S_IFMT == S_IFREG
+        return fstatat(folder.number, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_mode & S_IFMT == S_IFREG
             && info.st_mode & 0o400 != 0
     }
 
     /// Of a name, without following a link; 0 for nothing.
-    private static func kind(of path: String) -> mode_t {
+    private static func kind(of name: String, in folder: DirectoryHandle) -> mode_t {
         var info = stat()
-        return lstat(path, &info) == 0 ? info.st_mode & S_IFMT : 0
+        return fstatat(folder.number, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? info.st_mode & S_IFMT : 0
     }
 
     /// Of the cluster whose control file it is.
-    private static func identifier(_ path: String) -> UInt64? {
-        guard let bytes = content(path), bytes.count >= 8 else { return nil }
+    private static func identifier(_ path: String, in folder: DirectoryHandle) -> UInt64? {
+        guard let bytes = content(path, in: folder), bytes.count >= 8 else { return nil }
         return bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
     }
 
-    private static func content(_ path: String) -> [UInt8]? { try? ClusterDirectory.bytes(of: path) }
+    private static func content(_ path: String, in folder: DirectoryHandle? = nil) -> [UInt8]? {
+        try? ClusterDirectory.bytes(of: path, in: folder)
+    }
 
     private static func text(_ bytes: [UInt8]) -> String {
         String(decoding: bytes.filter { $0 >= 0x20 && $0 != 0x7F }, as: UTF8.self)

@@ -16,6 +16,8 @@ struct DeltaPass {
     struct Part {
         var inside: [UInt8]
         var target: String
+        /// The directory of the target, held open; nil where there is none.
+        var folder: () -> DirectoryHandle?
         /// Patterns, below the target, of what is not looked at.
         var excludes: [String] = []
         /// Whether something that is there stays, with what is in it, whatever the archive has.
@@ -34,9 +36,11 @@ struct DeltaPass {
 
     /// Returns how many things other than directories stay in their place, and how much could not be removed.
     func run(_ part: Part, _ report: inout RestoreReport) throws -> (staying: Int, stuck: Int) {
-        let existing =
-            DirectoryContent.isEmpty(part.target)
-            ? nil : try ExistingTree(part.target, excludes: part.excludes + ["/lost+found/*"], isOnlyCompared: isDry)
+        var existing: ExistingTree?
+        if let folder = part.folder(), !DirectoryContent.isEmpty(folder.number) {
+            existing = try ExistingTree(
+                folder, at: part.target, excludes: part.excludes + ["/lost+found/*"], isOnlyCompared: isDry)
+        }
         let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
         var walk = DeltaWalk(part, existing, ContentQueue(crew, workplace), tally)
         do {

@@ -101,6 +101,8 @@ private struct ClusterRun {
     private let spaces: [TablespaceMap.Space]
     private let label: [UInt8]
     private let place: ClusterPlace
+    /// The directories of tablespaces by their numbers, held open from when they are looked at, or made.
+    private var spaceFolders: [String: DirectoryHandle] = [:]
     private let tally = DeltaTally()
     var report = RestoreReport()
 
@@ -140,7 +142,7 @@ private struct ClusterRun {
 
     // MARK: - Before anything is written
 
-    func checkTargets() throws {
+    mutating func checkTargets() throws {
         var places = [request.target] + spaces.map(\.place)
         guard places.allSatisfy({ PathText.isAbsolute($0) }) else {
             throw OperationError(
@@ -153,6 +155,7 @@ private struct ClusterRun {
             throw OperationError(
                 .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
         }
+        for space in spaces { spaceFolders[space.id] = try DirectoryHandle.existing(space.place) }
         if request.isDelta {
             let named = Set(request.tablespaces.values)
             return try spaces.forEach { try place.check($0, isNamed: named.contains($0.place)) }
@@ -170,7 +173,7 @@ private struct ClusterRun {
     private var parts: [DeltaPass.Part] {
         let numbers = Set(spaces.map { "pg_tblspc/\($0.id)" })
         let data = DeltaPass.Part(
-            inside: Array("\(root)/\(Part.data)".utf8), target: request.target,
+            inside: Array("\(root)/\(Part.data)".utf8), target: request.target, folder: { [place] in place.folder },
             excludes: ["/pg_wal/*", "/global/pg_control", "/\(ClusterPlace.controlAside)"],
             spares: { there in
                 let path = String(decoding: there.path, as: UTF8.self)
@@ -180,10 +183,11 @@ private struct ClusterRun {
         let others = spaces.map { space in
             DeltaPass.Part(
                 inside: Array("\(root)/\(Part.tablespaces)/\(space.id)".utf8), target: space.place,
-                sparesUnknownTops: true)
+                folder: { [folder = spaceFolders[space.id]] in folder }, sparesUnknownTops: true)
         }
         let log = DeltaPass.Part(
-            inside: Array("\(root)/\(Part.wal)".utf8), target: request.target + "/pg_wal")
+            inside: Array("\(root)/\(Part.wal)".utf8), target: request.target + "/pg_wal",
+            folder: { [place] in place.folder?.directory("pg_wal") })
         return [data] + others + [log]
     }
 
@@ -210,13 +214,14 @@ private struct ClusterRun {
 
     mutating func restore() throws {
         let owner = try owner()
-        let files = ClusterFiles(directory: request.target, owner: owner)
+        let files: ClusterFiles
         if request.isDelta {
-            try place.begin(spaces, files)
+            files = try place.begin(spaces, owner)
         } else {
             let control = try Self.bytes("\(root)/\(Part.control)/pg_control", tree, reader, archive)
-            try place.found(control ?? [], spaces, files)
+            files = try place.found(control ?? [], spaces, owner)
         }
+        try makeSpaces()
         for part in parts { try restore(part) }
         if request.isDelta { report.delta = tally.report }
         try files.removeSignals()
@@ -225,7 +230,7 @@ private struct ClusterRun {
         // In a recovery the settings have more to say; archiving is off either way.
         try files.append("postgresql.auto.conf", [("archive_mode", "off")] + (recovery?.settings ?? []))
         if let recovery {
-            try PointInTime.lay(recovery, in: request.target, files, at: workplace)
+            try PointInTime.lay(recovery, files, at: workplace)
             try files.write("recovery.signal", [])
         }
         try files.sync()
@@ -236,26 +241,39 @@ private struct ClusterRun {
             return
         }
         let control = Array("\(root)/\(Part.control)".utf8)
-        try restore(control, to: request.target + "/global", conflict: .refuse)
-        for (id, place) in spaces.map({ ($0.id, $0.place) }) {
-            if let entry = try entry("\(root)/\(Part.tablespaces)/\(id)") {
-                try ClusterFiles.give(place, to: (entry.userID, entry.groupID), entry.permissions)
+        try restore(control, to: request.target + "/global", files.folder.directory("global"), conflict: .refuse)
+        for space in spaces {
+            if let folder = spaceFolders[space.id], let entry = try entry("\(root)/\(Part.tablespaces)/\(space.id)") {
+                try ClusterFiles.give(folder, space.place, to: (entry.userID, entry.groupID), entry.permissions)
             }
         }
         // Until now nobody else could look into it.
-        try ClusterFiles.give(request.target, to: (owner.user, owner.group), owner.permissions)
+        try ClusterFiles.give(files.folder, request.target, to: (owner.user, owner.group), owner.permissions)
         try files.sync()
         try place.end()
         try files.sync()
     }
 
+    /// Those that are not there; the others are still as they were looked at.
+    private mutating func makeSpaces() throws {
+        for space in spaces {
+            let folder = try spaceFolders[space.id] ?? .made(space.place)
+            guard request.isDelta || DirectoryContent.isEmpty(folder.number) else {
+                throw OperationError(
+                    .inUse, "\(space.place) is not empty any more",
+                    hint: "Somebody else writes there. \(ClusterPlace.again)")
+            }
+            spaceFolders[space.id] = folder
+        }
+    }
+
     private mutating func restore(_ part: DeltaPass.Part) throws {
         guard request.isDelta else {
-            try restore(part.inside, to: part.target, conflict: .refuse)
+            try restore(part.inside, to: part.target, part.folder(), conflict: .refuse)
             return
         }
         let (staying, stuck) = try compare(part)
-        let left = try restore(part.inside, to: part.target, conflict: .skip)
+        let left = try restore(part.inside, to: part.target, part.folder(), conflict: .skip)
         // What could not be removed is in the way as well, and was told.
         guard left == staying || stuck > 0 else {
             return report.add(Array(part.target.utf8.dropFirst()), "was changed by somebody else while it was restored")
@@ -264,13 +282,16 @@ private struct ClusterRun {
 
     /// Returns how much of what was there stayed as it was.
     @discardableResult
-    private mutating func restore(_ inside: [UInt8], to target: String, conflict: RestoreTrees.Conflict) throws -> Int {
+    private mutating func restore(
+        _ inside: [UInt8], to target: String, _ folder: DirectoryHandle?, conflict: RestoreTrees.Conflict
+    ) throws -> Int {
+        guard let folder else { throw ClusterPlace.failure("cannot open", target) }
         var part = RestoreTrees.Request(
             archive: request.archive, paths: [], target: target, inPlace: true, dryRun: false,
             verify: request.verify, conflict: conflict)
         part.inside = inside
         let selection = Selection(inside: inside, tree)
-        let run = try RestoreRun(part, reader, archive, workplace)
+        let run = try RestoreRun(part, reader, archive, workplace, in: folder)
         var restored = try run.restore(selection, &report)
         let left = report.skipped
         report.skipped = 0
@@ -281,7 +302,7 @@ private struct ClusterRun {
         return left
     }
 
-    private func owner() throws -> (user: UInt32, group: UInt32, permissions: UInt16) {
+    private func owner() throws -> ClusterFiles.Owner {
         guard let entry = try entry("\(root)/\(Part.data)") else {
             throw OperationError(.damaged, "the archive has no data directory of \(request.cluster)")
         }

@@ -68,8 +68,8 @@ package enum RestoreServer {
             report.bytes = Int(clamping: found.size)
         } else {
             workplace.progress.expectedBytes.store(Int(clamping: found.size), ordering: .relaxed)
-            try replay?.begin()
-            let unpacker = try MBStreamUnpacker(into: replay?.dataPath ?? request.target)
+            let begun = try replay?.begin()
+            let unpacker = try begun.map { MBStreamUnpacker(into: $0.data) } ?? MBStreamUnpacker(into: request.target)
             try tree.read(found.content, with: try ChunkReader(reader, for: archive)) { bytes in
                 try RestoreTrees.checkInterrupt(workplace)
                 try unpacker.take(bytes)
@@ -79,8 +79,8 @@ package enum RestoreServer {
             report.files = unpacker.files
             report.directories = unpacker.directories
             report.bytes = Int(clamping: unpacker.bytes)
-            if let replay, let plan {
-                try LogReplay.lay(plan, in: replay.logsPath)
+            if let replay, let begun, let plan {
+                try LogReplay.lay(plan, in: begun.logs.path)
                 try replay.prepare()
                 try replay.replay(plan.files.map(\.file), from: plan.start.position)
                 try replay.finish()

@@ -154,8 +154,10 @@ struct RestoreRun {
     private let restorer: FileTreeRestorer
     private let target: [UInt8]
 
+    /// `folder` is the target, where it is held open already.
     init(
-        _ request: RestoreTrees.Request, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace
+        _ request: RestoreTrees.Request, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace,
+        in folder: DirectoryHandle? = nil
     ) throws {
         self.request = request
         self.reader = reader
@@ -170,7 +172,7 @@ struct RestoreRun {
             case .keepBoth: .keepBoth
             }
         restorer = try FileTreeRestorer(
-            RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace))
+            RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace, folder: folder))
     }
 
     /// Where an entry goes, relative to the target.

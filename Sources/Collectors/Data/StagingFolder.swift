@@ -60,7 +60,9 @@ final class StagingFolder {
     }
 
     /// With everything below it, never through a link: not even through one that somebody puts there meanwhile.
-    static func removeTree(_ path: String) { removeTree(Array(path.utf8CString), in: AT_FDCWD) }
+    static func removeTree(_ path: String, in folder: DirectoryHandle? = nil) {
+        removeTree(Array(path.utf8CString), in: folder?.number ?? AT_FDCWD)
+    }
 
     private static func removeTree(_ name: [CChar], in parent: Int32) {
         if unlinkat(parent, name, 0) == 0 { return }

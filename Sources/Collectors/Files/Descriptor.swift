@@ -28,9 +28,9 @@ struct Descriptor: ~Copyable, Sendable {
 }
 
 /// A directory held open by everything that still works in it.
-final class DirectoryHandle: Sendable {
+package final class DirectoryHandle: Sendable {
     let descriptor: Descriptor
-    var number: Int32 { descriptor.number }
+    package var number: Int32 { descriptor.number }
 
     init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 

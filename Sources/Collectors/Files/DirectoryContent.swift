@@ -20,7 +20,7 @@ package enum DirectoryContent {
     }
 
     /// Whether an open directory has no entries; false also where that cannot be seen.
-    static func isEmpty(_ descriptor: Int32) -> Bool {
+    package static func isEmpty(_ descriptor: Int32) -> Bool {
         let number = tree_open(descriptor, ".", O_RDONLY | O_DIRECTORY, 0)
         guard number >= 0 else { return false }
         guard let stream = fdopendir(number) else {

@@ -21,8 +21,10 @@ package final class ExistingTree {
     private let metadata: MetadataWriter
     private var owners = OwnerNumbers(goesByName: false)
 
-    /// `excludes` is never handed out. Nothing is changed when `isOnlyCompared`.
-    package init(_ place: String, excludes: [String], isOnlyCompared: Bool) throws(CollectorError) {
+    /// `root` is the directory, and `place` its path. `excludes` is never handed out. Nothing is changed when `isOnlyCompared`.
+    package init(_ root: DirectoryHandle, at place: String, excludes: [String], isOnlyCompared: Bool)
+        throws(CollectorError)
+    {
         let patterns: ExcludePatterns
         do { patterns = try ExcludePatterns(excludes) } catch {
             throw CollectorError(.invalidInput, "a pattern of this program is malformed: \(error.reason)")
@@ -32,10 +34,8 @@ package final class ExistingTree {
         skipped = walker.roots.first.map { $0.isEmpty ? 0 : $0.count + 1 } ?? 0
         self.isOnlyCompared = isOnlyCompared
         metadata = MetadataWriter(restoresOwnership: true, problems: problems)
-        let number = CName(place.utf8).withPointer { tree_open(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
-        guard number >= 0 else { throw CollectorError.system(-number, "cannot open", Array(place.utf8)) }
-        root = DirectoryHandle(Descriptor(number))
-        switch FileStatus.of(number) {
+        self.root = root
+        switch FileStatus.of(root.number) {
         case .failure(let error): throw CollectorError.system(error.number, "cannot examine", Array(place.utf8))
         case .success(let status): device = status.identity.device
         }

@@ -65,15 +65,13 @@ package final class FileTreeRestorer {
             throw CollectorError(.invalidInput, "the target is not a path", hint: "Name a directory to restore into.")
         }
         self.options = options
-        let isNew = try Self.makeTarget(options.target)
-        let number = CName(options.target).withPointer { tree_open(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
-        guard number != -ENOTDIR else {
-            throw CollectorError(
-                .invalidInput, "the target \(CollectorError.displayPath(options.target)) is not a directory",
-                hint: "Name a directory, or a path where there is nothing yet.")
+        var isNew = false
+        if let folder = options.folder {
+            target = folder
+        } else {
+            isNew = try Self.makeTarget(options.target)
+            target = try Self.open(target: options.target)
         }
-        guard number >= 0 else { throw CollectorError.system(-number, "cannot open the target", options.target) }
-        target = DirectoryHandle(Descriptor(number))
         directory = target
         stack = DirectoryStack(root: target)
         owners = OwnerNumbers(goesByName: options.ownersByName)
@@ -81,6 +79,17 @@ package final class FileTreeRestorer {
         frames = [
             Frame(pathCount: 0, record: 0, isPrivate: isNew, hasDefaultACL: Self.hasDefaultACL(target.number))
         ]
+    }
+
+    private static func open(target path: [UInt8]) throws(CollectorError) -> DirectoryHandle {
+        let number = CName(path).withPointer { tree_open(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
+        guard number != -ENOTDIR else {
+            throw CollectorError(
+                .invalidInput, "the target \(CollectorError.displayPath(path)) is not a directory",
+                hint: "Name a directory, or a path where there is nothing yet.")
+        }
+        guard number >= 0 else { throw CollectorError.system(-number, "cannot open the target", path) }
+        return DirectoryHandle(Descriptor(number))
     }
 
     /// Of a directory that a restore made and has not finished: when its entry comes it gets what is archived of it.

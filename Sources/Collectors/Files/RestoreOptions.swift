@@ -14,6 +14,8 @@ package enum ConflictPolicy: String, Sendable, CaseIterable {
 package struct RestoreOptions: Sendable {
     /// Directory to restore into, raw bytes; created when it does not exist. Nothing outside of it is written.
     package var target: [UInt8]
+    /// The target, where it is held open already: then its path is for people only.
+    package var folder: DirectoryHandle?
     package var conflict: ConflictPolicy
     /// The target is the tree that was archived: existing directories are merged under every policy.
     package var inPlace: Bool
@@ -26,8 +28,9 @@ package struct RestoreOptions: Sendable {
 
     package init(
         target: [UInt8], conflict: ConflictPolicy = .refuse, inPlace: Bool = false, sparse: Bool = true,
-        ownersByName: Bool = false, restoresOwnership: Bool = true
+        ownersByName: Bool = false, restoresOwnership: Bool = true, folder: DirectoryHandle? = nil
     ) {
+        self.folder = folder
         self.target = target
         self.conflict = conflict
         self.inPlace = inPlace

@@ -11,29 +11,26 @@ protocol MBStreamListener: AnyObject {
 /// Writes the files of a stream of `mariadb-backup` below a directory, as `mbstream -x` does.
 ///
 /// Invariants:
-/// 1. Names in the stream are not trusted: each is a plain path below the directory; no link is made, and none is followed at its end.
+/// 1. Names in the stream are not trusted: each is a plain path below the directory; no link is made, and none is followed. The
+///    directory is held open: who owns it, or what it lies in, leads nothing elsewhere.
 /// 2. Nothing that exists is overwritten, but what the stream itself sends again.
 /// 3. The file by which a copy is known for one is written last, when everything else is on storage: what was cut short cannot be
 ///    prepared.
 package final class MBStreamUnpacker {
     private static let held: Set<String> = ["xtrabackup_checkpoints", "mariadb_backup_checkpoints"]
 
-    private let directory: String
     private var stream = MBStream()
     private let writer: Writer
 
     /// `directory` is empty or not there; it is made for its owner alone.
     package init(into directory: String) throws(CollectorError) {
-        self.directory = directory
-        guard DirectoryContent.isEmpty(directory) else {
-            throw CollectorError(
-                .conflict, "\(directory) is not empty",
-                hint: "Nothing was written. Restore into a directory that is empty or does not exist.")
-        }
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
-            throw CollectorError.system(errno, "cannot make", Array(directory.utf8))
-        }
-        writer = Writer(directory, Self.held)
+        writer = Writer(try DirectoryHandle.empty(directory), Self.held)
+        stream.listener = writer
+    }
+
+    /// `folder` is empty.
+    package init(into folder: DirectoryHandle) {
+        writer = Writer(folder, Self.held)
         stream.listener = writer
     }
 
@@ -59,7 +56,7 @@ package final class MBStreamUnpacker {
     }
 
     private final class Writer: MBStreamListener {
-        private let directory: String
+        private let directory: DirectoryHandle
         private let held: Set<String>
         private var heldBytes: [String: [UInt8]] = [:]
         private var open: [String: (descriptor: Int32, bytes: UInt64)] = [:]
@@ -69,7 +66,7 @@ package final class MBStreamUnpacker {
         /// The first; nothing is written after it.
         private(set) var failure: CollectorError?
 
-        init(_ directory: String, _ held: Set<String>) {
+        init(_ directory: DirectoryHandle, _ held: Set<String>) {
             self.directory = directory
             self.held = held
         }
@@ -101,7 +98,10 @@ package final class MBStreamUnpacker {
         func rename(_ path: String, to new: String) {
             perform { () throws(CollectorError) in
                 let (from, to) = (try self.place(path), try self.place(new))
-                guard access(to, F_OK) != 0, Glibc.rename(from, to) == 0 else {
+                var info = stat()
+                guard fstatat(to.folder.number, to.name, &info, AT_SYMLINK_NOFOLLOW) != 0,
+                    renameat(from.folder.number, from.name, to.folder.number, to.name) == 0
+                else {
                     throw CollectorError.system(errno, "cannot rename", Array(path.utf8))
                 }
             }
@@ -109,7 +109,8 @@ package final class MBStreamUnpacker {
 
         func remove(_ path: String) {
             perform { () throws(CollectorError) in
-                guard unlink(try self.place(path)) == 0 || errno == ENOENT else {
+                let place = try self.place(path)
+                guard unlinkat(place.folder.number, place.name, 0) == 0 || errno == ENOENT else {
                     throw CollectorError.system(errno, "cannot remove", Array(path.utf8))
                 }
                 self.files -= 1
@@ -127,7 +128,7 @@ package final class MBStreamUnpacker {
             }
         }
 
-        func sync() throws(CollectorError) { try DirectoryContent.syncFileSystem(of: directory) }
+        func sync() throws(CollectorError) { try DirectoryContent.syncFileSystem(of: directory.path) }
 
         private func perform(_ body: () throws(CollectorError) -> Void) {
             guard failure == nil else { return }
@@ -137,16 +138,25 @@ package final class MBStreamUnpacker {
         private func begin(_ path: String, _ isRewritten: Bool) throws(CollectorError) -> (
             descriptor: Int32, bytes: UInt64
         ) {
-            let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (isRewritten ? O_TRUNC : O_EXCL)
-            let descriptor = Glibc.open(try place(path), flags, 0o600)
+            let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (isRewritten ? 0 : O_EXCL)
+            let place = try place(path)
+            let descriptor = openat(place.folder.number, place.name, flags, 0o600)
             guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot make", Array(path.utf8)) }
+            // Not another name of a file of somebody else's.
+            var info = stat()
+            guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG, info.st_nlink == 1,
+                !isRewritten || ftruncate(descriptor, 0) == 0
+            else {
+                close(descriptor)
+                throw CollectorError(.changed, "\(path) was replaced while it was written")
+            }
             if !isRewritten { files += 1 }
             open[path] = (descriptor, 0)
             return (descriptor, 0)
         }
 
-        /// Where the file goes; the directories that lead to it are made.
-        private func place(_ path: String) throws(CollectorError) -> String {
+        /// The directory that the file goes into, and its name there; the directories that lead to it are made.
+        private func place(_ path: String) throws(CollectorError) -> (folder: DirectoryHandle, name: String) {
             var parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
             if parts.first == "." { parts.removeFirst() }
             guard !parts.isEmpty, parts.count <= 8, parts.allSatisfy(Self.isPlain) else {
@@ -154,15 +164,20 @@ package final class MBStreamUnpacker {
                     .unsafePath, "the stream names a file \(CollectorError.displayPath(Array(path.utf8)))",
                     hint: "Such a name does not come from mariadb-backup: verify the vault.")
             }
-            var above = directory
-            for part in parts.dropLast() {
-                above += "/" + part
-                guard made.insert(above).inserted else { continue }
-                guard mkdir(above, 0o700) == 0 else {
-                    throw CollectorError.system(errno, "cannot make", Array(above.utf8))
+            let name = parts.removeLast()
+            var (folder, above) = (directory, "")
+            for part in parts {
+                let parent = above.isEmpty ? "." : above
+                above += (above.isEmpty ? "" : "/") + part
+                if made.insert(above).inserted {
+                    folder = try folder.make(part, at: parent)
+                } else if let below = folder.directory(part) {
+                    folder = below
+                } else {
+                    throw CollectorError.system(errno, "cannot open", Array(above.utf8))
                 }
             }
-            return directory + "/" + parts.joined(separator: "/")
+            return (folder, name)
         }
 
         private static func isPlain(_ part: String) -> Bool {

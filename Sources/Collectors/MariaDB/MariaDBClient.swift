@@ -15,6 +15,8 @@ struct MariaDBClient {
     let source: MariaDBSource
     /// How long one answer may take.
     var patience = Period.seconds(300)
+    /// As whom its programs run; as this process when nil.
+    var account: String?
     let isInterrupted: () -> Bool
 
     /// How the server is reached, for all its programs; a file of options must come first.
@@ -42,7 +44,7 @@ struct MariaDBClient {
         let command =
             [MariaDBProgram.client] + connection + ["--batch", "--skip-column-names", "--raw", "--connect-timeout=30"]
             + (database.map { ["--database=\($0)"] } ?? []) + ["--execute=\(query)"]
-        let text = try Self.output(of: command, within: patience, isInterrupted)
+        let text = try Self.output(of: command, within: patience, as: account, isInterrupted)
         return text.split(separator: "\n").map {
             $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
         }
@@ -62,7 +64,8 @@ struct MariaDBClient {
 
     /// What a program that ends well prints; where that is nothing, what it says beside.
     static func output(
-        of command: [String], within patience: Period = .seconds(300), _ isInterrupted: @escaping () -> Bool
+        of command: [String], within patience: Period = .seconds(300), as account: String? = nil,
+        _ isInterrupted: @escaping () -> Bool
     ) throws(CollectorError) -> String {
         guard let program = command.first, access(program, X_OK) == 0 else {
             throw CollectorError(
@@ -70,7 +73,8 @@ struct MariaDBClient {
                 hint: "Install the packages mariadb-client and mariadb-backup of the server's release.")
         }
         let running = try RunningProgram(
-            command, timeout: Double(patience.seconds), timeoutText: patience.text(in: .english),
+            command, isBound: account != nil, as: account, timeout: Double(patience.seconds),
+            timeoutText: patience.text(in: .english),
             isInterrupted: isInterrupted)
         defer { running.close() }
         let bytes = try running.everything()

@@ -10,6 +10,10 @@ import Glibc
 /// 2. A complaint of any of the programs is a failure, whatever it ended with: `mariadb-binlog` ends well when it meets what it
 ///    cannot read.
 /// 3. No secret stands in the arguments or in the environment of a program.
+/// 4. The directories are held open, and this process does in them what it does: who owns the target, or what it lies in, leads
+///    nothing elsewhere with links.
+/// 5. What reads the copy or the logs runs as the account of the server, never as root: both may say to read or to write any file,
+///    and to load any library.
 package final class MariaDBReplay {
     /// Facts of a server without which its statements may mean something else; each is an option of the same name.
     static let options = ["lower-case-table-names", "default-storage-engine", "time-zone"]
@@ -28,11 +32,14 @@ package final class MariaDBReplay {
     private let facts: [String: String]
     private let owner: (user: uid_t, group: gid_t)?
     private let isInterrupted: () -> Bool
+    /// The account of the replay, which the server knows only as long as it lasts.
+    private let name = "qala_replay_\(MariaDBReplay.digits(4))"
     private var folder: String { "\(target)/\(Self.folderName)" }
-    /// Where the copy is unpacked to.
+    /// Where the copy is unpacked to, as the programs are told it.
     package var dataPath: String { "\(folder)/data" }
-    /// Where the logs are written to.
-    package var logsPath: String { "\(folder)/logs" }
+    private var logsPath: String { "\(folder)/logs" }
+    /// What ``begin()`` opened.
+    private var held: (target: DirectoryHandle, folder: DirectoryHandle, data: DirectoryHandle)?
     private var socket: String { "\(folder)/s" }
 
     /// `facts` are those of the archive. Refuses what this host cannot do; nothing is written.
@@ -79,17 +86,33 @@ package final class MariaDBReplay {
 
     // MARK: - Steps
 
-    /// Makes the directories; the target is empty or not there.
-    package func begin() throws(CollectorError) {
-        for path in [target, folder, logsPath, "\(folder)/load", "\(folder)/tmp"] {
-            guard mkdir(path, 0o700) == 0 || errno == EEXIST && path == target else {
-                throw CollectorError.system(errno, "cannot make", Array(path.utf8))
-            }
-        }
+    /// Makes the directories; the target is empty or not there. Returns those that the copy and the logs go into, which are this
+    /// account's alone until ``prepare()``.
+    package func begin() throws(CollectorError) -> (data: DirectoryHandle, logs: DirectoryHandle) {
+        let target = try DirectoryHandle.empty(self.target)
+        let folder = try target.make(Self.folderName, at: self.target)
+        for name in ["load", "tmp"] { _ = try folder.make(name, at: self.folder) }
+        let data = try folder.make("data", at: self.folder)
+        held = (target, folder, data)
+        return (data, try folder.make("logs", at: self.folder))
+    }
+
+    private func opened() throws(CollectorError) -> (
+        target: DirectoryHandle, folder: DirectoryHandle, data: DirectoryHandle
+    ) {
+        guard let held else { throw CollectorError(.invalidInput, "the replay into \(target) was not begun") }
+        return held
     }
 
     /// Makes a data directory of the unpacked copy.
     package func prepare() throws(CollectorError) {
+        let held = try opened()
+        try writeOptions(held.folder, held.data)
+        // Also the way to it: the server may not pass through what is root's alone.
+        try giveAway(held.folder)
+        if let owner, fchown(held.target.number, owner.user, owner.group) != 0 {
+            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
+        }
         let running = try start([
             MariaDBProgram.backup, "--no-defaults", "--prepare", "--target-dir=\(dataPath)",
             "--tmpdir=\(folder)/tmp",
@@ -101,26 +124,32 @@ package final class MariaDBReplay {
         }
     }
 
-    /// Replays `logs`, files below ``logsPath``, to their ends; the first one from a position on.
-    package func replay(_ logs: [String], from position: UInt64) throws(CollectorError) {
-        let name = "qala_replay_\(Self.digits(4))"
+    /// Everything that the programs read besides the copy and the logs.
+    private func writeOptions(_ folder: DirectoryHandle, _ data: DirectoryHandle) throws(CollectorError) {
         // Rules for passwords want letters, digits and others.
         let password = "aA1!\(Self.digits(16))"
-        try StagingFolder.write("[client]\nuser=\(name)\npassword=\(password)\n", to: "\(folder)/options")
+        try StagingFolder.write("[client]\nuser=\(name)\npassword=\(password)\n", to: "\(folder.path)/options")
         try StagingFolder.write(
             """
             CREATE USER '\(name)'@'localhost' IDENTIFIED BY '\(password)';
             GRANT ALL PRIVILEGES ON *.* TO '\(name)'@'localhost' WITH GRANT OPTION;
 
-            """, to: "\(folder)/init.sql")
-        // Also the way to it: the server may not pass through what is root's alone.
-        try giveAway(folder)
-        if let owner, lchown(target, owner.user, owner.group) != 0 {
-            throw CollectorError.system(errno, "cannot give away", Array(target.utf8))
+            """, to: "\(folder.path)/init.sql")
+        // The server and mariadb-backup both take them from the copy.
+        let name = MariaDBCopyOptions.fileName
+        var text: [UInt8] = []
+        if faccessat(data.number, name, F_OK, 0) == 0 {
+            text = try ClusterDirectory.bytes(of: name, in: data, limit: MariaDBCopyOptions.limit)
         }
-        let server = try start(serverCommand, as: owner == nil ? nil : Self.account)
+        try StagingFolder.write(
+            try MariaDBCopyOptions.safe(String(decoding: text, as: UTF8.self)), to: "\(data.path)/\(name)")
+    }
+
+    /// Replays `logs`, files below ``logsPath``, to their ends; the first one from a position on.
+    package func replay(_ logs: [String], from position: UInt64) throws(CollectorError) {
+        let server = try start(serverCommand)
         defer { server.close() }
-        let client = MariaDBClient(source: own, isInterrupted: isInterrupted)
+        let client = MariaDBClient(source: own, account: runner, isInterrupted: isInterrupted)
         try awaitAnswer(server, client)
         try pass(logs, from: position, client)
         _ = try client.rows("DROP USER '\(name)'@'localhost'")
@@ -129,30 +158,28 @@ package final class MariaDBReplay {
 
     /// The data directory goes where it belongs.
     package func finish() throws(CollectorError) {
-        let names = StagingFolder.names(in: dataPath)
+        let (target, folder, data) = try opened()
+        let names = StagingFolder.names(in: data.path)
         let last = "mysql"
         guard names.contains(last) else {
             throw CollectorError(.invalidInput, "the copy has no directory `\(last)`", hint: "Verify the vault.")
         }
-        for name in names where name != last { try move("\(dataPath)/\(name)", to: "\(target)/\(name)") }
-        let aside = "\(folder)/\(last)"
-        try move("\(dataPath)/\(last)", to: aside)
+        for name in names where name != last { try move(name, of: data, to: target) }
+        try move(last, of: data, to: folder)
         // A listing may have been cut short, and what it did not name would go with the folder.
-        guard rmdir(dataPath) == 0 else {
+        guard unlinkat(folder.number, "data", AT_REMOVEDIR) == 0 else {
             throw CollectorError.system(errno, "cannot move everything out of", Array(dataPath.utf8))
         }
-        try DirectoryContent.syncFileSystem(of: target)
-        try move(aside, to: "\(target)/\(last)")
-        try DirectoryContent.syncFileSystem(of: target)
-        StagingFolder.removeTree(folder)
+        try DirectoryContent.syncFileSystem(of: target.path)
+        try move(last, of: folder, to: target)
+        try DirectoryContent.syncFileSystem(of: target.path)
+        StagingFolder.removeTree(Self.folderName, in: target)
     }
 
     // MARK: - The server
 
     private var serverCommand: [String] {
-        let own = "\(dataPath)/backup-my.cnf"
-        var command = [MariaDBProgram.server]
-        command.append(access(own, R_OK) == 0 ? "--defaults-file=\(own)" : "--no-defaults")
+        var command = [MariaDBProgram.server, "--defaults-file=\(dataPath)/\(MariaDBCopyOptions.fileName)"]
         command += [
             "--datadir=\(dataPath)", "--socket=\(socket)", "--pid-file=\(folder)/pid", "--tmpdir=\(folder)/tmp",
             "--log-error=\(folder)/errors.log", "--init-file=\(folder)/init.sql",
@@ -160,6 +187,8 @@ package final class MariaDBReplay {
         command += ["--skip-networking", "--skip-log-bin", "--skip-slave-start", "--event-scheduler=OFF"]
         // An event may be as large as the server that wrote it let it be, and files that were loaded come with the logs.
         command += ["--max-allowed-packet=1G", "--local-infile=ON", "--innodb-flush-log-at-trx-commit=0"]
+        // Files of another server of the same account are none of a replay's.
+        command.append("--secure-file-priv=\(folder)/load")
         for name in Self.options {
             if let value = facts[name] { command.append("--\(Self.optionOfServer[name] ?? name)=\(value)") }
         }
@@ -222,20 +251,24 @@ package final class MariaDBReplay {
         }
     }
 
+    /// As whom the programs run; nil where this process runs as somebody else than root.
+    private var runner: String? { owner == nil ? nil : Self.account }
+
     /// All of them are bound: what this process left behind when it was killed would work on in the target, or for ever.
-    private func start(
-        _ command: [String], isFed: Bool = false, as account: String? = nil
-    ) throws(CollectorError) -> RunningProgram {
+    private func start(_ command: [String], isFed: Bool = false) throws(CollectorError) -> RunningProgram {
         try RunningProgram(
-            command, isFed: isFed, isBound: true, as: account, timeout: Self.longestSeconds, timeoutText: "a week",
+            command, isFed: isFed, isBound: true, as: runner, timeout: Self.longestSeconds, timeoutText: "a week",
             isInterrupted: isInterrupted)
     }
 
     /// With the end of what the server wrote about itself.
     private func told(_ error: CollectorError) -> CollectorError {
         var error = error
-        let file = open("\(folder)/errors.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { return error }
+        // Of a pipe in its place nothing is waited for.
+        let flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+        guard let folder = held?.folder, case let file = openat(folder.number, "errors.log", flags), file >= 0 else {
+            return error
+        }
         defer { close(file) }
         var block = [UInt8](repeating: 0, count: 2000)
         let size = lseek(file, 0, SEEK_END)
@@ -255,23 +288,27 @@ package final class MariaDBReplay {
         }.joined()
     }
 
-    private func move(_ path: String, to place: String) throws(CollectorError) {
-        guard rename(path, place) == 0 else {
-            throw CollectorError.system(errno, "cannot move", Array(path.utf8))
+    private func move(
+        _ name: String, of folder: DirectoryHandle, to other: DirectoryHandle
+    ) throws(CollectorError) {
+        guard renameat(folder.number, name, other.number, name) == 0 else {
+            throw CollectorError.system(errno, "cannot move", Array("\(dataPath)/\(name)".utf8))
         }
     }
 
     /// To the account as whom the server runs; no link is followed. A directory goes after what is in it: until the first one has
     /// gone, the account cannot get in and put links there.
-    private func giveAway(_ path: String) throws(CollectorError) {
+    private func giveAway(_ folder: DirectoryHandle) throws(CollectorError) {
         guard let owner else { return }
-        var info = stat()
-        guard lstat(path, &info) == 0 else { throw CollectorError.system(errno, "cannot examine", Array(path.utf8)) }
-        if info.st_mode & S_IFMT == S_IFDIR {
-            for name in StagingFolder.names(in: path) { try giveAway("\(path)/\(name)") }
+        for name in StagingFolder.names(in: folder.path) {
+            if let below = folder.directory(name) {
+                try giveAway(below)
+            } else if fchownat(folder.number, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW) != 0 {
+                throw CollectorError.system(errno, "cannot give away", Array("\(self.folder)/\(name)".utf8))
+            }
         }
-        guard lchown(path, owner.user, owner.group) == 0 else {
-            throw CollectorError.system(errno, "cannot give away", Array(path.utf8))
+        guard fchown(folder.number, owner.user, owner.group) == 0 else {
+            throw CollectorError.system(errno, "cannot give away a directory in", Array(target.utf8))
         }
     }
 }

@@ -159,9 +159,17 @@ package enum ClusterDirectory {
         return String(validatingCString: found)
     }
 
-    /// All of a small file; an error when it is longer than `limit`.
-    package static func bytes(of path: String, limit: Int = 1 << 20) throws(CollectorError) -> [UInt8] {
-        switch CName(path.utf8).withPointer({ Descriptor.open($0, in: AT_FDCWD, O_RDONLY | O_NONBLOCK) }) {
+    /// All of a small file, whose path is one below `folder`, through no link, where that is given; an error when it is longer than
+    /// `limit`.
+    package static func bytes(
+        of path: String, in folder: DirectoryHandle? = nil, limit: Int = 1 << 20
+    ) throws(CollectorError) -> [UInt8] {
+        let flags = O_RDONLY | O_NONBLOCK
+        let opened =
+            if let folder { folder.reach(Array(path.utf8), flags) } else {
+                CName(path.utf8).withPointer { Descriptor.open($0, in: AT_FDCWD, flags) }
+            }
+        switch consume opened {
         case .failure(let error): throw CollectorError.system(error.number, "cannot open", Array(path.utf8))
         case .success(let descriptor):
             let content = try OpenFile.everything(in: descriptor.number, Array(path.utf8))

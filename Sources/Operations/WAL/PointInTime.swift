@@ -1,5 +1,5 @@
+import Collectors
 package import Domain
-import Glibc
 import Vault
 
 /// Recovery of a restored cluster to a moment: decides whether the WAL reaches it, lays the WAL into the data directory and says the
@@ -210,16 +210,17 @@ package enum PointInTime {
     }
 
     /// Lays the WAL of the plan into a data directory that is being restored, owned as its other files are.
-    static func lay(_ plan: Plan, in directory: String, _ files: ClusterFiles, at workplace: Workplace) throws {
-        let folder = "\(directory)/\(folderName)"
-        guard mkdir(folder, 0o700) == 0 else { throw LogSpool.failure("making", folder) }
+    static func lay(_ plan: Plan, _ files: ClusterFiles, at workplace: Workplace) throws {
+        let folder = try files.folder.make(folderName, at: files.directory)
         let open = try OpenVault(workplace)
         let inventory = try WALInventory(source: plan.source, in: open, all: true)
         try inventory.extract(
-            plan.files, of: plan.cluster, to: folder, with: try open.reader(), interrupt: workplace.interrupt)
-        for file in plan.files { try files.give(file: "\(folderName)/\(file.text)") }
-        try files.write("\(folderName)/\(listName)", Array(plan.files.map { $0.text + "\n" }.sorted().joined().utf8))
-        try ClusterFiles.give(folder, to: (files.owner.user, files.owner.group), 0o700)
-        try WALSpool.sync(folder)
+            plan.files, of: plan.cluster, to: folder.path, with: try open.reader(), interrupt: workplace.interrupt)
+        for file in plan.files { try files.give(file: file.text, in: folder) }
+        try files.write(
+            "\(folderName)/\(listName)", Array(plan.files.map { $0.text + "\n" }.sorted().joined().utf8), in: folder)
+        try ClusterFiles.give(
+            folder, "\(files.directory)/\(folderName)", to: (files.owner.user, files.owner.group), 0o700)
+        try WALSpool.sync(folder.path)
     }
 }
