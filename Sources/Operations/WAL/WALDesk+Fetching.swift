@@ -115,6 +115,8 @@ extension WALDesk {
             coverage.formUnion(inventory.coverage(of: cluster, size))
             isKnown = isKnown || !coverage.isEmpty
             if name.form == .history {
+                // The first timeline descends from none: PostgreSQL writes no history of it, and asks for one where a recovery ends.
+                if name.timeline == 1 { continue }
                 if coverage.newest(of: name.timeline) != nil || coverage.histories[name.timeline] != nil {
                     return WALReply(.tryAgain, "timeline \(name.timeline) is known, and its history is missing")
                 }
