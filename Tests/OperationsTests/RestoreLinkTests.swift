@@ -95,6 +95,7 @@ struct RestoreLinkTests {
         try makeElsewhere(world)
         let before = try delta.bench.listing("elsewhere")
         try world.shell("cp -a \(world.place("new")) \(world.place("honest"))")
+        var planted = 0
         for round in 0..<6 {
             // The directory itself and what lies in it are another's in turn, and in the last rounds there is none.
             let inside = (Self.folders + Self.files).map { world.place("new/\($0)") }
@@ -112,9 +113,10 @@ struct RestoreLinkTests {
             } else {
                 _ = try? delta.bench.restore("new", tablespaces: delta.map)
             }
-            #expect(planter.end() > 0)
+            planted += planter.end()
             #expect(try delta.bench.listing("elsewhere") == before, "round \(round)")
         }
+        #expect(planted > 0)
     }
 }
 
@@ -160,6 +162,7 @@ struct ReplayLinkTests {
             try bench.scratch.write("elsewhere/\(name)/kept", "kept")
         }
         let before = try listing(elsewhere)
+        var planted = 0
         for round in 0..<4 {
             let back = bench.scratch.place("back")
             _ = try MariaDBServer.run("/bin/rm", ["-rf", back, back + ".aside"])
@@ -171,8 +174,9 @@ struct ReplayLinkTests {
                 let request = RestoreServer.Request(archive: archive, server: "main", target: back)
                 _ = try? RestoreServer.run(request, at: bench.workplace)
             }
-            #expect(planter.end() > 0)
+            planted += planter.end()
             #expect(try listing(elsewhere) == before, "round \(round)")
         }
+        #expect(planted > 0)
     }
 }
