@@ -26,11 +26,15 @@ package final class MariaDBServer {
         socket = folder + "/s"
         chmod(folder, 0o755)
         let directory = data ?? folder + "/data"
+        // A server that starts removes what another one has in the same place.
+        let scratch = "--tmpdir=\(folder)/tmp"
+        mkdir(folder + "/tmp", 0o755)
+        if geteuid() == 0 { _ = try Self.run("/bin/chown", ["mysql:mysql", folder + "/tmp"]) }
         if data == nil {
             _ = try Self.run(
                 "/usr/bin/mariadb-install-db",
                 [
-                    "--no-defaults", "--datadir=\(directory)", "--skip-test-db",
+                    "--no-defaults", "--datadir=\(directory)", "--skip-test-db", scratch,
                     "--auth-root-authentication-method=normal",
                 ]
                     + Self.account)
@@ -40,7 +44,10 @@ package final class MariaDBServer {
         if geteuid() == 0 { _ = try Self.run("/bin/chown", ["mysql:mysql", folder]) }
         arguments =
             ["--no-defaults", "--datadir=\(directory)", "--socket=\(socket)", "--skip-networking"] + Self.account
-            + ["--pid-file=\(folder)/pid", "--log-error=\(folder)/errors", "--server-id=7", "--performance-schema=off"]
+            + [
+                scratch, "--pid-file=\(folder)/pid", "--log-error=\(folder)/errors", "--server-id=7",
+                "--performance-schema=off",
+            ]
             + ["--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M", "--max-binlog-size=1M"]
             + (data == nil ? ["--log-bin=\(directory)/binlog"] : ["--skip-log-bin"]) + options
         try start()
