@@ -112,6 +112,22 @@ private final class RowWriter: Sendable {
 
 @Suite("Binary logs that are streamed", .enabled(if: MariaDBServer.isInstalled), .serialized)
 struct BinaryLogStreamTests {
+    @Test("What was received and is damaged in the spool is told, and nothing behind it is cut off")
+    func damagedInTheSpool() throws {
+        let bench = try StreamBench()
+        try bench.start()
+        try bench.wait("the mark of what is received") { bench.spool.mark(.received) != nil }
+        bench.stop()
+        let point = try #require(bench.spool.mark(.received)).point
+        let url = URL(filePath: "\(bench.spool.folder(of: point.stretch))/\(point.file)")
+        var bytes = try Data(contentsOf: url)
+        bytes[Int(point.position) - 8] ^= 1
+        try bytes.write(to: url)
+        let error = #expect(throws: OperationError.self) { try bench.spool.newest() }
+        #expect(error?.kind == .damaged)
+        #expect(try Data(contentsOf: url) == bytes)
+    }
+
     @Test("What is written under load is received within seconds, and comes back whole when the server is killed")
     func load() throws {
         let bench = try StreamBench()

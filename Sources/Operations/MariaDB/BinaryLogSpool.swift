@@ -84,12 +84,24 @@ struct BinaryLogSpool: Sendable {
         return next
     }
 
-    /// Reads the newest log anew and cuts off what is behind its last whole event: it was never told to be here. To be called while
-    /// nothing is received.
+    /// Reads the newest log anew and cuts off what is behind its last whole event: it was never told to be here. Damage of what was
+    /// told is an error. To be called while nothing is received.
     func newest() throws -> Newest? {
         guard let stretch = try stretches().last, let name = try logs(in: folder(of: stretch)).last else { return nil }
         let log = FollowedLog(name, try LogSpoolFile(extending: "\(folder(of: stretch))/\(name)"))
-        try? log.advance()
+        // A disk that cannot be read says nothing of where the log ends: only what is no log does.
+        do { try log.advance() } catch let fault as BinaryLogFault {
+            let told = mark(.received)?.point
+            guard told?.stretch != stretch || told?.file != name || told?.position ?? 0 <= log.follower.wholeBytes
+            else {
+                throw OperationError(
+                    .damaged,
+                    "\(log.file.path) was received further than it can be read (\(fault)); nothing was cut off",
+                    hint:
+                        "Move the file away: the server sends it anew as long as it has it, else a new copy begins a new row."
+                )
+            }
+        }
         try log.file.cut(to: Int(log.follower.wholeBytes))
         try log.file.sync()
         return Newest(
