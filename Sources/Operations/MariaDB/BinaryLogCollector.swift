@@ -25,7 +25,7 @@ final class BinaryLogCollector: DataCollector {
         // Before the logs are looked at: they reach at least so far.
         let received = spool.mark(.received)
         for stretch in try spool.stretches() {
-            let listed = try Self.listed(try spool.logs(in: spool.folder(of: stretch)), in: spool.folder(of: stretch))
+            let listed = try Self.listed(spool, stretch)
             guard let last = listed.last else { continue }
             logs = MariaDBLogs(
                 listed, in: spool.folder(of: stretch), of: source.name, at: spool.path,
@@ -40,13 +40,14 @@ final class BinaryLogCollector: DataCollector {
     }
 
     /// Each with how much of it is whole.
-    private static func listed(_ names: [String], in folder: String) throws -> [MariaDBLogs.Log] {
-        try names.compactMap { name in
+    private static func listed(_ spool: BinaryLogSpool, _ stretch: Int) throws -> [MariaDBLogs.Log] {
+        let folder = spool.folder(of: stretch)
+        let names = try spool.logs(in: folder)
+        return try names.compactMap { name in
             let file = try LogSpoolFile(reading: "\(folder)/\(name)")
             guard name == names.last else { return MariaDBLogs.Log(name: name, bytes: UInt64(file.length)) }
             let log = FollowedLog(name, file)
-            // What cannot be read was not told to be here.
-            try? log.advance()
+            try spool.read(log, in: stretch)
             try file.sync()
             let whole = log.follower.wholeBytes
             return whole == 0 ? nil : MariaDBLogs.Log(name: name, bytes: whole)

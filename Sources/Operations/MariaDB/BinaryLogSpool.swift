@@ -89,10 +89,20 @@ struct BinaryLogSpool: Sendable {
     func newest() throws -> Newest? {
         guard let stretch = try stretches().last, let name = try logs(in: folder(of: stretch)).last else { return nil }
         let log = FollowedLog(name, try LogSpoolFile(extending: "\(folder(of: stretch))/\(name)"))
+        try read(log, in: stretch)
+        try log.file.cut(to: Int(log.follower.wholeBytes))
+        try log.file.sync()
+        return Newest(
+            point: BinaryLogPoint(stretch: stretch, file: name, position: log.follower.wholeBytes),
+            isEnded: log.follower.isEnded)
+    }
+
+    /// Reads a log as far as it is whole; an error where that is less than what was told to be received.
+    func read(_ log: FollowedLog, in stretch: Int) throws {
         // A disk that cannot be read says nothing of where the log ends: only what is no log does.
         do { try log.advance() } catch let fault as BinaryLogFault {
             let told = mark(.received)?.point
-            guard told?.stretch != stretch || told?.file != name || told?.position ?? 0 <= log.follower.wholeBytes
+            guard told?.stretch != stretch || told?.file != log.name || told?.position ?? 0 <= log.follower.wholeBytes
             else {
                 throw OperationError(
                     .damaged,
@@ -102,11 +112,6 @@ struct BinaryLogSpool: Sendable {
                 )
             }
         }
-        try log.file.cut(to: Int(log.follower.wholeBytes))
-        try log.file.sync()
-        return Newest(
-            point: BinaryLogPoint(stretch: stretch, file: name, position: log.follower.wholeBytes),
-            isEnded: log.follower.isEnded)
     }
 
     func clearReceived() throws {
