@@ -6,6 +6,8 @@ SHIPPED = swift build -c release --static-swift-stdlib
 BINARY = $(shell $(SHIPPED) --show-bin-path)/qala
 # The backtracer of a crashing test can hang for minutes; the crash itself is enough.
 export SWIFT_BACKTRACE = enable=no
+# Seconds for all tests of one run, several times what they take: one that hangs must fail, and be named by `.ci/run`.
+QALA_TEST_SECONDS ?= 3000
 
 .PHONY: help setup release demo test test-long fuzz bench bench-databases bench-data style format clean
 
@@ -26,7 +28,7 @@ demo: release ## Archives, verifies and restores real trees of this machine; the
 test: release ## Builds everything and runs all tests, those of the real binary with the release build.
 	scripts/python Benchmarks/test-harness
 	swift build --build-tests
-	QALA_BINARY=$(BINARY) swift test --skip-build --disable-xctest
+	QALA_BINARY=$(BINARY) timeout $(QALA_TEST_SECONDS) swift test --skip-build --disable-xctest
 	scripts/fuzz $${QALA_FUZZ_SECONDS:-5}
 
 test-long: release ## The same with the longer slices of the fault tests.

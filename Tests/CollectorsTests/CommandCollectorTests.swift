@@ -33,8 +33,8 @@ struct CommandCollectorTests {
         }
     }
 
-    /// Starts a program in a thread that ends without ending it.
-    private func leave(_ command: [String], isBound: Bool) throws {
+    /// Starts a program in a thread that ends without ending it; whoever releases the result waits for it.
+    private func leave(_ command: [String], isBound: Bool) throws -> Unmanaged<RunningProgram> {
         /// SAFETY: what one thread writes is read when it has said that it is done.
         final class Left: @unchecked Sendable {
             var program: RunningProgram?
@@ -50,14 +50,17 @@ struct CommandCollectorTests {
         }
         thread.start()
         left.ended.wait()
-        _ = Unmanaged.passRetained(try #require(left.program))
+        return Unmanaged.passRetained(try #require(left.program))
     }
 
     @Test("A program that is bound is gone with the thread that started it, whoever forgets it")
     func bound() throws {
         let marks = (0..<2).map { _ in "600.\(Int.random(in: 100_000...999_999))" }
-        try leave(["/bin/sleep", marks[0]], isBound: false)
-        try leave(["/bin/sleep", marks[1]], isBound: true)
+        let forgotten = [
+            try leave(["/bin/sleep", marks[0]], isBound: false), try leave(["/bin/sleep", marks[1]], isBound: true),
+        ]
+        // An ended child that nobody waits for keeps the test runner from seeing others end.
+        defer { for program in forgotten { program.release() } }
         for _ in 0..<100 where !living(marks[1]).isEmpty { usleep(50_000) }
         #expect(living(marks[1]).isEmpty)
         let other = living(marks[0])
