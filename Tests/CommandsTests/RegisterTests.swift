@@ -202,6 +202,12 @@ struct RegisterCommandTests {
         #expect(text.contains("qala_runs_total{policy=\"often\",state=\"done\"} 1\n"))
         #expect(text.contains("qala_policy_last_success_timestamp_seconds{policy=\"often\",component=\"config\"} "))
         #expect(text.contains("qala_problems_open{kind=\"failed\"} 0\n"))
+        let page = text.components(separatedBy: "\r\n\r\n").dropFirst().joined()
+        let unpacked = Repository.root.appending(path: ".build/tools/promtool").path
+        let promtool = access(unpacked, X_OK) == 0 ? unpacked : "/usr/bin/promtool"
+        let checked = try ProcessRunner.run(
+            promtool, ["check", "metrics"], environment: ["PATH": "/usr/bin"], input: page, in: desk.world.folder)
+        #expect(checked.status == 0 && checked.errors.isEmpty, "\(checked.errorText) \(checked.outputText)")
         #expect(try LoopbackPort.get(port, "/v1/status").hasPrefix("HTTP/1.1 404"))
         try FileManager.default.moveItem(at: desk.world.url("vault"), to: desk.world.url("gone"))
         #expect(try LoopbackPort.get(port, "/readyz").hasPrefix("HTTP/1.1 503"))

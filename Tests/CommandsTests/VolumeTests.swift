@@ -52,23 +52,23 @@ struct VolumeWorld {
         }
     }
 
-    /// Runs the indented lines of a README as they are printed, where there are the volume, the secret and stock tools.
-    func open(by readMe: String, into target: String) throws -> Finished {
-        let bare = world.url("bare-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: bare, withIntermediateDirectories: true)
-        let volume = bare.appending(path: "volume")
-        try FileManager.default.copyItem(at: world.url("volume"), to: volume)
-        let text = try String(contentsOf: volume.appending(path: readMe), encoding: .utf8)
+    /// Runs the indented lines of a README as they are printed, where there is nothing but a volume, its secret and stock tools.
+    func open(by readMe: String, from volume: String = "volume", into target: String) throws -> Finished {
+        let bare = try BareHost(in: world.folder)
+        for (name, place) in [(volume, "volume"), ("secret", "secret")] {
+            try FileManager.default.copyItem(at: world.url(name), to: bare.root.appending(path: place))
+        }
+        let text = try String(contentsOf: bare.root.appending(path: "volume/" + readMe), encoding: .utf8)
         let lines = text.split(separator: "\n").filter { $0.hasPrefix("    ") }
         #expect(lines.count > 10)
-        let script = "set -eu\n" + lines.joined(separator: "\n") + "\n"
-        try Data(script.utf8).write(to: bare.appending(path: "commands"))
-        return try ProcessRunner.run(
-            "/bin/sh", [bare.appending(path: "commands").path],
-            environment: [
-                "PATH": "/usr/bin:/bin", "VOLUME": volume.path, "SECRET": world.path("secret"),
-                "TARGET": world.path(target),
-            ], in: bare)
+        let opened = try bare.run(
+            "set -eu\n" + lines.joined(separator: "\n") + "\n",
+            ["VOLUME": "/volume", "SECRET": "/secret", "TARGET": "/restored"])
+        let restored = bare.root.appending(path: "restored")
+        if FileManager.default.fileExists(atPath: restored.path) {
+            try FileManager.default.moveItem(at: restored, to: world.url(target))
+        }
+        return opened
     }
 }
 
@@ -103,6 +103,34 @@ struct VolumeTests {
         let socket = Array("nodes/socket".utf8)
         #expect(found.filter { $0.path != socket }.isEmpty, "\(found.prefix(5))")
         #expect(found.contains { $0.path == socket })
+    }
+
+    @Test(
+        "As an ISO image it is burnt, verified and opened like the directory it was made of",
+        .enabled(if: access("/usr/bin/xorriso", X_OK) == 0))
+    func image() throws {
+        let volume = try small()
+        defer { volume.world.remove() }
+        try volume.write()
+        let world = volume.world
+        func xorriso(_ arguments: [String]) throws {
+            let ran = try ProcessRunner.run(
+                "/usr/bin/xorriso", arguments, environment: ["PATH": "/usr/bin:/bin", "HOME": world.folder.path],
+                in: world.folder)
+            try #require(ran.status == 0, "\(ran.errorText)")
+        }
+        // The command of docs/volumes.md.
+        let page = try String(
+            contentsOf: Repository.root.appending(path: "docs/volumes.md"), encoding: .utf8)
+        let command = try #require(page.split(separator: "\n").first { $0.hasPrefix("xorriso -as mkisofs") })
+        let words = command.replacing("/mnt/volume", with: world.path("volume")).split(separator: " ").map(String.init)
+        try xorriso(Array(words.dropFirst()))
+        try xorriso(["-osirrox", "on", "-indev", world.path("volume.iso"), "-extract", "/", world.path("disc")])
+        let verified = try world.qala("volume", "verify", "disc", "--secret", "secret")
+        #expect(verified.status == 0, "\(verified.outputText) \(verified.errorText)")
+        #expect(try volume.open(by: "README.az.txt", from: "disc", into: "back").status == 0)
+        let back = world.url("back" + world.path("tree/a"))
+        #expect(try Data(contentsOf: back) == Data("a\n".utf8))
     }
 
     @Test("Every altered, missing or added file is found, and so is a decoy that was mended or removed")
