@@ -28,13 +28,13 @@ demo: release ## Archives, verifies and restores real trees of this machine; the
 test: release ## Builds everything and runs all tests, those of the real binary with the release build.
 	scripts/python Benchmarks/test-harness
 	swift build --build-tests
-	QALA_TEST_ALONE=1 swift test --skip-build --disable-xctest --filter SweepSpaceTests
+	QALA_TEST_ALONE=1 swift test --skip-build --disable-xctest --filter SweepSpaceTests/flat
 	QALA_BINARY=$(BINARY) timeout $(QALA_TEST_SECONDS) swift test --skip-build --disable-xctest
 	scripts/fuzz $${QALA_FUZZ_SECONDS:-5}
 
 test-long: release ## The same with the longer slices of the fault tests.
 	swift build --build-tests
-	QALA_TEST_ALONE=1 QALA_TEST_LONG=1 swift test --skip-build --disable-xctest --filter SweepSpaceTests
+	QALA_TEST_ALONE=1 QALA_TEST_LONG=1 swift test --skip-build --disable-xctest --filter SweepSpaceTests/flat
 	QALA_TEST_LONG=1 QALA_BINARY=$(BINARY) swift test --skip-build --disable-xctest
 	scripts/fuzz $${QALA_FUZZ_SECONDS:-60}
 

@@ -242,7 +242,7 @@ package final class Vault {
     /// footer that says other than the segment is believed only with the whole pack.
     func summaries(of live: LiveSegment, _ fates: PackFates) throws(VaultError) -> [PackSummary] {
         let concerned = fates.deleted.union(fates.condemned)
-        let known = live.segment.summaries()
+        let known = live.segment.summaries(without: fates.deleted)
         if concerned.isDisjoint(with: live.segment.packs) { return known }
         let rows = Dictionary(known.map { ($0.pack.id, Set($0.entries)) }) { first, _ in first }
         let packs = try packs(behind: live.digest, live.segment.domain)

@@ -135,16 +135,18 @@ struct IndexSegment: Sendable {
         }
     }
 
-    /// The packs it serves with their chunks, as far as a segment knows them: enough to join it with others.
-    func summaries() -> [PackSummary] {
+    /// The packs it serves with their chunks, as far as a segment knows them: enough to join it with others. Packs that are `gone`
+    /// cost no memory.
+    func summaries(without gone: Set<Digest> = []) -> [PackSummary] {
         var entries: [Digest: [PackEntry]] = [:]
         forEach { id, location in
+            guard !gone.contains(location.pack) else { return }
             entries[location.pack, default: []].append(
                 PackEntry(
                     offset: location.offset, storedLength: location.storedLength, kind: .data, codec: .raw,
                     slot: location.slot, chunkID: id))
         }
-        return packs.map { pack in
+        return packs.filter { !gone.contains($0) }.map { pack in
             PackSummary(
                 pack: Manifest.Pack(id: pack, length: 0, digest: .zero), entries: entries[pack] ?? [])
         }
