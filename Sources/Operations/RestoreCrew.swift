@@ -108,8 +108,8 @@ final class RestoreCrew: @unchecked Sendable {
     init(_ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace) throws {
         self.workplace = workplace
         let count = min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 2), 4)
-        // A job for each thread and some that wait. Open packs and the directories on the way need descriptors too, and a
-        // process mostly has 1024.
+        // A job for each thread and some that wait. Open packs and the directories on the way need descriptors too, and
+        // a process mostly has 1024.
         loadLimit = RestoreLoad(files: (count + 3) * Self.filesPerJob, descriptors: 512)
         for _ in 0..<count {
             threads.append(
@@ -241,8 +241,8 @@ final class RestoreWorker {
         self.progress = progress
     }
 
-    /// Returns the files that could not be filled: they are discarded, never left half right under their name. Throws what
-    /// ends the restore.
+    /// Returns the files that could not be filled: they are discarded, never left half right under their name. Throws
+    /// what ends the restore.
     func perform(_ job: RestoreJob) throws -> [RestoreFailure] {
         switch job {
         case .small(let small): try fill(small)

@@ -118,8 +118,8 @@ package final class FileTreeRestorer {
         return false
     }
 
-    /// Starts to restore `entry` under `path`, relative to the target. A file with content, or one that is still to be made,
-    /// is handed out to be filled; everything else is done (or skipped, or a problem) when this returns nil.
+    /// Starts to restore `entry` under `path`, relative to the target. A file with content, or one that is still to be
+    /// made, is handed out to be filled; everything else is done (or skipped, or a problem) when this returns nil.
     ///
     /// Throws `.conflict` under ``ConflictPolicy/refuse``, `.unsafePath` for a path that could leave the target, and
     /// for errors that concern the whole restore, such as a full disk.
@@ -209,7 +209,7 @@ extension FileTreeRestorer {
                 path: path, size: entry.size, isSparse: options.sparse, descriptor: descriptor, parent: directory,
                 naming: naming, mayHaveInheritedACL: top.hasDefaultACL, wanted: wanted, metadata: metadata)
         }
-        // A file system that ignores case takes two names of the archive for one: to keep both, one must wait for the other.
+        // A file system that ignores case takes two names of the archive for one: to keep both, they are made in turn.
         if top.isPrivate, entry.linkCount <= 1, options.conflict != .keepBoth { return file(.direct(name), nil) }
         var number: Int32 = -1
         let unlinksFirst = entry.linkCount > 1

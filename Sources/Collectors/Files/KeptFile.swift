@@ -8,8 +8,8 @@ package protocol FillableFile: AnyObject, Sendable {
     /// Relative to the target.
     var path: [UInt8] { get }
     var size: UInt64 { get }
-    /// To be called before it is filled: where the file is not there yet it is made. False when it cannot be, which is among
-    /// the problems then; throws what ends the restore.
+    /// To be called before it is filled: where the file is not there yet it is made. False when it cannot be, which is
+    /// among the problems then; throws what ends the restore.
     func make() throws(CollectorError) -> Bool
     func heldDescriptors(beside other: (any FillableFile)?) -> Int
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(CollectorError)

@@ -3,7 +3,8 @@ import Domain
 import Glibc
 import Synchronization
 
-/// A regular file that a restore fills: ``make()`` it, write its content in any order from any thread, then ``finish()`` once.
+/// A regular file that a restore fills: ``make()`` it, write its content in any order from any thread, then ``finish()``
+/// once.
 ///
 /// Ranges that are not written read as zero bytes and stay holes. A file that is dropped without ``finish()`` is taken
 /// away again, so that no half-written file keeps the name of a whole one.
@@ -74,8 +75,8 @@ package final class RestoringFile: Sendable {
         }
     }
 
-    /// Makes the file where that was left to whoever fills it; any thread may call it, again and again. False when it is not
-    /// there: it cannot be made, which is a problem then, or was discarded.
+    /// Makes the file where that was left to whoever fills it; any thread may call it, again and again. False when it is
+    /// not there: it cannot be made, which is a problem then, or was discarded.
     ///
     /// Throws what the next file would meet as well, such as a full disk.
     package func make() throws(CollectorError) -> Bool {
