@@ -41,7 +41,7 @@ struct DeltaPass {
             existing = try ExistingTree(
                 folder, at: part.target, excludes: part.excludes + ["/lost+found/*"], isOnlyCompared: isDry)
         }
-        let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
+        let crew = try RestoreCrew(reader, archive, workplace)
         var walk = DeltaWalk(part, existing, ContentQueue(crew, workplace), tally)
         do {
             try walk.begin()
@@ -58,7 +58,7 @@ struct DeltaPass {
         }
         let place = Array(part.target.utf8.dropFirst()) + [0x2F]
         for failure in try crew.finish() {
-            report.add(place + failure.path, failure.reason)
+            if let reason = failure.reason { report.add(place + failure.path, reason) }
             if failure.isDamage { report.damaged += 1 }
         }
         for problem in walk.problems { report.add(place + problem.path, problem.reason) }

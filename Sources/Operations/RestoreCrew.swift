@@ -23,57 +23,100 @@ final class OpenTarget: Sendable {
 struct RestoreFailure: Sendable {
     /// As that of ``FillableFile``.
     var path: [UInt8]
-    var reason: String
+    /// Nil where it could not even be made, which is among the problems of the restorer.
+    var reason: String?
     var size: UInt64
     /// The vault does not hold what was stored; otherwise the target is to blame.
     var isDamage: Bool
 }
 
+/// What files that wait to be filled take up.
+struct RestoreLoad: Sendable {
+    var files = 0
+    /// At most so many are open for them.
+    var descriptors = 0
+
+    static func + (one: RestoreLoad, other: RestoreLoad) -> RestoreLoad {
+        RestoreLoad(files: one.files + other.files, descriptors: one.descriptors + other.descriptors)
+    }
+
+    static func - (one: RestoreLoad, other: RestoreLoad) -> RestoreLoad {
+        RestoreLoad(files: one.files - other.files, descriptors: one.descriptors - other.descriptors)
+    }
+
+    func isWithin(_ limit: RestoreLoad) -> Bool { files <= limit.files && descriptors <= limit.descriptors }
+}
+
+/// Small files for one thread, in the order of the archive.
+///
+/// About as many as a group holds: a thread that has opened one fills what lies in it, and works in directories where the
+/// others do not, which the system lets one thread change at a time.
+struct SmallFiles: Sendable {
+    private static let byteLimit: UInt64 = 1 << 20
+    private static let loadLimit = RestoreLoad(files: RestoreCrew.filesPerJob - 1, descriptors: 127)
+
+    /// An empty file is no member of a group.
+    private(set) var files: [(file: any FillableFile, member: (group: Digest, index: Int)?)] = []
+    private(set) var load = RestoreLoad()
+    private var bytes: UInt64 = 0
+
+    var isFull: Bool { bytes >= Self.byteLimit || !load.isWithin(Self.loadLimit) }
+
+    mutating func append(_ file: any FillableFile, _ member: (group: Digest, index: Int)?) {
+        load = load + RestoreLoad(files: 1, descriptors: file.heldDescriptors(beside: files.last?.file))
+        bytes = bytes.addingClamped(file.size)
+        files.append((file, member))
+    }
+}
+
 /// What the threads of a restore do.
 enum RestoreJob: Sendable {
-    /// Small files that lie in one group.
-    case members(group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])
+    case small(SmallFiles)
     case chunk(id: Digest, length: UInt64, target: OpenTarget, offset: UInt64)
     /// Of a file that is there already, a run that is to read as zeros.
     case zeros(target: OpenTarget, offset: UInt64, length: UInt64)
     /// A file of holes only.
     case hole(target: OpenTarget)
 
-    /// Open files that wait for this job.
-    var fileCount: Int {
+    var load: RestoreLoad {
         switch self {
-        case .members(_, let files): files.count
-        case .chunk, .zeros, .hole: 1
+        case .small(let files): files.load
+        // The file and its directory.
+        case .chunk, .zeros, .hole: RestoreLoad(files: 1, descriptors: 2)
         }
     }
 }
 
-/// The threads of a restore: they read chunks and fill files.
+/// The threads of a restore: they read chunks, and make and fill files.
 ///
 /// SAFETY: everything mutable is touched inside `monitor.locked`.
 final class RestoreCrew: @unchecked Sendable {
+    static let filesPerJob = 256
     private static let jobLimit = 24
-    private static let openFileLimit = 700
     private let monitor = Monitor()
     private let workplace: Workplace
+    private let loadLimit: RestoreLoad
     private var queue: [RestoreJob] = []
-    private var openFiles = 0
+    /// Of the jobs that wait and of those that are worked on.
+    private var load = RestoreLoad()
     private var isClosing = false
     private var failure: (any Error)?
     private var problems: [RestoreFailure] = []
     private var threads: [WorkerThread] = []
 
-    init(threads count: Int, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace) throws {
+    /// As many threads as processors: the one that walks the archive mostly waits for them.
+    init(_ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace) throws {
         self.workplace = workplace
+        let count = min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 2), 4)
+        // A job for each thread and some that wait. Open packs and the directories on the way need descriptors too, and
+        // a process mostly has 1024.
+        loadLimit = RestoreLoad(files: (count + 3) * Self.filesPerJob, descriptors: 512)
         for _ in 0..<count {
             threads.append(
                 try WorkerThread { [self] in
                     do {
                         let worker = try RestoreWorker(try ChunkReader(reader, for: archive), workplace.progress)
-                        while let job = next() {
-                            let failed = worker.perform(job)
-                            done(job, failed)
-                        }
+                        while let job = next() { done(job, try worker.perform(job)) }
                     } catch { fail(error) }
                 })
         }
@@ -81,12 +124,12 @@ final class RestoreCrew: @unchecked Sendable {
 
     func submit(_ job: RestoreJob) throws {
         try monitor.locked { () throws(any Error) in
-            while failure == nil, queue.count >= Self.jobLimit || openFiles + job.fileCount > Self.openFileLimit {
+            while failure == nil, queue.count >= Self.jobLimit || !(load + job.load).isWithin(loadLimit) {
                 monitor.wait()
             }
             if let failure { throw failure }
             queue.append(job)
-            openFiles += job.fileCount
+            load = load + job.load
             monitor.wakeAll()
         }
     }
@@ -100,10 +143,10 @@ final class RestoreCrew: @unchecked Sendable {
 
     private func done(_ job: RestoreJob, _ failed: [RestoreFailure]) {
         monitor.locked {
-            openFiles -= job.fileCount
+            load = load - job.load
             problems += failed
             // Who waits for room is woken when there is some to fill, not for each place.
-            let hasRoom = queue.count <= Self.jobLimit / 2 && openFiles <= Self.openFileLimit / 2
+            let hasRoom = queue.count <= Self.jobLimit / 2 && (load + load).isWithin(loadLimit)
             if hasRoom || queue.isEmpty { monitor.wakeAll() }
         }
     }
@@ -138,12 +181,11 @@ final class RestoreCrew: @unchecked Sendable {
     }
 }
 
-/// Hands the content of files to a crew, small files of one group together.
+/// Hands files to a crew, many small ones at once.
 struct ContentQueue {
-    private static let membersPerJob = 64
     private let crew: RestoreCrew
     private let workplace: Workplace
-    private var batch: (group: Digest, files: [(target: OpenTarget, index: Int, size: UInt64)])?
+    private var small = SmallFiles()
 
     init(_ crew: RestoreCrew, _ workplace: Workplace) {
         self.crew = crew
@@ -152,29 +194,26 @@ struct ContentQueue {
 
     mutating func add(_ file: any FillableFile, _ content: Content) throws {
         switch content {
-        case .none: try file.finish()
-        case .member(let group, let index):
-            if let open = batch, open.group != group || open.files.count >= Self.membersPerJob { try flush() }
-            if batch == nil { batch = (group, []) }
-            batch?.files.append((OpenTarget(file, parts: 1), index, file.size))
-        case .extents(let extents):
-            try flush()
-            try submit(extents, of: file)
+        case .none: small.append(file, nil)
+        case .member(let group, let index): small.append(file, (group, index))
+        case .extents(let extents): try submit(extents, of: file)
         }
+        if small.isFull { try flush() }
     }
 
     /// To be called after the last file.
     mutating func flush() throws {
-        guard let full = batch else { return }
-        batch = nil
-        try crew.submit(.members(group: full.group, files: full.files))
+        guard !small.files.isEmpty else { return }
+        let full = small
+        small = SmallFiles()
+        try crew.submit(.small(full))
     }
 
     private func submit(_ extents: [Extent], of file: any FillableFile) throws {
         // A new file has holes where nothing is written.
         let hasOldContent = file is KeptFile
         let parts = hasOldContent ? extents.count : extents.count { $0.chunk != nil }
-        let target = OpenTarget(file, parts: parts)
+        let target = OpenTarget(file, parts: max(parts, 1))
         if parts == 0 { try crew.submit(.hole(target: target)) }
         var offset: UInt64 = 0
         for extent in extents {
@@ -202,42 +241,44 @@ final class RestoreWorker {
         self.progress = progress
     }
 
-    /// Returns the files that could not be filled: they are discarded, never left half right under their name.
-    func perform(_ job: RestoreJob) -> [RestoreFailure] {
-        var failed: [RestoreFailure] = []
+    /// Returns the files that could not be filled: they are discarded, never left half right under their name. Throws
+    /// what ends the restore.
+    func perform(_ job: RestoreJob) throws -> [RestoreFailure] {
         switch job {
-        case .members(let id, let files):
-            do {
-                let group = try chunks.group(id)
-                defer { withExtendedLifetime(group) {} }
-                for (target, index, size) in files {
-                    attempt(target, &failed) {
-                        let bytes = try group.member(index)
-                        guard UInt64(bytes.count) == size else {
-                            throw OperationError(.damaged, "its content has another length than its entry")
-                        }
-                        try fill(target.file, 0, size, isRight: { Self.areEqual($0, bytes) }, with: { bytes })
-                        try target.file.finish()
-                    }
-                }
-            } catch {
-                for (target, _, _) in files { attempt(target, &failed) { throw error } }
-            }
+        case .small(let small): try fill(small)
         case .chunk(let id, let length, let target, let offset):
-            attempt(target, &failed) {
+            try attempt(target) {
                 try fill(
                     target.file, offset, length, isRight: { chunks.isData(id, $0) },
                     with: { try chunks.data(id, length: length) })
-                try endPart(of: target)
             }
-        case .zeros(let target, let offset, let length):
-            attempt(target, &failed) {
-                try clear(target.file, offset, length)
-                try endPart(of: target)
-            }
-        case .hole(let target): attempt(target, &failed) { try target.file.finish() }
+        case .zeros(let target, let offset, let length): try attempt(target) { try clear(target.file, offset, length) }
+        case .hole(let target): try attempt(target) {}
         }
-        return failed
+    }
+
+    private func fill(_ small: SmallFiles) throws -> [RestoreFailure] {
+        var group: (id: Digest, opened: Result<GroupView, VaultError>)?
+        return try small.files.compactMap { file, member in
+            try attempt(file) {
+                if let (id, index) = member {
+                    let known = group?.id == id ? group?.opened : nil
+                    let opened = known ?? Result { () throws(VaultError) in try chunks.group(id) }
+                    group = (id, opened)
+                    try fill(file, with: try opened.get(), index)
+                }
+                try file.finish()
+            }
+        }
+    }
+
+    private func fill(_ file: any FillableFile, with group: GroupView, _ index: Int) throws {
+        defer { withExtendedLifetime(group) {} }
+        let bytes = try group.member(index)
+        guard UInt64(bytes.count) == file.size else {
+            throw OperationError(.damaged, "its content has another length than its entry")
+        }
+        try fill(file, 0, file.size, isRight: { Self.areEqual($0, bytes) }, with: { bytes })
     }
 
     private func endPart(of target: OpenTarget) throws {
@@ -284,16 +325,28 @@ final class RestoreWorker {
         return memcmp(x, y, a.count) == 0
     }
 
-    private func attempt(_ target: OpenTarget, _ failed: inout [RestoreFailure], _ body: () throws -> Void) {
-        if target.isGivenUp.load(ordering: .relaxed) { return }
-        do { try body() } catch {
-            guard !target.isGivenUp.exchange(true, ordering: .relaxed) else { return }
-            target.file.discard()
-            let failure = error as? any Failure
-            failed.append(
-                RestoreFailure(
-                    path: target.file.path, reason: failure?.message ?? "\(error)", size: target.file.size,
-                    isDamage: failure?.kind == .damaged))
+    /// Fills a part of a file, and ends the file after its last part.
+    private func attempt(_ target: OpenTarget, _ body: () throws -> Void) throws -> [RestoreFailure] {
+        if target.isGivenUp.load(ordering: .relaxed) { return [] }
+        let failure = try attempt(target.file) {
+            try body()
+            try endPart(of: target)
         }
+        guard let failure, !target.isGivenUp.exchange(true, ordering: .relaxed) else { return [] }
+        return [failure]
+    }
+
+    private func attempt(_ file: any FillableFile, _ body: () throws -> Void) throws -> RestoreFailure? {
+        guard try file.make() else {
+            return RestoreFailure(path: file.path, reason: nil, size: file.size, isDamage: false)
+        }
+        do { try body() } catch {
+            file.discard()
+            let failure = error as? any Failure
+            return RestoreFailure(
+                path: file.path, reason: failure?.message ?? "\(error)", size: file.size,
+                isDamage: failure?.kind == .damaged)
+        }
+        return nil
     }
 }

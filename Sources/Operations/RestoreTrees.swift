@@ -197,7 +197,7 @@ struct RestoreRun {
         var restored = Restored()
         var number = 0
         let scaffold = selection.ancestors.union(try leading(to: reader.header(of: archive).roots))
-        let crew = try RestoreCrew(threads: 2, reader, archive, workplace)
+        let crew = try RestoreCrew(reader, archive, workplace)
         var queue = ContentQueue(crew, workplace)
         do {
             try selection.forEach { page in
@@ -216,7 +216,7 @@ struct RestoreRun {
         }
         let failures = try crew.finish()
         for failure in failures {
-            report.add(failure.path, failure.reason)
+            if let reason = failure.reason { report.add(failure.path, reason) }
             report.files -= 1
             report.bytes = report.bytes.subtractingClamped(failure.size)
             if failure.isDamage { report.damaged += 1 }

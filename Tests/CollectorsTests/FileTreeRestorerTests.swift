@@ -149,7 +149,7 @@ struct FileTreeRestorerTests {
         let bench = try Workbench()
         let restorer = try restorer(bench, .refuse)
         let file = try #require(try restorer.begin(made(.file, "f", size: 2), as: Array("f".utf8)))
-        try #require(unlink(bench.place("target/f")) == 0)
+        try #require(try file.make() && unlink(bench.place("target/f")) == 0)
         try file.finish()
         #expect(restorer.problems.take().map(\.what) == [.changed])
     }
@@ -159,7 +159,7 @@ struct FileTreeRestorerTests {
         let bench = try Workbench()
         let restorer = try restorer(bench, .refuse)
         let file = try #require(try restorer.begin(made(.file, "f", size: 2), as: Array("f".utf8)))
-        #expect(bench.status("target/f")?.st_mode == S_IFREG | 0o1200)
+        #expect(try file.make() && bench.status("target/f")?.st_mode == S_IFREG | 0o1200)
         try [UInt8]("ab".utf8).withUnsafeBytes { try file.write($0, at: 0) }
         try file.finish()
         #expect(bench.status("target/f")?.st_mode != S_IFREG | 0o1200 && bench.text("target/f") == "ab")

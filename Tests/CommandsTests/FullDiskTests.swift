@@ -243,6 +243,33 @@ struct FullDiskTests {
         #expect((row["lost"] as? [Any])?.isEmpty == true && (row["quarantined"] as? [Any])?.isEmpty == true)
     }
 
+    @Test("A restore that finds no room for one more file ends with that, leaves none half made, and can be completed")
+    func restore() throws {
+        let world = try World()
+        defer { world.remove() }
+        for number in 0..<600 { try world.write("tree/\(number)", "\(number)\n") }
+        let disks = try SmallDisks(world, ["small": 16], state: "state", vault: "vault")
+        defer { disks.end() }
+        let (small, back, kit) = (world.path("small"), world.path("small/back"), world.path("kit.txt"))
+        #expect(try disks.qala("init", "--kit", kit).status == 0)
+        #expect(try disks.qala("archive", world.path("tree")).status == 0)
+        // All directories find room, so that it is the making of a file that fails.
+        #expect(try disks.shell("mount -o remount,nr_inodes=300 \(small)").status == 0)
+        let ended = try disks.qala("restore", "latest", "--to", back, "--key-file", kit)
+        #expect(ended.status == 1, "\(ended.outputText) \(ended.errorText)")
+        #expect(ended.errorText.contains("cannot make ") && ended.errorText.lowercased().contains("no space left"))
+        let half = try disks.shell("find \(back) -type f -perm 1200")
+        #expect(half.status == 0 && half.outputText.isEmpty, "\(half.outputText)")
+        let whole = try disks.shell("find \(back) -type f | wc -l")
+        #expect(Int(whole.outputText.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 > 200 } == true)
+        #expect(try disks.shell("mount -o remount,nr_inodes=10000 \(small)").status == 0)
+        let again = try disks.qala(
+            "restore", "latest", "--to", back, "--conflict", "skip", "--verify", "--key-file", kit)
+        #expect(again.status == 0, "\(again.outputText) \(again.errorText)")
+        let compared = try disks.shell("diff -r \(world.path("tree")) \(back)\(world.path("tree"))")
+        #expect(compared.status == 0, "\(compared.outputText)")
+    }
+
     /// A segment of one megabyte whose first page is right.
     private static func segment(_ number: UInt64) -> Data {
         let size: UInt64 = 1 << 20

@@ -13,7 +13,8 @@ import Glibc
 /// - what cannot be restored fully is a problem, never silence; what makes going on pointless or unsafe throws.
 ///
 /// ``begin(_:as:)``, ``linkIfKnown(_:as:)`` and ``finishDirectories()`` are for one thread, with entries in
-/// ``PathOrder``; the files that `begin` hands out are filled and finished by any.
+/// ``PathOrder``, each path once; the files that `begin` hands out are filled and finished by any. In a directory that is
+/// the restore's own alone they are made by those as well, because nothing can be in their way.
 package final class FileTreeRestorer {
     package let problems = ProblemLog()
     /// Entries left alone because something existed in their place, under ``ConflictPolicy/skip``.
@@ -117,8 +118,8 @@ package final class FileTreeRestorer {
         return false
     }
 
-    /// Starts to restore `entry` under `path`, relative to the target. A file with content is handed out to be filled;
-    /// everything else is done (or skipped, or a problem) when this returns nil.
+    /// Starts to restore `entry` under `path`, relative to the target. A file with content, or one that is still to be
+    /// made, is handed out to be filled; everything else is done (or skipped, or a problem) when this returns nil.
     ///
     /// Throws `.conflict` under ``ConflictPolicy/refuse``, `.unsafePath` for a path that could leave the target, and
     /// for errors that concern the whole restore, such as a full disk.
@@ -203,45 +204,35 @@ extension FileTreeRestorer {
         _ entry: Entry, _ name: CName, _ path: [UInt8], _ wanted: MetadataWriter.Wanted
     ) throws(CollectorError) -> RestoringFile? {
         let top = frames[frames.count - 1]
-        let mode = UInt32(MetadataWriter.unfinished)
+        func file(_ naming: RestoringFile.Naming, _ descriptor: Int32?) -> RestoringFile {
+            RestoringFile(
+                path: path, size: entry.size, isSparse: options.sparse, descriptor: descriptor, parent: directory,
+                naming: naming, mayHaveInheritedACL: top.hasDefaultACL, wanted: wanted, metadata: metadata)
+        }
+        // A file system that ignores case takes two names of the archive for one: to keep both, they are made in turn.
+        if top.isPrivate, entry.linkCount <= 1, options.conflict != .keepBoth { return file(.direct(name), nil) }
         var number: Int32 = -1
         let unlinksFirst = entry.linkCount > 1
         let outcome = try create(name, path, owner: wanted.userID, unlinksFirst: unlinksFirst) { [directory] name in
-            number = name.withPointer {
-                tree_open(directory.number, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
-            }
+            number = RestoringFile.make(name, in: directory)
             return number < 0 ? -number : 0
         }
-        let naming: RestoringFile.Naming
+        let made: RestoringFile
         switch outcome {
-        case .made(let made): naming = made
+        case .made(let naming):
+            made = file(naming, number)
+            try remember(entry, naming, number, path)
         case .left: return nil
         case .failed(let number):
             report(.notCreated, number, path)
             return nil
         }
-        let status: FileStatus
-        switch FileStatus.of(number) {
-        case .success(let found): status = found
-        case .failure(let error):
-            _ = close(number)
-            throw CollectorError.system(error.number, "cannot examine", path)
-        }
-        let object = MetadataWriter.Object(
-            descriptor: number, isPath: false, status: status, isNew: true, mayHaveInheritedACL: top.hasDefaultACL)
-        let file = RestoringFile(
-            path: path, size: entry.size, descriptor: number, parent: directory, naming: naming, object: object,
-            wanted: wanted, metadata: metadata)
-        remember(entry, naming, status)
         guard entry.size > 0 else {
-            try file.finish()
+            try made.finish()
             return nil
         }
-        // Without holes where the file system can reserve room; where it cannot, holes remain and read the same.
-        if !options.sparse, tree_allocate(number, entry.size) == -ENOSPC {
-            throw CollectorError.system(ENOSPC, "cannot reserve room for", path)
-        }
-        return file
+        try made.reserveRoom(number)
+        return made
     }
 
     // MARK: Links and nodes
@@ -259,12 +250,7 @@ extension FileTreeRestorer {
         case .left: return
         case .failed(let number): return report(.notCreated, number, path)
         case .made(let naming):
-            let made =
-                switch naming {
-                case .direct(let name): name
-                case .replacing(let temporary, _): temporary
-                }
-            switch made.withPointer({ Descriptor.open($0, in: directory.number, tree_path_only) }) {
+            switch naming.first.withPointer({ Descriptor.open($0, in: directory.number, tree_path_only) }) {
             case .failure(let error): return report(.changed, error.number, path)
             case .success(let descriptor):
                 // One name only: otherwise somebody put a link to a file of theirs, or of others, in its place.
@@ -300,6 +286,17 @@ extension FileTreeRestorer {
     }
 
     // MARK: Hard links
+
+    /// A file that was made just now and is open as `number`.
+    private func remember(
+        _ entry: Entry, _ naming: RestoringFile.Naming, _ number: Int32, _ path: [UInt8]
+    ) throws(CollectorError) {
+        guard entry.linkCount > 1 else { return }
+        switch FileStatus.of(number) {
+        case .success(let status): remember(entry, naming, status)
+        case .failure(let error): throw CollectorError.system(error.number, "cannot examine", path)
+        }
+    }
 
     private func remember(_ entry: Entry, _ naming: RestoringFile.Naming, _ status: FileStatus) {
         guard entry.linkCount > 1 else { return }

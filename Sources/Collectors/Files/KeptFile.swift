@@ -8,6 +8,10 @@ package protocol FillableFile: AnyObject, Sendable {
     /// Relative to the target.
     var path: [UInt8] { get }
     var size: UInt64 { get }
+    /// To be called before it is filled: where the file is not there yet it is made. False when it cannot be, which is
+    /// among the problems then; throws what ends the restore.
+    func make() throws(CollectorError) -> Bool
+    func heldDescriptors(beside other: (any FillableFile)?) -> Int
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(CollectorError)
     func finish() throws(CollectorError)
     /// Its content cannot be had.
@@ -62,6 +66,10 @@ package final class KeptFile: FillableFile {
         let number = descriptor.load(ordering: .relaxed)
         if number >= 0 { _ = close(number) }
     }
+
+    package func make() -> Bool { true }
+
+    package func heldDescriptors(beside other: (any FillableFile)?) -> Int { 1 }
 
     /// Whether the file has bytes at `offset` that fill `buffer` and of which `isRight` is true.
     package func holds(

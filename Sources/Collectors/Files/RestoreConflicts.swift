@@ -97,13 +97,14 @@ extension FileTreeRestorer {
         return .failed(EEXIST)
     }
 
-    /// Errors that the next entry would meet as well end the restore.
+    /// Errors of making a name that the next entry would meet as well: they end the restore.
+    static func concernsAll(_ number: Int32) -> Bool {
+        [ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM, ENOTCONN, ESTALE].contains(number)
+    }
+
     private func failure(_ number: Int32, _ path: [UInt8]) throws(CollectorError) -> Outcome {
-        switch number {
-        case ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM, ENOTCONN, ESTALE:
-            throw CollectorError.system(number, "cannot make", path)
-        default: return .failed(number)
-        }
+        if Self.concernsAll(number) { throw CollectorError.system(number, "cannot make", path) }
+        return .failed(number)
     }
 
     /// Puts an object that was made under a temporary name in its place. False is a problem, reported.

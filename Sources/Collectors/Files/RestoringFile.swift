@@ -3,42 +3,60 @@ import Domain
 import Glibc
 import Synchronization
 
-/// A regular file that a restore fills: write its content in any order from any thread, then ``finish()`` once.
+/// A regular file that a restore fills: ``make()`` it, write its content in any order from any thread, then ``finish()``
+/// once.
 ///
 /// Ranges that are not written read as zero bytes and stay holes. A file that is dropped without ``finish()`` is taken
 /// away again, so that no half-written file keeps the name of a whole one.
 package final class RestoringFile: Sendable {
     /// How the file comes by its name.
     enum Naming: Sendable {
-        /// It has its name already.
+        /// It has its name already, or gets it when it is made.
         case direct(CName)
         /// It is written under the first name and takes the second from what has it now, at once.
         case replacing(temporary: CName, CName)
+
+        /// The name that it has while it is filled.
+        var first: CName {
+            switch self {
+            case .direct(let name), .replacing(let name, _): name
+            }
+        }
+    }
+
+    private enum Stage {
+        case planned, made
+        /// It could not be made, or was taken away.
+        case gone
     }
 
     /// Relative to the target.
     package let path: [UInt8]
     package let size: UInt64
-    /// -1 once it is closed.
+    private let isSparse: Bool
+    private let stage: Mutex<Stage>
+    /// -1 before it is made and once it is closed.
     private let descriptor: Atomic<Int32>
-    private let isDiscarded = Atomic(false)
     private let writtenEnd = Atomic<UInt64>(0)
     private let parent: DirectoryHandle
     private let naming: Naming
-    private let object: MetadataWriter.Object
+    private let mayHaveInheritedACL: Bool
     private let wanted: MetadataWriter.Wanted
     private let metadata: MetadataWriter
 
+    /// `descriptor`: nil where ``make()`` is to make it, in a directory where nothing else can have its name.
     init(
-        path: [UInt8], size: UInt64, descriptor: Int32, parent: DirectoryHandle, naming: Naming,
-        object: MetadataWriter.Object, wanted: MetadataWriter.Wanted, metadata: MetadataWriter
+        path: [UInt8], size: UInt64, isSparse: Bool, descriptor: Int32?, parent: DirectoryHandle, naming: Naming,
+        mayHaveInheritedACL: Bool, wanted: MetadataWriter.Wanted, metadata: MetadataWriter
     ) {
         self.path = path
         self.size = size
-        self.descriptor = Atomic(descriptor)
+        self.isSparse = isSparse
+        stage = Mutex(descriptor == nil ? .planned : .made)
+        self.descriptor = Atomic(descriptor ?? -1)
         self.parent = parent
         self.naming = naming
-        self.object = object
+        self.mayHaveInheritedACL = mayHaveInheritedACL
         self.wanted = wanted
         self.metadata = metadata
     }
@@ -49,8 +67,51 @@ package final class RestoringFile: Sendable {
         if number >= 0 { _ = close(number) }
     }
 
+    /// Makes a file under a name that nothing has: its descriptor for writing, or a negative `errno`.
+    static func make(_ name: CName, in directory: DirectoryHandle) -> Int32 {
+        name.withPointer {
+            tree_open(
+                directory.number, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, UInt32(MetadataWriter.unfinished))
+        }
+    }
+
+    /// Makes the file where that was left to whoever fills it; any thread may call it, again and again. False when it is
+    /// not there: it cannot be made, which is a problem then, or was discarded.
+    ///
+    /// Throws what the next file would meet as well, such as a full disk.
+    package func make() throws(CollectorError) -> Bool {
+        if descriptor.load(ordering: .acquiring) >= 0 { return true }
+        return try stage.withLock { (stage) throws(CollectorError) -> Bool in
+            guard stage == .planned else { return stage == .made }
+            let number = Self.make(naming.first, in: parent)
+            guard number >= 0 else {
+                stage = .gone
+                if FileTreeRestorer.concernsAll(-number) { throw CollectorError.system(-number, "cannot make", path) }
+                metadata.problems.add(FileProblem(path: path, what: .notCreated, systemError: -number))
+                return false
+            }
+            stage = .made
+            descriptor.store(number, ordering: .releasing)
+            try reserveRoom(number)
+            return true
+        }
+    }
+
+    /// Without holes where the file system can reserve room; where it cannot, holes remain and read the same.
+    func reserveRoom(_ number: Int32) throws(CollectorError) {
+        guard !isSparse, size > 0, tree_allocate(number, size) == -ENOSPC else { return }
+        throw CollectorError.system(ENOSPC, "cannot reserve room for", path)
+    }
+
+    /// Descriptors that it keeps open until it is finished, but for those that `other` keeps open as well.
+    package func heldDescriptors(beside other: (any FillableFile)?) -> Int {
+        let sharesParent = (other as? RestoringFile)?.parent === parent
+        return (descriptor.load(ordering: .relaxed) < 0 ? 0 : 1) + (sharesParent ? 0 : 1)
+    }
+
     /// Writes all of `bytes` at `offset`; they must lie within ``size``.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(CollectorError) {
+        guard try make() else { return }
         try Self.write(bytes, at: offset, to: descriptor.load(ordering: .relaxed), size: size, path)
         _ = writtenEnd.max(offset + UInt64(bytes.count), ordering: .relaxed)
     }
@@ -81,44 +142,51 @@ package final class RestoringFile: Sendable {
     /// Gives the file its length, metadata and name, and closes it. Content written afterwards is refused by the
     /// system. On failure the file is taken away.
     package func finish() throws(CollectorError) {
+        guard try make(), stage.withLock({ $0 == .made }) else { return }
         let number = descriptor.load(ordering: .relaxed)
-        guard number >= 0, !isDiscarded.load(ordering: .relaxed) else { return }
+        guard number >= 0 else { return }
         if writtenEnd.load(ordering: .relaxed) < size, let length = Int(exactly: size) {
-            guard ftruncate(number, length) == 0 else {
-                let error = CollectorError.system(errno, "cannot set the length of", path)
-                discard()
-                throw error
-            }
+            guard ftruncate(number, length) == 0 else { throw failure(errno, "cannot set the length of") }
+        }
+        let status: FileStatus
+        switch FileStatus.of(number) {
+        case .success(let found): status = found
+        case .failure(let error): throw failure(error.number, "cannot examine")
         }
         // Somebody removed it: a second restore into this target would take it for what an ended one left.
-        if case .success(let now) = FileStatus.of(number), now.linkCount == 0 {
-            metadata.problems.add(FileProblem(path: path, what: .changed))
-        }
+        if status.linkCount == 0 { metadata.problems.add(FileProblem(path: path, what: .changed)) }
+        let object = MetadataWriter.Object(
+            descriptor: number, isPath: false, status: status, isNew: true, mayHaveInheritedACL: mayHaveInheritedACL)
         metadata.apply(wanted, to: object, path: path)
-        let failure = naming.complete(in: parent.number)
-        if failure != 0 {
-            metadata.problems.add(FileProblem(path: path, what: .notReplaced, systemError: failure))
+        let replacing = naming.complete(in: parent.number)
+        if replacing != 0 {
+            metadata.problems.add(FileProblem(path: path, what: .notReplaced, systemError: replacing))
         }
         descriptor.store(-1, ordering: .relaxed)
         // A network file system reports here what it could not store.
         if close(number) != 0, errno != EINTR { throw CollectorError.system(errno, "cannot close", path) }
     }
 
-    /// Removes the file, because its content cannot be had. Harmless after ``finish()``.
+    private func failure(_ number: Int32, _ action: String) -> CollectorError {
+        discard()
+        return CollectorError.system(number, action, path)
+    }
+
+    /// Removes the file, because its content cannot be had, or keeps it from being made. Harmless after ``finish()``.
     ///
     /// It stays open until nobody holds it: another thread may be writing, and the number of a closed descriptor would be
     /// that of the next file.
     package func discard() {
-        guard descriptor.load(ordering: .relaxed) >= 0, !isDiscarded.exchange(true, ordering: .relaxed) else { return }
-        let name =
-            switch naming {
-            case .direct(let name): name
-            case .replacing(let temporary, _): temporary
-            }
-        name.withPointer { name in
-            // Only what this restore made: somebody may have given the name to another file.
-            if case .success(let now) = FileStatus.of(name, in: parent.number), now.identity == object.status.identity {
-                _ = unlinkat(parent.number, name, 0)
+        stage.withLock { stage in
+            let number = descriptor.load(ordering: .relaxed)
+            guard stage == .planned || stage == .made && number >= 0 else { return }
+            stage = .gone
+            guard number >= 0, case .success(let made) = FileStatus.of(number) else { return }
+            naming.first.withPointer { name in
+                // Only what this restore made: somebody may have given the name to another file.
+                if case .success(let now) = FileStatus.of(name, in: parent.number), now.identity == made.identity {
+                    _ = unlinkat(parent.number, name, 0)
+                }
             }
         }
     }

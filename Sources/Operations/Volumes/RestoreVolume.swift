@@ -244,7 +244,8 @@ private struct VolumeRestoring {
             inodes[member.path] = inode
         }
         let file = try restorer.begin(member.entry(inode: inode), as: member.path)
-        if restorer.isLastRestored { report.count(member.kind, member.size) }
+        guard try file?.make() ?? restorer.isLastRestored else { return nil }
+        report.count(member.kind, member.size)
         return file
     }
 

@@ -279,33 +279,50 @@ package struct GroupView: Sendable {
     }
 }
 
-/// The groups that were opened last, shared by the threads of a restore.
+/// The groups that were opened last, shared by the threads of a restore, of which one opens a group for all.
 ///
-/// SAFETY: `groups` and `order` are touched inside `monitor.locked`.
+/// SAFETY: everything mutable is touched inside `monitor.locked`.
 final class GroupCache: @unchecked Sendable {
     /// Groups hold up to 1.5 MiB each.
     private static let limit = 20
     private let monitor = Monitor()
     private var groups: [Digest: GroupView] = [:]
     private var order: [Digest] = []
+    private var inOpening: Set<Digest> = []
 
-    func find(_ id: Digest) -> GroupView? {
-        monitor.locked {
-            guard let found = groups[id] else { return nil }
-            if order.last != id, let at = order.lastIndex(of: id) {
-                order.remove(at: at)
-                order.append(id)
-            }
+    /// `open` is called where no thread has opened the group, or the one that tried could not.
+    func group(_ id: Digest, _ open: () throws(VaultError) -> GroupView) throws(VaultError) -> GroupView {
+        let known = monitor.locked {
+            while inOpening.contains(id) { monitor.wait() }
+            let found = find(id)
+            if found == nil { inOpening.insert(id) }
             return found
         }
+        if let known { return known }
+        defer {
+            monitor.locked {
+                inOpening.remove(id)
+                monitor.wakeAll()
+            }
+        }
+        let group = try open()
+        monitor.locked { insert(id, group) }
+        return group
     }
 
-    func insert(_ id: Digest, _ group: GroupView) {
-        monitor.locked {
-            guard groups.updateValue(group, forKey: id) == nil else { return }
+    private func find(_ id: Digest) -> GroupView? {
+        guard let found = groups[id] else { return nil }
+        if order.last != id, let at = order.lastIndex(of: id) {
+            order.remove(at: at)
             order.append(id)
-            if order.count > Self.limit { groups[order.removeFirst()] = nil }
         }
+        return found
+    }
+
+    private func insert(_ id: Digest, _ group: GroupView) {
+        groups[id] = group
+        order.append(id)
+        if order.count > Self.limit { groups[order.removeFirst()] = nil }
     }
 }
 
@@ -319,13 +336,12 @@ extension ChunkReader {
 
     /// A group of small files. The last few are kept: files in order of their paths come back to the same groups.
     package func group(_ id: Digest) throws(VaultError) -> GroupView {
-        if let known = reader.groups.find(id) { return known }
-        let bytes = try read(id, .group)
-        let copy = RawBuffer(count: bytes.count)
-        copy.bytes.copyMemory(from: bytes)
-        let group = try GroupView(copy.slice(0..<bytes.count), of: copy)
-        reader.groups.insert(id, group)
-        return group
+        try reader.groups.group(id) { () throws(VaultError) in
+            let bytes = try read(id, .group)
+            let copy = RawBuffer(count: bytes.count)
+            copy.bytes.copyMemory(from: bytes)
+            return try GroupView(copy.slice(0..<bytes.count), of: copy)
+        }
     }
 
     /// No chunk of data is longer, in bytes.
