@@ -140,6 +140,7 @@ struct ClusterFiles {
             throw Self.failure("cannot give away", path)
         }
         guard fchmod(folder.number, mode_t(permissions)) == 0 else { throw Self.failure("cannot give rights to", path) }
+        guard fsync(folder.number) == 0 else { throw Self.failure("cannot sync", path) }
     }
 
     private func failure(_ what: String, _ name: String) -> OperationError {

@@ -11,8 +11,8 @@ import Glibc
 /// 2. From ``begin(_:_:)`` or ``found(_:_:_:)`` on a control file of the cluster stands aside, under a name that no server knows:
 ///    none starts, and the next attempt still knows whose directory it is. It goes when the restored one is in its place.
 /// 3. One restore at a time: a lock on the directory is held until the process ends or ``end()``.
-/// 4. The directory is opened once, before it is looked at, and everything is done in what was opened, through no link: who owns it,
-///    or what it lies in, leads nothing elsewhere.
+/// 4. The directory and those of its tablespaces are opened once, before they are looked at, and everything is done in what was
+///    opened, through no link: who owns them, or what they lie in, leads nothing elsewhere.
 final class ClusterPlace {
     private static let control = "pg_control"
     private static let aside = ClusterDirectory.controlAside
@@ -26,7 +26,7 @@ final class ClusterPlace {
     init(empty directory: String) throws {
         self.directory = directory
         folder = try DirectoryHandle.existing(directory)
-        if folder.map({ DirectoryContent.isEmpty($0.number) }) ?? DirectoryContent.isEmpty(directory) { return }
+        if DirectoryContent.isEmpty(folder, at: directory) { return }
         guard let folder, Self.isBegun(folder) else {
             throw OperationError(
                 .failed, "\(directory) is not empty",
@@ -144,11 +144,15 @@ final class ClusterPlace {
 
     // MARK: - Tablespaces
 
-    /// What is in `space.place` may be changed only where that is the tablespace of this very directory; nothing there is
-    /// fine too. The links of a directory that was copied lead to the tablespaces of the original: so somebody must have said
-    /// that the place is meant, and no server may use it.
-    func check(_ space: TablespaceMap.Space, isNamed: Bool) throws {
-        if DirectoryContent.isEmpty(space.place) { return }
+    /// What is in a place, `held` open, may be changed only where that is the tablespace of this very directory. The links of a
+    /// directory that was copied lead to the tablespaces of the original: so somebody must have said that the place is meant, and
+    /// no server may use it. Were it a link, whoever owns what it lies in could say what is meant.
+    func check(_ space: TablespaceMap.Space, _ held: DirectoryHandle?, isNamed: Bool) throws {
+        guard let held, held.isAt(space.place) else {
+            throw OperationError(
+                .failed, "\(space.place) is a link, or nothing that can be opened",
+                hint: "Nothing was changed. Name the directory itself with --tablespace-map \(space.id)=NEW.")
+        }
         guard isNamed else {
             throw OperationError(
                 .usage,
@@ -157,13 +161,12 @@ final class ClusterPlace {
                     "Nothing was changed. Where it is of \(directory) alone, say --tablespace-map \(space.id)=\(space.place); "
                     + "else give another place.")
         }
-        try checkUnused(space)
-        var places = [folder?.directory("pg_tblspc").flatMap { Self.target(of: space.id, in: $0) }]
+        try checkUnused(space, held)
+        var places = [folder?.directory("pg_tblspc")?.linkTarget(space.id)]
         if let map = folder.flatMap({ Self.content("tablespace_map", in: $0) }) {
             places += ((try? TablespaceMap.parse(map)) ?? []).filter { $0.id == space.id }.map(\.place)
         }
-        let wanted = ClusterDirectory.resolved(space.place)
-        guard wanted != nil, places.contains(where: { $0.flatMap(ClusterDirectory.resolved) == wanted }) else {
+        guard places.contains(where: { $0.map { held.isAt($0, throughLink: true) } == true }) else {
             throw OperationError(
                 .failed, "\(space.place) is not empty, and not where \(directory) has its tablespace \(space.id)",
                 hint: "Nothing was changed. Give it another place with --tablespace-map \(space.id)=NEW.")
@@ -171,28 +174,15 @@ final class ClusterPlace {
     }
 
     /// A server works in its data directory, whose links lead to its tablespaces.
-    private func checkUnused(_ space: TablespaceMap.Space) throws {
-        var place = stat()
-        guard stat(space.place, &place) == 0 else { return }
+    private func checkUnused(_ space: TablespaceMap.Space, _ held: DirectoryHandle) throws {
         for name in ClusterDirectory.names("/proc") where pid_t(name) != nil {
             let links = "/proc/\(name)/cwd/pg_tblspc"
-            for link in ClusterDirectory.names(links) {
-                var there = stat()
-                guard stat("\(links)/\(link)", &there) == 0, there.st_dev == place.st_dev, there.st_ino == place.st_ino
-                else { continue }
+            for link in ClusterDirectory.names(links) where held.isAt("\(links)/\(link)", throughLink: true) {
                 throw OperationError(
                     .inUse, "process \(name) works in another data directory with the tablespace \(space.place)",
                     hint: "Nothing was changed. Give this one another place with --tablespace-map \(space.id)=NEW.")
             }
         }
-    }
-
-    /// As a link leads, no further.
-    private static func target(of link: String, in folder: DirectoryHandle) -> String? {
-        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlinkat(folder.number, link, &bytes, bytes.count)
-        guard count > 0, count < bytes.count else { return nil }
-        return String(validating: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     // MARK: - The act
@@ -273,7 +263,7 @@ final class ClusterPlace {
         let links = try open(
             "pg_tblspc", in: files.folder,
             hint: "No server starts from \(directory). Remove pg_tblspc there, and run the same command again.")
-        for space in spaces where Self.target(of: space.id, in: links) != space.place {
+        for space in spaces where links.linkTarget(space.id) != space.place {
             guard unlinkat(links.number, space.id, 0) == 0 || errno == ENOENT,
                 symlinkat(space.place, links.number, space.id) == 0
             else { throw Self.failure("cannot link", "\(directory)/pg_tblspc/\(space.id)") }

@@ -103,6 +103,8 @@ private struct ClusterRun {
     private let place: ClusterPlace
     /// The directories of tablespaces by their numbers, held open from when they are looked at, or made.
     private var spaceFolders: [String: DirectoryHandle] = [:]
+    /// The numbers of those that this cluster's files are in already.
+    private var filledSpaces: Set<String> = []
     private let tally = DeltaTally()
     var report = RestoreReport()
 
@@ -155,17 +157,19 @@ private struct ClusterRun {
             throw OperationError(
                 .usage, "\(next) would lie inside \(one)", hint: "Give each tablespace a place of its own.")
         }
-        for space in spaces { spaceFolders[space.id] = try DirectoryHandle.existing(space.place) }
-        if request.isDelta {
-            let named = Set(request.tablespaces.values)
-            return try spaces.forEach { try place.check($0, isNamed: named.contains($0.place)) }
-        }
-        for place in spaces.map(\.place) where !DirectoryContent.isEmpty(place) {
-            throw OperationError(
-                .failed, "\(place) is not empty",
-                hint:
-                    "Nothing was written. It is a tablespace: give it another place with --tablespace-map \(place)=NEW."
-            )
+        let named = Set(request.tablespaces.values)
+        for space in spaces {
+            let folder = try DirectoryHandle.existing(space.place)
+            spaceFolders[space.id] = folder
+            if DirectoryContent.isEmpty(folder, at: space.place) { continue }
+            guard request.isDelta else {
+                throw OperationError(
+                    .failed, "\(space.place) is not empty",
+                    hint: "Nothing was written. It is a tablespace: give it another place with --tablespace-map "
+                        + "\(space.place)=NEW.")
+            }
+            try place.check(space, folder, isNamed: named.contains(space.place))
+            filledSpaces.insert(space.id)
         }
     }
 
@@ -240,6 +244,7 @@ private struct ClusterRun {
                 "was left out, because what is there is no whole cluster")
             return
         }
+        try checkPlaces()
         let control = Array("\(root)/\(Part.control)".utf8)
         try restore(control, to: request.target + "/global", files.folder.directory("global"), conflict: .refuse)
         for space in spaces {
@@ -258,12 +263,22 @@ private struct ClusterRun {
     private mutating func makeSpaces() throws {
         for space in spaces {
             let folder = try spaceFolders[space.id] ?? .made(space.place)
-            guard request.isDelta || DirectoryContent.isEmpty(folder.number) else {
+            guard filledSpaces.contains(space.id) || DirectoryContent.isEmpty(folder.number) else {
                 throw OperationError(
                     .inUse, "\(space.place) is not empty any more",
                     hint: "Somebody else writes there. \(ClusterPlace.again)")
             }
             spaceFolders[space.id] = folder
+        }
+    }
+
+    /// Who owns the directory above one may have given its name to another meanwhile, and a server would work in that.
+    private func checkPlaces() throws {
+        let held = [(request.target, place.folder)] + spaces.map { ($0.place, spaceFolders[$0.id]) }
+        for (path, folder) in held where folder?.isAt(path, throughLink: true) != true {
+            throw OperationError(
+                .failed, "\(path) no longer leads to the directory that was restored into",
+                hint: "Somebody exchanged it: see what it is now. \(ClusterPlace.again)")
         }
     }
 

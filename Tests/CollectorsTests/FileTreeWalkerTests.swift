@@ -56,6 +56,21 @@ struct FileTreeWalkerTests {
         #expect(try bench.walk(["link/in"]) == ["real", "real/in", "real/in/f"])
     }
 
+    @Test("A directory that is held open is walked itself, whatever has its path by then")
+    func held() throws {
+        let bench = try Workbench()
+        for name in ["real", "real/d", "other"] { try bench.directory(name) }
+        for name in ["real/a", "real/d/f", "real/d/left", "other/x"] { try bench.file(name) }
+        let folder = try #require(try DirectoryHandle.existing(bench.place("real")))
+        try #require(rename(bench.place("real"), bench.place("away")) == 0)
+        try bench.link("other", "real")
+        let walker = FileTreeWalker(in: folder, excludes: try ExcludePatterns(["/d/left"]))
+        var found: [String] = []
+        while try walker.next() { found.append(String(decoding: walker.entry.path, as: UTF8.self)) }
+        #expect(found == ["a", "d", "d/f"])
+        #expect(walker.problems.isEmpty)
+    }
+
     @Test("A root that does not exist is an error before anything is read")
     func missingRoot() throws {
         let bench = try Workbench()

@@ -95,6 +95,76 @@ struct DeltaObstacleTests {
         #expect(try world.sql("SELECT sum(n) FROM large", on: "new") == "5000050000")
     }
 
+    @Test(
+        "A link in the place of a tablespace is refused, by a dry run too; the directory that it leads to may be named")
+    func linkedSpace() throws {
+        let delta = try DeltaBench()
+        let (world, bench) = (delta.world, delta.bench)
+        // Of this account, and so one that an empty place may be.
+        try #require(rename(world.place("new-space"), world.place("moved")) == 0)
+        try #require(symlink(world.place("moved"), world.place("new-space")) == 0)
+        let before = try bench.listing("new") + bench.listing("moved")
+        for dryRun in [true, false] {
+            let error = #expect(throws: OperationError.self) { try delta.delta(dryRun: dryRun) }
+            #expect(
+                error?.kind == .failed && error?.message.contains("new-space is a link") == true,
+                "\(error?.message ?? "")")
+            #expect(error?.hint.hasPrefix("Nothing was changed.") == true, "\(error?.hint ?? "")")
+        }
+        #expect(try bench.listing("new") + bench.listing("moved") == before)
+        try delta.patch("moved/\(delta.spaced)", at: 300_000, [1, 2, 3])
+        let report = try bench.delta("new", tablespaces: [world.place("space"): world.place("moved")])
+        #expect(!report.isPartial, "\(report.problems)")
+        #expect(try bench.difference("moved", "reference-space") == "")
+        try delta.check()
+    }
+
+    @Test(
+        "Another directory that gets a tablespace's place meanwhile stays as it is, no server starts, and both are told"
+    )
+    func exchanged() throws {
+        let delta = try DeltaBench()
+        let (world, bench) = (delta.world, delta.bench)
+        let (place, held, other) = (world.place("new-space"), world.place("held"), world.place("other"))
+        // What the archive would remove, and what it would change.
+        try world.shell(
+            """
+            cd \(world.path) && cp -a new-space other && echo kept > "$(echo other/PG_*)/kept" && rm -rf new/base/*
+            """)
+        try delta.patch("other/\(delta.spaced)", at: 300_000, [4, 5, 6])
+        try delta.patch("new-space/\(delta.spaced)", at: 300_000, [1, 2, 3])
+        /// All but the directory itself, which is renamed.
+        func content(_ name: String) throws -> [Substring] {
+            try bench.listing(name).split(separator: "\n").filter { !$0.hasPrefix(". ") }
+        }
+        let before = try content("other")
+        let workplace = try bench.scratch.workplace(kit: bench.scratch.place("kit"))
+        let watcher = try WorkerThread {
+            for _ in 0..<100_000 where workplace.progress.bytes.load(ordering: .relaxed) < 1 { usleep(20) }
+            rename(place, held)
+            rename(other, place)
+        }
+        let error = #expect(throws: OperationError.self) {
+            try RestoreCluster.run(
+                .init(
+                    archive: "latest", cluster: "main", target: world.place("new"), tablespaces: delta.map,
+                    isDelta: true),
+                at: workplace)
+        }
+        watcher.join()
+        #expect(
+            error?.kind == .failed && error?.message.hasPrefix("\(place) no longer leads") == true,
+            "\(error?.message ?? "")")
+        #expect(error?.hint.contains("No server starts") == true, "\(error?.hint ?? "")")
+        #expect(throws: (any Error).self) { try world.start("new") }
+        #expect(try content("new-space") == before)
+        #expect(try bench.difference("held", "reference-space") == "")
+        try #require(rename(place, other) == 0 && rename(held, place) == 0)
+        #expect(try !delta.delta(verify: true).isPartial)
+        #expect(try delta.differences() == "")
+        try delta.check()
+    }
+
     /// Gives a file the attribute with which nobody may change it, or takes it away.
     private static func chattr(_ flag: String, _ path: String) throws -> Bool {
         let process = Process()

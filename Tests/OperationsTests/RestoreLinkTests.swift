@@ -94,19 +94,23 @@ struct RestoreLinkTests {
         let world = delta.world
         try makeElsewhere(world)
         let before = try delta.bench.listing("elsewhere")
-        try world.shell("cp -a \(world.place("new")) \(world.place("honest"))")
+        let names = ["new", "new-space"]
+        try world.shell(
+            "cd \(world.path) && for name in \(names.joined(separator: " ")); do cp -a $name honest-$name; done")
         var planted = 0
         for round in 0..<6 {
-            // The directory itself and what lies in it are another's in turn, and in the last rounds there is none.
+            // The directories themselves and what lies in the one of the cluster are another's in turn, and in the last rounds
+            // there are none. In the first ones the tablespace begins with nothing in its place.
             let inside = (Self.folders + Self.files).map { world.place("new/\($0)") }
-            try world.shell(
-                """
-                cd \(world.path) && rm -rf new new.aside new-space new-space.aside
-                [ \(round) -ge 4 ] || { cp -a honest new && rm -rf new/base/* new/pg_wal/0*; }
-                """)
+            for name in names.flatMap({ [$0, $0 + ".aside"] }) {
+                try? FileManager.default.removeItem(atPath: world.place(name))
+            }
+            if round < 4 {
+                try world.shell("cd \(world.path) && cp -a honest-new new && rm -rf new/base/* new/pg_wal/0*")
+            }
+            if round == 2 || round == 3 { try world.shell("cd \(world.path) && cp -a honest-new-space new-space") }
             let planter = LinkPlanter(
-                round % 2 == 0 ? inside : [world.place("new")],
-                leadingTo: world.place("elsewhere"))
+                round % 2 == 0 ? inside : names.map { world.place($0) }, leadingTo: world.place("elsewhere"))
             // It may fail, or say what it could not do.
             if round < 4 {
                 _ = try? delta.delta(verify: true)

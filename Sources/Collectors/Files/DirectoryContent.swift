@@ -30,6 +30,11 @@ package enum DirectoryContent {
         return endsWithoutEntries(stream)
     }
 
+    /// Of a directory that is held open; of its path where it was not there, or could not be opened.
+    package static func isEmpty(_ folder: DirectoryHandle?, at path: String) -> Bool {
+        folder.map { isEmpty($0.number) } ?? isEmpty(path)
+    }
+
     private static func endsWithoutEntries(_ stream: OpaquePointer) -> Bool {
         defer { closedir(stream) }
         while let entry = readdir(stream) {

@@ -5,7 +5,8 @@ import Glibc
 /// What lies below a directory that is restored into once more, in ``PathOrder``.
 ///
 /// Invariants:
-/// - no link is followed but one at the end of the directory's own path; nothing outside of it is opened or removed;
+/// - the directory is held open, and no link is followed: nothing outside of it is listed, opened or removed,
+///   whatever has its path;
 /// - a file is only opened for writing when it is a regular one, has one name and is the one that was listed.
 ///
 /// For use by one thread; the files that ``open(_:as:onEnd:)`` hands out are filled by any.
@@ -16,12 +17,12 @@ package final class ExistingTree {
     package private(set) var stuckCount = 0
     private let walker: FileTreeWalker
     private let root: DirectoryHandle
-    private let skipped: Int
     private let isOnlyCompared: Bool
     private let metadata: MetadataWriter
     private var owners = OwnerNumbers(goesByName: false)
 
-    /// `root` is the directory, and `place` its path. `excludes` is never handed out. Nothing is changed when `isOnlyCompared`.
+    /// `root` is the directory, and `place` its path, for people. `excludes` is never handed out. Nothing is changed when
+    /// `isOnlyCompared`.
     package init(_ root: DirectoryHandle, at place: String, excludes: [String], isOnlyCompared: Bool)
         throws(CollectorError)
     {
@@ -29,9 +30,8 @@ package final class ExistingTree {
         do { patterns = try ExcludePatterns(excludes) } catch {
             throw CollectorError(.invalidInput, "a pattern of this program is malformed: \(error.reason)")
         }
-        walker = try FileTreeWalker(WalkOptions(roots: [Array((place + "/").utf8)], excludes: patterns))
+        walker = FileTreeWalker(in: root, excludes: patterns)
         problems = walker.problems
-        skipped = walker.roots.first.map { $0.isEmpty ? 0 : $0.count + 1 } ?? 0
         self.isOnlyCompared = isOnlyCompared
         metadata = MetadataWriter(restoresOwnership: true, problems: problems)
         self.root = root
@@ -43,15 +43,9 @@ package final class ExistingTree {
 
     /// The next entry below the directory, its path relative to that; of a link with its target.
     package func next() throws(CollectorError) -> Entry? {
-        while try walker.next() {
-            // What leads to the directory, and itself.
-            guard walker.entry.path.count > skipped else { continue }
-            if walker.entry.kind == .symlink { try walker.loadDetails() }
-            var entry = walker.entry
-            entry.path.removeFirst(skipped)
-            return entry
-        }
-        return nil
+        guard try walker.next() else { return nil }
+        if walker.entry.kind == .symlink { try walker.loadDetails() }
+        return walker.entry
     }
 
     /// Opens a regular file that was listed as `existing`, to be brought to the state of `archived`. Nil when it has to be made

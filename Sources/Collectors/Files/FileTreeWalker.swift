@@ -19,7 +19,7 @@ package final class FileTreeWalker {
     package internal(set) var entry: Entry
     /// Blocks of 512 bytes that the current entry occupies: less than its size says that there are holes.
     package internal(set) var blocks: UInt64 = 0
-    /// The roots in use: resolved and merged, relative to `/`.
+    /// The roots in use: resolved and merged, relative to `/`; one that is empty for a directory that is held open.
     package let roots: [[UInt8]]
     package let problems = ProblemLog()
 
@@ -67,13 +67,27 @@ package final class FileTreeWalker {
         try self.init(options, usesAttributeCalls: tree_has_attribute_calls() == 1)
     }
 
+    /// What is in a directory that is held open, whatever has its path by now: all paths are relative to it.
+    package convenience init(in folder: DirectoryHandle, excludes: ExcludePatterns) {
+        self.init(
+            WalkOptions(roots: [], excludes: excludes), WalkRoots(), from: folder,
+            usesAttributeCalls: tree_has_attribute_calls() == 1)
+    }
+
     /// `usesAttributeCalls` false reads attributes as on kernels before 6.13.
-    init(_ options: WalkOptions, usesAttributeCalls: Bool) throws(CollectorError) {
-        walkRoots = try WalkRoots(options.roots)
+    convenience init(_ options: WalkOptions, usesAttributeCalls: Bool) throws(CollectorError) {
+        let roots = try WalkRoots(options.roots)
         switch CName("/".utf8).withPointer({ Descriptor.open($0, in: AT_FDCWD, tree_path_only | O_DIRECTORY) }) {
         case .failure(let error): throw CollectorError.system(error.number, "cannot open", [])
-        case .success(let descriptor): handle = DirectoryHandle(descriptor)
+        case .success(let descriptor):
+            self.init(options, roots, from: DirectoryHandle(descriptor), usesAttributeCalls: usesAttributeCalls)
         }
+    }
+
+    private init(_ options: WalkOptions, _ walkRoots: WalkRoots, from handle: DirectoryHandle, usesAttributeCalls: Bool)
+    {
+        self.walkRoots = walkRoots
+        self.handle = handle
         self.options = options
         roots = walkRoots.all.map(\.path)
         attributes = AttributeReader(usesCalls: usesAttributeCalls)
@@ -233,7 +247,7 @@ package final class FileTreeWalker {
         let all = walkRoots.all
         let mark = names.mark
         if all.first?.path.isEmpty == true {
-            switch CName("/".utf8).withPointer({ Descriptor.openUntraced($0, in: AT_FDCWD, O_DIRECTORY) }) {
+            switch CName(".".utf8).withPointer({ Descriptor.openUntraced($0, in: directory, O_DIRECTORY) }) {
             case .failure(let error): report(.unreadable, error.number)
             case .success(let descriptor): list(descriptor.number)
             }

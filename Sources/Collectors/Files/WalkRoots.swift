@@ -16,6 +16,9 @@ struct WalkRoots {
     /// The file systems that the roots are on.
     private(set) var devices: Set<UInt64> = []
 
+    /// A directory that is held open: it alone, with nothing above it.
+    init() { all = [Root(path: [], components: [])] }
+
     init(_ given: [[UInt8]]) throws(CollectorError) {
         guard !given.isEmpty else {
             throw CollectorError(.invalidInput, "the source has no root", hint: "Name at least one file or directory.")
