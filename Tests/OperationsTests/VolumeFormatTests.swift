@@ -102,6 +102,25 @@ struct VolumeFormatTests {
         #expect(events.filter(\.endsTrust).map(\.act) == ["verificationFailed", "destroyed", "lost"])
     }
 
+    @Test(
+        "A volume that was lost waits for its verification once it is found, unless one found it bad meanwhile or before",
+        arguments: [
+            ("lost checkedIn", 1), ("verified lost checkedIn checkedOut checkedIn", 2), ("lost checkedIn written", 1),
+            ("verificationFailed verified lost checkedIn", 3), ("lost checkedIn verified lost checkedIn", 4),
+            ("lost checkedIn lost checkedIn", 3), ("lost checkedIn digests", 1), ("created checkedIn", nil),
+            ("lost checkedIn verified", nil), ("lost checkedIn verified checkedIn", nil), ("lost", nil), ("", nil),
+            ("lost checkedIn lost", nil), ("lost checkedIn verificationFailed", nil),
+            ("verificationFailed lost checkedIn", nil), ("verificationFailed checkedIn", nil),
+        ] as [(String, Int?)])
+    func found(acts: String, at index: Int?) {
+        let events = acts.split(separator: " ").enumerated().map { at, act in
+            CustodyEvent(
+                time: "\(at)", act: act == "digests" ? "verified" : String(act),
+                detail: act == "digests" ? "digests only, 3 files" : "", account: 0, previous: "")
+        }
+        #expect(events.foundUnverified == index.map { "\($0)" })
+    }
+
     /// Some of everything that does not fit into plain headers.
     private func oddStream() throws -> (stream: [UInt8], entries: [Entry]) {
         func entry(_ path: [UInt8], _ kind: EntryKind, _ size: UInt64, _ modified: Timestamp) -> Entry {

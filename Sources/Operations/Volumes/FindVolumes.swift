@@ -40,7 +40,7 @@ package enum Volumes {
             record.gone = nil
             record.shelf = shelf
             record.holder = nil
-            return ("checkedIn", shelf)
+            return (CustodyEvent.checkedIn, shelf)
         }
     }
 

@@ -93,11 +93,14 @@ package struct CustodyEvent: Codable, Sendable {
     /// Whether everything was opened and found whole.
     var isWholeVerification: Bool { act == "verified" && !detail.hasPrefix(Self.digestsOnly) }
 
+    static let checkedIn = "checkedIn"
+    static let verificationFailed = "verificationFailed"
+
     /// Whether it says that the volume is there, or no more.
-    var isOfPresence: Bool { act == "checkedIn" || VolumeRecord.Gone.How(rawValue: act) != nil }
+    var isOfPresence: Bool { act == Self.checkedIn || VolumeRecord.Gone.How(rawValue: act) != nil }
 
     /// Whether the volume counts only after a verification that comes later.
-    var endsTrust: Bool { act == "verificationFailed" || VolumeRecord.Gone.How(rawValue: act) != nil }
+    var endsTrust: Bool { act == Self.verificationFailed || VolumeRecord.Gone.How(rawValue: act) != nil }
 
     /// The act of a volume that keeps archives which leave the vault; written before the log says that they did.
     static let leftVault = "leftVault"
@@ -107,6 +110,18 @@ package struct CustodyEvent: Codable, Sendable {
 
     /// The note of the decision by which archives left the vault.
     var departureNote: Digest? { act == Self.leftVault ? Digest(hex: detail.prefix(64)) : nil }
+}
+
+extension [CustodyEvent] {
+    /// When a volume that was lost was found, where nobody has opened it since. Nil also for one that a verification found bad,
+    /// before the loss or after it, and that none found whole since: it is there, and what is on it must be written anew.
+    var foundUnverified: String? {
+        let open = self[(lastIndex(where: \.isWholeVerification) ?? startIndex)...]
+        guard !open.contains(where: { $0.act == CustodyEvent.verificationFailed }),
+            let lost = open.lastIndex(where: { $0.act == VolumeRecord.Gone.How.lost.rawValue })
+        else { return nil }
+        return open[lost...].first { $0.act == CustodyEvent.checkedIn }?.time
+    }
 }
 
 /// A volume in a list.
