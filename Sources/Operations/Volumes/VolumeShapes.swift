@@ -59,6 +59,13 @@ package struct VolumeRecord: Codable, Sendable {
 
     package var isGone: Bool { gone != nil }
 
+    /// It is there no more: it has neither shelf nor holder.
+    mutating func end(_ gone: Gone) {
+        self.gone = gone
+        shelf = nil
+        holder = nil
+    }
+
     func holds(_ archive: String) -> Bool { archives.contains { $0.archive == archive } }
 }
 
@@ -113,6 +120,14 @@ package struct CustodyEvent: Codable, Sendable {
 }
 
 extension [CustodyEvent] {
+    /// How the volume came to be there no more; nil while it is there.
+    var gone: VolumeRecord.Gone? {
+        guard let last = last(where: \.isOfPresence), let how = VolumeRecord.Gone.How(rawValue: last.act) else {
+            return nil
+        }
+        return VolumeRecord.Gone(how: how, time: last.time, reason: last.detail)
+    }
+
     /// When a volume that was lost was found, where nobody has opened it since. Nil also for one that a verification found bad,
     /// before the loss or after it, and that none found whole since: it is there, and what is on it must be written anew.
     var foundUnverified: String? {
@@ -144,8 +159,13 @@ package struct VolumeCreated: Codable, Sendable {
 
 /// What `qala volume destroy` or `qala volume lost` recorded, or with a dry run would.
 package struct VolumeGone: Codable, Sendable {
-    package var volume: VolumeRecord
+    package var id: String
+    package var gone: VolumeRecord.Gone
+    /// Nil where its record is damaged or missing.
+    package var volume: VolumeRecord?
     package var dryRun: Bool
+    /// What of the register of the volume is not what was written, and stays as it is: of a loss only.
+    package var damage: [VolumeFinding] = []
     /// Archives that are still to be kept and that nothing holds any more: of a loss only.
     package var nowhere: [VolumeRecord.Holding] = []
     /// Why it is not known of all archives whether something else holds them.
@@ -162,7 +182,7 @@ package struct VolumeWritten: Codable, Sendable {
     package var seconds = 0.0
 }
 
-/// One thing that is wrong with a volume.
+/// One thing that is wrong with a volume, or with a file of its register.
 package struct VolumeFinding: Codable, Sendable {
     package var file: String
     package var reason: String
