@@ -84,7 +84,7 @@ extension ErrorWords {
         ),
         ("a part is too small", "hissə çox kiçikdir"),
         ("Give --part-size 65536 or more.", "--part-size 65536 və ya daha çox yazın."),
-        ("the register of volume %1 is malformed", "reyestrin %1 daşıyıcısına aid qeydi zədələnib"),
+        ("the record of volume %1 is not what was written", "%1 daşıyıcısının qeydi yazıldığı kimi deyil"),
         ("the register has no record of volume %1", "reyestrdə %1 daşıyıcısının qeydi yoxdur"),
         (
             "the custody log of volume %1 was changed before %2",

@@ -25,17 +25,11 @@ struct VolumeRegister {
 
     // MARK: Records
 
-    /// What is known of a volume and the list that was signed last: one file, so that neither is ahead of the other.
-    private struct Stored: Codable {
-        var record: VolumeRecord
-        var list: String
-    }
-
-    private func stored(_ id: String) throws -> Stored? {
+    private func stored(_ id: String) throws -> VolumeRecordFile? {
         guard let bytes = try StateFile.read(path(id, "json"), limit: Self.recordLimit) else { return nil }
-        guard let stored = try? JSONDecoder().decode(Stored.self, from: Data(bytes)), stored.record.id == id else {
+        guard let stored = VolumeRecordFile(bytes: bytes), stored.record.id == id else {
             throw OperationError(
-                .damaged, "the register of volume \(id) is malformed",
+                .damaged, "the record of volume \(id) is not what was written",
                 hint: "Bring \(path(id, "json")) back from a copy.")
         }
         return stored
@@ -111,10 +105,7 @@ struct VolumeRegister {
                 .damaged, "the register has no list of volume \(record.id)",
                 hint: "Bring \(path(record.id, "json")) back from a copy.")
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let stored = Stored(record: record, list: String(decoding: list, as: UTF8.self))
-        try StateFile.write(path(record.id, "json"), [UInt8](try encoder.encode(stored)))
+        try StateFile.write(path(record.id, "json"), try VolumeRecordFile(record, list: list).bytes())
     }
 
     /// Refuses a volume that is gone. Call it under the lock of the volume.
