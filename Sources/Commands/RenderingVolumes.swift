@@ -114,8 +114,8 @@ extension Rendering {
             table.add([
                 volume.id, volume.title, volume.shelf ?? "", volume.holder ?? "",
                 Readable.count(volume.archives.count), volume.isGone ? "" : String(volume.verifyBy.prefix(10)),
-                volume.gone.map { gone($0.how, language) }
-                    ?? (row.overdue ? say(language, "overdue", "vaxtı keçib") : ""),
+                [.found, .lost, .destroyed].contains(row.state)
+                    ? volumeState(row.state, language) : row.overdue ? say(language, "overdue", "vaxtı keçib") : "",
             ])
         }
         return table.lines

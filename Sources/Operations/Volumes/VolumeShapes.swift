@@ -141,9 +141,27 @@ extension [CustodyEvent] {
 
 /// A volume in a list.
 package struct VolumeRow: Codable, Sendable {
+    /// Where a volume is, and whether it counts.
+    package enum State: String, Sendable, CaseIterable {
+        case shelf
+        /// Somebody has it.
+        case out
+        /// It was lost, and counts only after its verification; it may be out meanwhile.
+        case found
+        case lost, destroyed
+    }
+
     package var volume: VolumeRecord
     package var overdue: Bool
     package var custody: [CustodyEvent]
+
+    package var state: State {
+        switch volume.gone?.how {
+        case .destroyed: .destroyed
+        case .lost: .lost
+        case nil: custody.foundUnverified != nil ? .found : volume.shelf == nil ? .out : .shelf
+        }
+    }
 }
 
 package struct VolumesReport: Codable, Sendable {
