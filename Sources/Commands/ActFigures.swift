@@ -24,7 +24,8 @@ enum ActFigures {
             ].compactMap(\.self)
         case let report as VolumeGone:
             [
-                ActDetail("volume", report.volume.id), detail("not-known", report.unknown),
+                ActDetail("volume", report.id), detail("not-known", report.unknown),
+                report.damage.isEmpty ? nil : ActDetail("damage", report.damage.map(\.file).joined(separator: " ")),
                 report.nowhere.isEmpty
                     ? nil : ActDetail("nowhere", report.nowhere.map(\.archive).joined(separator: " ")),
             ].compactMap(\.self)

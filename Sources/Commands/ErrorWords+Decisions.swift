@@ -84,6 +84,25 @@ extension ErrorWords {
         ),
         ("a part is too small", "hissə çox kiçikdir"),
         ("Give --part-size 65536 or more.", "--part-size 65536 və ya daha çox yazın."),
+        ("the record of volume %1 is not what was written", "%1 daşıyıcısının qeydi yazıldığı kimi deyil"),
+        ("the register has no record of volume %1", "reyestrdə %1 daşıyıcısının qeydi yoxdur"),
+        (
+            "the custody log of volume %1 was changed before %2",
+            "%1 daşıyıcısının saxlanma jurnalı %2 tarixli sətirdən əvvəl dəyişdirilib"
+        ),
+        ("Bring %1 back from a copy.", "%1 faylını nüsxədən qaytarın."),
+        (
+            "Compare %1 with a copy, and find out who changed it.",
+            "%1 faylını nüsxə ilə müqayisə edin və onu kimin dəyişdirdiyini aydınlaşdırın."
+        ),
+        (
+            "the record, which names the archives on the volume, is damaged or missing",
+            "daşıyıcıdakı arxivləri göstərən qeyd zədələnib və ya yoxdur"
+        ),
+        (
+            "%1 archives are of another vault; name it with --vault",
+            "%1 arxiv başqa anbarındır; onu --vault ilə göstərin"
+        ),
         ("this host's register has no volume %1", "bu hostun reyestrində %1 daşıyıcısı yoxdur"),
         (
             "Write on the host that made the volume, or make a new one.",

@@ -5,7 +5,7 @@ import Operations
 package enum RegisterText: CaseIterable, Sendable {
     case noRows, more, torn, damaged, damageAdvice, exported, remarked, remarkDry
     case openProblems, newestProblem, open, held
-    case overdue, onShelf, isOut, applied, firstStart
+    case overdue, onShelf, isOut, foundVolume, applied, firstStart
 
     package var both: (en: String, az: String) {
         switch self {
@@ -33,6 +33,7 @@ package enum RegisterText: CaseIterable, Sendable {
         case .overdue: ("overdue", "gecikir")
         case .onShelf: ("on its shelf", "rəfdədir")
         case .isOut: ("out", "rəfdə deyil")
+        case .foundVolume: ("found, not verified yet", "tapılıb, hələ yoxlanılmayıb")
         case .applied: ("applied by a person", "şəxs tərəfindən qüvvəyə minib")
         case .firstStart: ("first start of the daemon", "xidmətin ilk işə düşməsi")
         }

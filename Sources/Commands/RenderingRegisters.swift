@@ -75,7 +75,7 @@ extension Rendering {
                 "stateAvailable", "vaultAvailable",
             ]
         case .holds: ["hold", "placed", "released", "archives", "reason", "basis"]
-        case .media: ["volume", "title", "shelf", "holder", "archives", "verified", "verifyBy", "overdue"]
+        case .media: ["volume", "title", "state", "shelf", "holder", "archives", "verified", "verifyBy", "overdue"]
         case .policyChanges: ["number", "time", "author", "approvers", "policies", "reason"]
         case .moved: ["move", "state", "path", "size", "archive", "policy", "ended"]
         case .problems: ["problem", "kind", "policy", "opened", "lastSeen", "times", "closed", "closedBy", "message"]
@@ -106,10 +106,19 @@ extension Rendering {
         case ("archives", .holds) where !isWhole: archives(value, language)
         case ("overdue", .media) where !value.isEmpty: RegisterText.overdue(language)
         case ("state", .media):
-            VolumeRecord.Gone.How(rawValue: value).map { gone($0, language) }
-                ?? (value == "out" ? RegisterText.isOut : .onShelf)(language)
+            VolumeRow.State(rawValue: value).map { volumeState($0, language) } ?? value
         case ("kind", .policyChanges): (value == "firstStart" ? RegisterText.firstStart : .applied)(language)
         default: value
+        }
+    }
+
+    static func volumeState(_ state: VolumeRow.State, _ language: Language) -> String {
+        switch state {
+        case .shelf: RegisterText.onShelf(language)
+        case .out: RegisterText.isOut(language)
+        case .found: RegisterText.foundVolume(language)
+        case .lost: gone(.lost, language)
+        case .destroyed: gone(.destroyed, language)
         }
     }
 

@@ -114,8 +114,8 @@ extension Rendering {
             table.add([
                 volume.id, volume.title, volume.shelf ?? "", volume.holder ?? "",
                 Readable.count(volume.archives.count), volume.isGone ? "" : String(volume.verifyBy.prefix(10)),
-                volume.gone.map { gone($0.how, language) }
-                    ?? (row.overdue ? say(language, "overdue", "vaxtı keçib") : ""),
+                [.found, .lost, .destroyed].contains(row.state)
+                    ? volumeState(row.state, language) : row.overdue ? say(language, "overdue", "vaxtı keçib") : "",
             ])
         }
         return table.lines
@@ -140,8 +140,8 @@ extension Rendering {
     }
 
     package static func volumeGone(_ report: VolumeGone, _ language: Language) -> [String] {
-        let id = report.volume.id
-        let how = report.volume.gone.map { gone($0.how, language) } ?? ""
+        let id = report.id
+        let how = gone(report.gone.how, language)
         var lines = [
             say(
                 language, "Volume \(id) is recorded as \(how): it keeps nothing from now on.",
@@ -171,14 +171,31 @@ extension Rendering {
                     language, "Look for the volume. If it is found: `qala volume checkin \(id) --shelf TEXT`.",
                     "Daşıyıcını axtarın. Tapılsa: `qala volume checkin \(id) --shelf TEXT`."))
         }
+        lines += damage(report, language)
         if let unknown = report.unknown {
-            let why = Printable.text(unknown)
+            let why = Printable.text(Session.spoken(unknown, language))
             lines.append(
                 say(
                     language, "It is not known of all archives whether something else holds them: \(why)",
                     "Bütün arxivlərin başqa yerdə olub-olmadığı məlum deyil: \(why)"))
         }
         return lines
+    }
+
+    private static func damage(_ report: VolumeGone, _ language: Language) -> [String] {
+        guard !report.damage.isEmpty else { return [] }
+        return [
+            say(
+                language, "DAMAGED in the register of the volume, and left as it is:",
+                "DAŞIYICININ REYESTRİNDƏ ZƏDƏLƏNİB və olduğu kimi saxlanılıb:")
+        ]
+            + report.damage.map { finding in
+                "  \(Printable.text(finding.file)): \(Printable.text(Session.spoken(finding.reason, language)))"
+            } + [
+                say(
+                    language, "Bring it back from a copy, then record the loss again: the copy may not tell of it.",
+                    "Onu nüsxədən qaytarın, sonra itkini yenidən qeyd edin: nüsxədə o, olmaya bilər.")
+            ]
     }
 
     package static func pullList(_ report: PullReport, _ language: Language) -> [String] {

@@ -215,7 +215,8 @@ final class Session {
         }
     }
 
-    private static func spoken(_ text: String, _ language: Language) -> String {
+    /// A sentence of the operations in the language of the person, where it is known in it.
+    static func spoken(_ text: String, _ language: Language) -> String {
         language == .azerbaijani ? ErrorWords.azerbaijani(text) ?? text : text
     }
 

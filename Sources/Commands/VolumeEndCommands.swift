@@ -49,6 +49,7 @@ struct VolumeLost: ParsableCommand {
             Stolen, missing, or unreadable for good: it is recorded in any case, and the
             volume keeps nothing from then on. What is still to be kept and is nowhere
             else is named, and the status is 13; what could not be found out makes it 3.
+            Damage of the volume's own register hinders nothing and is told: 13 too.
             A volume that was found is checked in, and counts when it is verified again.
 
             Examples:
@@ -71,7 +72,7 @@ struct VolumeLost: ParsableCommand {
         try common.perform { session in
             let report = try Volumes.lose(volume, because: reason, dryRun: dryRun, at: session.workplace())
             try session.answer(report) { Rendering.volumeGone(report, session.language) }
-            if !report.nowhere.isEmpty { return .damaged }
+            if !report.nowhere.isEmpty || !report.damage.isEmpty { return .damaged }
             return report.unknown == nil ? .done : .partial
         }
     }

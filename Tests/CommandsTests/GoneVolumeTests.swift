@@ -155,14 +155,32 @@ struct GoneVolumeTests {
         #expect(try desk.verify().status == 1, "it is checked in first")
         #expect(try world.qala("volume", "checkin", desk.volume, "--shelf", "D-4").status == 0)
         let state = try media(desk)
-        #expect(state["state"] == "shelf" && state["shelf"] == "D-4" && state["overdue"] == "yes", "\(state)")
-        #expect(try due(desk, first) == ["writeVolumes 1"], "it is not trusted yet")
+        #expect(state["state"] == "found" && state["shelf"] == "D-4" && state["overdue"] == "yes", "\(state)")
+        #expect(try world.qala("register", "media", "list", "--kind", "found", "--json").outputText.contains("D-4"))
+        let export = try world.qala("register", "media", "export", "--format", "csv").outputText
+        #expect(export.contains("\(desk.volume),Old,found,D-4,"), "\(export)")
+        for (language, word) in [("en", "found, not verified yet"), ("az", "tapılıb, hələ yoxlanılmayıb")] {
+            for command in [["register", "media", "list"], ["volume", "list"]] {
+                let list = try world.qala(command + ["--language", language]).outputText
+                #expect(list.contains(word), "\(list)")
+            }
+        }
+        let wanted = ["verifyVolume \(desk.volume)"]
+        #expect(try due(desk, first) == wanted, "it is not trusted yet, and nothing says that it is bad")
         #expect(volumes(try desk.row(first)) == [desk.volume], "but it can be fetched")
         usleep(1_100_000)
         #expect(try world.qala("volume", "verify", "disk").status == 0)
-        #expect(try due(desk, first) == ["writeVolumes 1"], "digests alone prove too little")
+        #expect(try due(desk, first) == wanted, "digests alone prove too little")
+        let part = world.url("disk/archives/\(first).tar.zst.enc.000001")
+        let sound = try Data(contentsOf: part)
+        try (sound + Data([0])).write(to: part)
+        #expect(try desk.verify().status == 13)
+        #expect(try due(desk, first) == ["writeVolumes 1"], "what was found bad is not looked at once more")
+        try sound.write(to: part)
+        usleep(1_100_000)
         #expect(try desk.verify().status == 0)
         #expect(try due(desk, first) == [])
+        #expect(try media(desk)["state"] == "shelf")
         #expect(try desk.reconcile().status == 0)
         let acts = try #require(try media(desk)["custody"]).split(separator: "\n")
         #expect(acts.contains { $0.contains("lost act 12") } && acts.contains { $0.contains("checkedIn D-4") })
@@ -271,7 +289,7 @@ struct GoneVolumeTests {
         #expect(try gone(desk, "lost").status == 1)
         let found = try desk.world.qala("volume", "checkin", desk.volume, "--shelf", "B")
         #expect(found.status == 0, "\(found.errorText)")
-        #expect(try media(desk)["state"] == "shelf")
+        #expect(try media(desk)["state"] == "found")
     }
 
     @Test("Without its vault a loss is recorded and says what it does not know; nothing is destroyed")

@@ -50,6 +50,30 @@ struct RegisterRenderingTests {
         #expect(Rendering.register(RegisterReport(register: .runs), .english).count == 1)
     }
 
+    @Test("The list of volumes says of each where it is and whether it counts, in both languages")
+    func volumes() {
+        var report = RegisterReport(register: .media)
+        report.rows = VolumeRow.State.allCases.map { state in
+            let more = state == .found ? ["overdue": "yes"] : [:]
+            return RegisterRow(
+                id: "v", time: "t", fields: ["volume": "v", "title": "T", "state": state.rawValue].merging(more) { $1 })
+        }
+        let words: [Language: [String]] = [
+            .english: ["on its shelf", "out", "found, not verified yet", "lost", "destroyed"],
+            .azerbaijani: [
+                "rəfdədir", "rəfdə deyil", "tapılıb, hələ yoxlanılmayıb", "itirilmişdir", "məhv edilmişdir",
+            ],
+        ]
+        for (language, words) in words {
+            let lines = Rendering.register(report, language)
+            #expect(lines[0].contains("  " + RegisterText.title(of: "state", language)))
+            for (line, word) in zip(lines.dropFirst(), words) {
+                #expect(line.contains("  " + word), "\(line)")
+                #expect(line.hasSuffix(RegisterText.overdue(language)) == (word == words[2]), "\(line)")
+            }
+        }
+    }
+
     @Test("Open problems are told by number, with the newest one; nothing is told where none is open")
     func open() {
         var ledger = ProblemLedger(keepsClosed: false)

@@ -69,6 +69,72 @@ struct VolumeFormatTests {
         #expect(throws: OperationError.self) { try VolumeRegister.checkThere(read) }
     }
 
+    /// The file of a record byte for byte, behind its first line and its digest; the whole of one of before there were digests.
+    private static let recordText = """
+          "list" : "22  volume.json\\n",
+          "record" : {
+            "archives" : [
+              {
+                "archive" : "ab",
+                "bytes" : 4,
+                "entries" : 3,
+                "listedOnly" : 0,
+                "parts" : 1,
+                "policy" : "config",
+                "sealedBytes" : 5,
+                "time" : "2026-11-20T10:00:00Z",
+                "vault" : "cd",
+                "written" : "2026-11-23T10:00:00Z"
+              }
+            ],
+            "created" : "2026-11-22T10:00:00Z",
+            "fingerprint" : "11",
+            "id" : "3fa91c0277be4d10",
+            "publicKey" : "00",
+            "reverify" : "P1Y",
+            "shelf" : "B-12/3",
+            "title" : "Sənədlər 2026",
+            "verifyBy" : "2027-11-22T10:00:00Z"
+          }
+        }
+        """
+
+    private static let recordDigest = "38804066610e8885058c44c26c8793a8bac5ff50221938463abce73a2ef89002"
+
+    @Test("A record is written as it always was, and its digest before it; one without a digest is read as well")
+    func recordFile() throws {
+        let before = Array(("{\n" + Self.recordText).utf8)
+        let digested = Array("{\n  \"digest\" : \"\(Self.recordDigest)\",\n\(Self.recordText)".utf8)
+        #expect(SHA256Digest.of(Array(Self.recordText.utf8)).hex == Self.recordDigest, "as sha256sum says")
+        for bytes in [before, digested] {
+            let read = try #require(VolumeRecordFile(bytes: bytes))
+            #expect(read.record.id == "3fa91c0277be4d10" && read.record.archives.map(\.archive) == ["ab"])
+            #expect(read.list == "22  volume.json\n")
+            #expect(try VolumeRecordFile(read.record, list: Array(read.list.utf8)).bytes() == digested)
+        }
+        // Written by something else: by its digest it is not what was written, however well it reads.
+        let other = try #require(try JSONSerialization.jsonObject(with: Data(digested)) as? [String: Any])
+        #expect(VolumeRecordFile(bytes: [UInt8](try JSONSerialization.data(withJSONObject: other))) == nil)
+        #expect(VolumeRecordFile(bytes: []) == nil && VolumeRecordFile(bytes: Array("{\n".utf8)) == nil)
+        #expect(VolumeRecordFile(bytes: Array(#"{"list":"","record":{},"shelf":""}"#.utf8)) == nil)
+    }
+
+    @Test("Not a byte of a record changes, comes or goes unseen")
+    func recordDamage() throws {
+        let whole = Array("{\n  \"digest\" : \"\(Self.recordDigest)\",\n\(Self.recordText)".utf8)
+        try #require(VolumeRecordFile(bytes: whole) != nil)
+        for at in whole.indices {
+            for byte in [whole[at] ^ 1, whole[at] ^ 0x20, 0x00, 0x20, 0x0A, 0x22, 0xFF] where byte != whole[at] {
+                var damaged = whole
+                damaged[at] = byte
+                #expect(VolumeRecordFile(bytes: damaged) == nil, "byte \(at) is \(byte)")
+            }
+            #expect(VolumeRecordFile(bytes: Array(whole[..<at])) == nil, "cut at \(at)")
+            #expect(VolumeRecordFile(bytes: Array(whole[..<at] + whole[(at + 1)...])) == nil, "without \(at)")
+        }
+        #expect(VolumeRecordFile(bytes: whole + [0x0A]) == nil)
+    }
+
     @Test("An archive has come to its end when all volumes that held it were destroyed, and not when one is lost")
     func endedArchives() throws {
         func volume(_ archives: [String], _ how: VolumeRecord.Gone.How?) -> VolumeRecord {
@@ -100,6 +166,25 @@ struct VolumeFormatTests {
         ]
         let events = acts.map { CustodyEvent(time: "", act: $0, detail: "", account: 0, previous: "") }
         #expect(events.filter(\.endsTrust).map(\.act) == ["verificationFailed", "destroyed", "lost"])
+    }
+
+    @Test(
+        "A volume that was lost waits for its verification once it is found, unless one found it bad meanwhile or before",
+        arguments: [
+            ("lost checkedIn", 1), ("verified lost checkedIn checkedOut checkedIn", 2), ("lost checkedIn written", 1),
+            ("verificationFailed verified lost checkedIn", 3), ("lost checkedIn verified lost checkedIn", 4),
+            ("lost checkedIn lost checkedIn", 3), ("lost checkedIn digests", 1), ("created checkedIn", nil),
+            ("lost checkedIn verified", nil), ("lost checkedIn verified checkedIn", nil), ("lost", nil), ("", nil),
+            ("lost checkedIn lost", nil), ("lost checkedIn verificationFailed", nil),
+            ("verificationFailed lost checkedIn", nil), ("verificationFailed checkedIn", nil),
+        ] as [(String, Int?)])
+    func found(acts: String, at index: Int?) {
+        let events = acts.split(separator: " ").enumerated().map { at, act in
+            CustodyEvent(
+                time: "\(at)", act: act == "digests" ? "verified" : String(act),
+                detail: act == "digests" ? "digests only, 3 files" : "", account: 0, previous: "")
+        }
+        #expect(events.foundUnverified == index.map { "\($0)" })
     }
 
     /// Some of everything that does not fit into plain headers.

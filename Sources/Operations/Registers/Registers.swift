@@ -310,7 +310,7 @@ package enum Registers {
     private static func row(_ volume: VolumeRow) -> RegisterRow {
         let record = volume.volume
         var fields = ["volume": record.id, "title": record.title, "created": record.created]
-        fields["state"] = record.gone?.how.rawValue ?? (record.shelf == nil ? "out" : "shelf")
+        fields["state"] = volume.state.rawValue
         fields["shelf"] = record.shelf
         fields["holder"] = record.holder
         fields["written"] = record.archives.map(\.written).max()

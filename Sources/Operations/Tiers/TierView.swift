@@ -95,7 +95,8 @@ struct TierView {
     }
 
     /// A volume counts from the day on which it was first verified with its secret after the archive was written; one that
-    /// failed since, or was lost and found, does not until it was verified again. One that is gone does not at all.
+    /// failed since, or was lost and found, does not until it was verified again. What was found waits for that; what failed
+    /// holds nothing, and must be written anew. One that is gone does not count at all.
     static func volumeEvents(
         _ records: [VolumeRecord], _ register: VolumeRegister, of vault: String
     ) throws -> [Digest: [TierEvent]] {
@@ -104,6 +105,7 @@ struct TierView {
             let custody = try register.custody(volume.id)
             let failed = custody.last(where: \.endsTrust).flatMap { TimeText.parse($0.time) }
             let passed = custody.filter(\.isWholeVerification).compactMap { TimeText.parse($0.time) }
+            let found = volume.isGone ? nil : custody.foundUnverified.flatMap { TimeText.parse($0) }
             for holding in volume.archives where holding.vault == vault {
                 guard let id = Digest(hex: holding.archive), let written = TimeText.parse(holding.written) else {
                     continue
@@ -111,6 +113,10 @@ struct TierView {
                 // First: a word of success that was said after it counts.
                 if let failed { events[id, default: []].append(.volumeFailed(volume: volume.id, at: failed)) }
                 events[id, default: []].append(.written(volume: volume.id, at: written))
+                // After the loss, whatever the clock said when it was found.
+                if let found, let failed {
+                    events[id, default: []].append(.written(volume: volume.id, at: max(found, failed + 1)))
+                }
                 // The first one begins the period, the last one says how the volume is now.
                 let since = passed.filter { $0 >= written }
                 for time in [since.min(), since.max()].compactMap(\.self) {

@@ -18,7 +18,7 @@ package enum Volumes {
     /// Somebody takes a volume from its shelf.
     package static func checkOut(_ text: String, to holder: String, at workplace: Workplace) throws -> VolumeRecord {
         let holder = try VolumeWords.checked(holder, "holder")
-        return try change(text, at: workplace) { record in
+        return try change(text, at: workplace) { record, _ in
             try VolumeRegister.checkThere(record)
             if let has = record.holder {
                 throw OperationError(
@@ -26,7 +26,7 @@ package enum Volumes {
             }
             record.shelf = nil
             record.holder = holder
-            return ("checkedOut", holder)
+            return [("checkedOut", holder)]
         }
     }
 
@@ -34,27 +34,35 @@ package enum Volumes {
     /// verification at once: until it passed, the loss in its custody log keeps it from counting.
     package static func checkIn(_ text: String, shelf: String, at workplace: Workplace) throws -> VolumeRecord {
         let shelf = try VolumeWords.checked(shelf, "shelf")
-        return try change(text, at: workplace) { record in
+        return try change(text, at: workplace) { record, custody in
             if record.gone?.how == .destroyed { try VolumeRegister.checkThere(record) }
-            if record.isGone { record.verifyBy = min(record.verifyBy, VolumeRegister.now()) }
+            var acts: [(act: String, detail: String)] = []
+            if let gone = record.gone {
+                record.verifyBy = min(record.verifyBy, VolumeRegister.now())
+                // Recorded while the log was damaged, which was brought back from a copy since.
+                let isTold = custody.contains { $0.act == gone.how.rawValue && $0.time >= gone.time }
+                if !isTold { acts.append((gone.how.rawValue, "\(gone.time) \(gone.reason)")) }
+            }
             record.gone = nil
             record.shelf = shelf
             record.holder = nil
-            return ("checkedIn", shelf)
+            return acts + [(CustodyEvent.checkedIn, shelf)]
         }
     }
 
     /// The log first: what moved a volume is never unknown.
     private static func change(
-        _ text: String, at workplace: Workplace, _ body: (inout VolumeRecord) throws -> (act: String, detail: String)
+        _ text: String, at workplace: Workplace,
+        _ body: (inout VolumeRecord, [CustodyEvent]) throws -> [(act: String, detail: String)]
     ) throws -> VolumeRecord {
         let register = VolumeRegister(workplace)
         let found = try register.find(text)
         let lock = try register.lock(found.id)
         defer { withExtendedLifetime(lock) {} }
         var record = try register.record(found.id) ?? found
-        let event = try body(&record)
-        try register.append(event.act, event.detail, to: record.id)
+        for event in try body(&record, try register.custody(record.id)) {
+            try register.append(event.act, event.detail, to: record.id)
+        }
         try register.save(record)
         return record
     }

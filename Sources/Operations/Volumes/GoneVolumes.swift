@@ -25,23 +25,35 @@ extension Volumes {
         let others = try register.all().filter { locks[$0.id] != nil && isOther($0) }
         let last = try lastKept(by: record, beside: others, register, workplace)
         guard last.isEmpty else { throw refused(record.id, last) }
-        return try end(record, .destroyed, reason, dryRun: dryRun, in: register)
+        let report = VolumeGone(record.id, record, .destroyed, reason, dryRun: dryRun)
+        if !dryRun { try register.end(report) }
+        return report
     }
 
-    /// A volume is there no more, and nobody meant it. That is recorded whatever follows from it; what follows is told.
+    /// A volume is there no more, and nobody meant it. That is recorded whatever follows from it, and in what can still be written
+    /// where its own record or custody log is damaged; what follows, and what is damaged, is told.
     package static func lose(
         _ text: String, because reason: String, dryRun: Bool, at workplace: Workplace
     ) throws -> VolumeGone {
         let reason = try VolumeWords.checked(reason, "reason")
         let register = VolumeRegister(workplace)
-        let (record, lock) = try locked(text, in: register)
+        let id = try register.id(text)
+        let lock = try register.lock(id)
         defer { withExtendedLifetime(lock) {} }
-        try VolumeRegister.checkThere(record)
-        var report = try end(record, .lost, reason, dryRun: dryRun, in: register)
+        let (record, custody, damage) = try register.remains(of: id)
+        // A damaged log proves nothing: a loss that it tells of is recorded once more.
+        try VolumeRegister.checkThere(id, record?.gone ?? custody?.gone)
+        var report = VolumeGone(id, record, .lost, reason, dryRun: dryRun)
+        report.damage = damage
+        if !dryRun { try register.end(report, afterDamage: custody == nil) }
+        guard let record else {
+            report.unknown = "the record, which names the archives on the volume, is damaged or missing"
+            return report
+        }
         guard !record.archives.isEmpty else { return report }
         do {
             let records = try register.all()
-            let others = Set(records.filter { $0.id != record.id && !$0.isGone }.flatMap(\.archives).map(\.archive))
+            let others = Set(records.filter { $0.id != id && !$0.isGone }.flatMap(\.archives).map(\.archive))
             let alone = record.archives.filter { !others.contains($0.archive) }
             guard !alone.isEmpty else { return report }
             let needs = try ArchiveNeeds(records, workplace)
@@ -61,22 +73,6 @@ extension Volumes {
         let found = try register.find(text)
         let lock = try register.lock(found.id)
         return (try register.record(found.id) ?? found, lock)
-    }
-
-    /// The log first, as with every act.
-    private static func end(
-        _ record: VolumeRecord, _ how: VolumeRecord.Gone.How, _ reason: String, dryRun: Bool,
-        in register: VolumeRegister
-    ) throws -> VolumeGone {
-        var record = record
-        record.gone = VolumeRecord.Gone(how: how, time: VolumeRegister.now(), reason: reason)
-        record.shelf = nil
-        record.holder = nil
-        if !dryRun {
-            try register.append(how.rawValue, reason, to: record.id)
-            try register.save(record)
-        }
-        return VolumeGone(volume: record, dryRun: dryRun)
     }
 
     /// What is needed, and neither read back in the vault nor on one of the `others` that counts: verified, not overdue, on its
@@ -110,6 +106,26 @@ extension Volumes {
                 "`qala tiers` tells until when each is kept. Verify what else has them (`qala verify --read-data`, `qala "
                 + "volume verify` of another one on its shelf), and repeat. A medium that is gone already is `qala volume lost`."
         )
+    }
+}
+
+extension VolumeGone {
+    fileprivate init(
+        _ id: String, _ record: VolumeRecord?, _ how: VolumeRecord.Gone.How, _ reason: String, dryRun: Bool
+    ) {
+        self.id = id
+        self.dryRun = dryRun
+        gone = VolumeRecord.Gone(how: how, time: VolumeRegister.now(), reason: reason)
+        volume = record
+        volume?.end(gone)
+    }
+}
+
+extension VolumeRegister {
+    /// The log first, as with every act; a record that is damaged stays as it is.
+    fileprivate func end(_ report: VolumeGone, afterDamage: Bool = false) throws {
+        try append(report.gone.how.rawValue, report.gone.reason, to: report.id, afterDamage: afterDamage)
+        if let record = report.volume { try save(record) }
     }
 }
 

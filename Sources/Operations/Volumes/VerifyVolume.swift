@@ -71,7 +71,8 @@ package enum VerifyVolume {
     ) throws -> String {
         if !report.findings.isEmpty {
             let files = report.findings.prefix(20).map(\.file).joined(separator: " ")
-            try register.append("verificationFailed", "\(report.findings.count): \(files)", to: known.id)
+            let found = "\(report.findings.count): \(files)"
+            try register.append(CustodyEvent.verificationFailed, found, to: known.id)
             // Due at once: lists and alarms tell of it until it is found whole.
             var record = try register.record(known.id) ?? known
             record.verifyBy = min(record.verifyBy, VolumeRegister.now())

@@ -25,17 +25,11 @@ struct VolumeRegister {
 
     // MARK: Records
 
-    /// What is known of a volume and the list that was signed last: one file, so that neither is ahead of the other.
-    private struct Stored: Codable {
-        var record: VolumeRecord
-        var list: String
-    }
-
-    private func stored(_ id: String) throws -> Stored? {
+    private func stored(_ id: String) throws -> VolumeRecordFile? {
         guard let bytes = try StateFile.read(path(id, "json"), limit: Self.recordLimit) else { return nil }
-        guard let stored = try? JSONDecoder().decode(Stored.self, from: Data(bytes)), stored.record.id == id else {
+        guard let stored = VolumeRecordFile(bytes: bytes), stored.record.id == id else {
             throw OperationError(
-                .damaged, "the register of volume \(id) is malformed",
+                .damaged, "the record of volume \(id) is not what was written",
                 hint: "Bring \(path(id, "json")) back from a copy.")
         }
         return stored
@@ -44,39 +38,64 @@ struct VolumeRegister {
     func record(_ id: String) throws -> VolumeRecord? {
         guard var record = try stored(id)?.record else { return nil }
         // The custody log is written first, and what it says of the end of a volume counts although the record was not reached.
-        guard record.gone == nil, let last = (try? custody(id))?.last(where: \.isOfPresence),
-            let how = VolumeRecord.Gone.How(rawValue: last.act)
-        else { return record }
-        record.gone = VolumeRecord.Gone(how: how, time: last.time, reason: last.detail)
-        (record.shelf, record.holder) = (nil, nil)
+        if record.gone == nil, let gone = (try? custody(id))?.gone { record.end(gone) }
         return record
     }
 
     func lastList(_ id: String) throws -> [UInt8]? { try stored(id).map { Array($0.list.utf8) } }
 
-    func all() throws -> [VolumeRecord] {
-        try StateFile.list(directory).compactMap { name -> VolumeRecord? in
-            guard name.hasSuffix(".json") else { return nil }
-            let id = String(name.dropLast(5))
-            return Self.isID(id) ? try record(id) : nil
+    func all() throws -> [VolumeRecord] { try ids(["json"]).compactMap { try record($0) } }
+
+    /// The volumes that have a file of one of these kinds, whatever is in it.
+    private func ids(_ kinds: Set<String>) throws -> [String] {
+        let ids = try StateFile.list(directory).compactMap { name -> String? in
+            let parts = name.split(separator: ".", omittingEmptySubsequences: false).map { String($0) }
+            return parts.count == 2 && Self.isID(parts[0]) && kinds.contains(parts[1]) ? parts[0] : nil
         }
+        return Set(ids).sorted()
     }
 
-    /// By the first digits of its id, 4 at least.
+    /// By the first digits of its id, 4 at least; found although the record of another volume is damaged.
     func find(_ text: String) throws -> VolumeRecord {
+        guard let record = try record(try id(text, ["json"])) else { throw Self.unknown(text) }
+        return record
+    }
+
+    /// The same of a volume whose record may be damaged or gone.
+    func id(_ text: String, _ kinds: Set<String> = ["json", "custody"]) throws -> String {
         let wanted = text.lowercased()
-        // A whole id is found although the record of another volume is damaged.
-        if Self.isID(wanted), let record = try record(wanted) { return record }
-        let found = wanted.utf8.count >= 4 ? try all().filter { $0.id.hasPrefix(wanted) } : []
-        guard let record = found.first else {
-            throw OperationError(
-                .notFound, "there is no volume \(text)",
-                hint: "Give 4 digits of its id at least; `qala volume list` shows them.")
-        }
+        let found = wanted.utf8.count >= 4 ? try ids(kinds).filter { $0.hasPrefix(wanted) } : []
+        guard let id = found.first else { throw Self.unknown(text) }
         guard found.count == 1 else {
             throw OperationError(.notFound, "\(found.count) volumes begin with \(text)", hint: "Give more digits.")
         }
-        return record
+        return id
+    }
+
+    private static func unknown(_ text: String) -> OperationError {
+        OperationError(
+            .notFound, "there is no volume \(text)",
+            hint: "Give 4 digits of its id at least; `qala volume list` shows them.")
+    }
+
+    /// What can be told of a volume of which parts of the register are damaged, and these parts. Nil stands for them.
+    func remains(
+        of id: String
+    ) throws -> (record: VolumeRecord?, custody: [CustodyEvent]?, damage: [VolumeFinding]) {
+        var damage: [VolumeFinding] = []
+        func whole<Value>(_ kind: String, _ read: () throws -> Value) throws -> Value? {
+            do { return try read() } catch let error as any Failure where error.kind == .damaged {
+                damage.append(VolumeFinding(file: path(id, kind), reason: error.message))
+                return nil
+            }
+        }
+        let known = try whole("json") {
+            if let known = try record(id) { return known }
+            throw OperationError(
+                .damaged, "the register has no record of volume \(id)",
+                hint: "Bring \(path(id, "json")) back from a copy.")
+        }
+        return (known, try whole("custody") { try custody(id) }, damage)
     }
 
     /// Without a list the last one stays.
@@ -86,10 +105,7 @@ struct VolumeRegister {
                 .damaged, "the register has no list of volume \(record.id)",
                 hint: "Bring \(path(record.id, "json")) back from a copy.")
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let stored = Stored(record: record, list: String(decoding: list, as: UTF8.self))
-        try StateFile.write(path(record.id, "json"), [UInt8](try encoder.encode(stored)))
+        try StateFile.write(path(record.id, "json"), try VolumeRecordFile(record, list: list).bytes())
     }
 
     /// Refuses a volume that is gone. Call it under the lock of the volume.
@@ -97,13 +113,15 @@ struct VolumeRegister {
         if let record = try record(id) { try Self.checkThere(record) }
     }
 
-    static func checkThere(_ record: VolumeRecord) throws {
-        guard let gone = record.gone else { return }
+    static func checkThere(_ record: VolumeRecord) throws { try checkThere(record.id, record.gone) }
+
+    static func checkThere(_ id: String, _ gone: VolumeRecord.Gone?) throws {
+        guard let gone else { return }
         throw OperationError(
             .failed,
-            "volume \(record.id) was \(gone.how.rawValue), recorded on \(gone.time.prefix(10)): \(gone.reason)",
+            "volume \(id) was \(gone.how.rawValue), recorded on \(gone.time.prefix(10)): \(gone.reason)",
             hint: gone.how == .lost
-                ? "If it was found, `qala volume checkin \(record.id) --shelf TEXT` says so; verify it then."
+                ? "If it was found, `qala volume checkin \(id) --shelf TEXT` says so; verify it then."
                 : "Use another volume: `qala volume pull-list` names those that hold an archive.")
     }
 
@@ -161,40 +179,48 @@ struct VolumeRegister {
     /// whose record is gone.
     func departures() throws -> [Digest: Set<String>] {
         var volumes: [Digest: Set<String>] = [:]
-        for name in try StateFile.list(directory) where name.hasSuffix(".custody") {
-            let id = String(name.dropLast(".custody".count))
-            guard Self.isID(id) else { continue }
+        for id in try ids(["custody"]) {
             for note in try custody(id).compactMap(\.departureNote) { volumes[note, default: []].insert(id) }
         }
         return volumes
     }
 
-    /// Every act in order. Lines that a crash cut short were never acknowledged and are passed over.
+    /// Every act in order.
     func custody(_ id: String) throws -> [CustodyEvent] {
-        guard let bytes = try StateFile.read(path(id, "custody"), limit: Self.custodyLimit) else { return [] }
+        let log = try custodyLog(id)
+        if let damage = log.damage { throw damage }
+        return log.events
+    }
+
+    /// The acts that can be read, SHA-256 of the line of the last one, and whether all of it is what was written. Lines that
+    /// a crash cut short were never acknowledged and are passed over.
+    private func custodyLog(_ id: String) throws -> (events: [CustodyEvent], last: String, damage: OperationError?) {
+        let bytes = try StateFile.read(path(id, "custody"), limit: Self.custodyLimit) ?? []
         var events: [CustodyEvent] = []
-        var previous = ""
+        var last = ""
+        var damage: OperationError?
         for line in bytes.split(separator: 0x0A) {
             guard let event = try? JSONDecoder().decode(CustodyEvent.self, from: Data(line)) else { continue }
-            guard event.previous == previous else {
-                throw OperationError(
+            if event.previous != last, damage == nil {
+                damage = OperationError(
                     .damaged, "the custody log of volume \(id) was changed before \(event.time)",
                     hint: "Compare \(path(id, "custody")) with a copy, and find out who changed it.")
             }
-            previous = ListDigest.of(Array(line)).hex
+            last = ListDigest.of(Array(line)).hex
             events.append(event)
         }
-        return events
+        return (events, last, damage)
     }
 
-    /// Appends one act; durable when it returns. Call it under the lock of the volume.
-    func append(_ act: String, _ detail: String, to id: String) throws {
+    /// Appends one act; durable when it returns. Call it under the lock of the volume. A log that is damaged takes no more,
+    /// unless `afterDamage`: then the line stands behind what there is, which stays as it is.
+    func append(_ act: String, _ detail: String, to id: String, afterDamage: Bool = false) throws {
+        let log = try custodyLog(id)
+        if let damage = log.damage, !afterDamage { throw damage }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        var previous = ""
-        if let last = try custody(id).last { previous = ListDigest.of([UInt8](try encoder.encode(last))).hex }
         let event = CustodyEvent(
-            time: Self.now(), act: act, detail: detail, account: Int(geteuid()), previous: previous)
+            time: Self.now(), act: act, detail: detail, account: Int(geteuid()), previous: log.last)
         let file = path(id, "custody")
         let descriptor = open(file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw MediumFile.failure("open", file, errno) }

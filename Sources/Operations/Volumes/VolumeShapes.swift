@@ -59,6 +59,13 @@ package struct VolumeRecord: Codable, Sendable {
 
     package var isGone: Bool { gone != nil }
 
+    /// It is there no more: it has neither shelf nor holder.
+    mutating func end(_ gone: Gone) {
+        self.gone = gone
+        shelf = nil
+        holder = nil
+    }
+
     func holds(_ archive: String) -> Bool { archives.contains { $0.archive == archive } }
 }
 
@@ -93,11 +100,14 @@ package struct CustodyEvent: Codable, Sendable {
     /// Whether everything was opened and found whole.
     var isWholeVerification: Bool { act == "verified" && !detail.hasPrefix(Self.digestsOnly) }
 
+    static let checkedIn = "checkedIn"
+    static let verificationFailed = "verificationFailed"
+
     /// Whether it says that the volume is there, or no more.
-    var isOfPresence: Bool { act == "checkedIn" || VolumeRecord.Gone.How(rawValue: act) != nil }
+    var isOfPresence: Bool { act == Self.checkedIn || VolumeRecord.Gone.How(rawValue: act) != nil }
 
     /// Whether the volume counts only after a verification that comes later.
-    var endsTrust: Bool { act == "verificationFailed" || VolumeRecord.Gone.How(rawValue: act) != nil }
+    var endsTrust: Bool { act == Self.verificationFailed || VolumeRecord.Gone.How(rawValue: act) != nil }
 
     /// The act of a volume that keeps archives which leave the vault; written before the log says that they did.
     static let leftVault = "leftVault"
@@ -109,11 +119,49 @@ package struct CustodyEvent: Codable, Sendable {
     var departureNote: Digest? { act == Self.leftVault ? Digest(hex: detail.prefix(64)) : nil }
 }
 
+extension [CustodyEvent] {
+    /// How the volume came to be there no more; nil while it is there.
+    var gone: VolumeRecord.Gone? {
+        guard let last = last(where: \.isOfPresence), let how = VolumeRecord.Gone.How(rawValue: last.act) else {
+            return nil
+        }
+        return VolumeRecord.Gone(how: how, time: last.time, reason: last.detail)
+    }
+
+    /// When a volume that was lost was found, where nobody has opened it since. Nil also for one that a verification found bad,
+    /// before the loss or after it, and that none found whole since: it is there, and what is on it must be written anew.
+    var foundUnverified: String? {
+        let open = self[(lastIndex(where: \.isWholeVerification) ?? startIndex)...]
+        guard !open.contains(where: { $0.act == CustodyEvent.verificationFailed }),
+            let lost = open.lastIndex(where: { $0.act == VolumeRecord.Gone.How.lost.rawValue })
+        else { return nil }
+        return open[lost...].first { $0.act == CustodyEvent.checkedIn }?.time
+    }
+}
+
 /// A volume in a list.
 package struct VolumeRow: Codable, Sendable {
+    /// Where a volume is, and whether it counts.
+    package enum State: String, Sendable, CaseIterable {
+        case shelf
+        /// Somebody has it.
+        case out
+        /// It was lost, and counts only after its verification; it may be out meanwhile.
+        case found
+        case lost, destroyed
+    }
+
     package var volume: VolumeRecord
     package var overdue: Bool
     package var custody: [CustodyEvent]
+
+    package var state: State {
+        switch volume.gone?.how {
+        case .destroyed: .destroyed
+        case .lost: .lost
+        case nil: custody.foundUnverified != nil ? .found : volume.shelf == nil ? .out : .shelf
+        }
+    }
 }
 
 package struct VolumesReport: Codable, Sendable {
@@ -129,8 +177,13 @@ package struct VolumeCreated: Codable, Sendable {
 
 /// What `qala volume destroy` or `qala volume lost` recorded, or with a dry run would.
 package struct VolumeGone: Codable, Sendable {
-    package var volume: VolumeRecord
+    package var id: String
+    package var gone: VolumeRecord.Gone
+    /// Nil where its record is damaged or missing.
+    package var volume: VolumeRecord?
     package var dryRun: Bool
+    /// What of the register of the volume is not what was written, and stays as it is: of a loss only.
+    package var damage: [VolumeFinding] = []
     /// Archives that are still to be kept and that nothing holds any more: of a loss only.
     package var nowhere: [VolumeRecord.Holding] = []
     /// Why it is not known of all archives whether something else holds them.
@@ -147,7 +200,7 @@ package struct VolumeWritten: Codable, Sendable {
     package var seconds = 0.0
 }
 
-/// One thing that is wrong with a volume.
+/// One thing that is wrong with a volume, or with a file of its register.
 package struct VolumeFinding: Codable, Sendable {
     package var file: String
     package var reason: String
