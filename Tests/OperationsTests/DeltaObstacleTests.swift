@@ -2,6 +2,7 @@ import Collectors
 import Domain
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 import Vault
 
