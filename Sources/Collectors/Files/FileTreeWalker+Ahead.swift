@@ -1,4 +1,5 @@
 import CLinux
+import Domain
 import Glibc
 
 /// What a walk hands over to ``WalkAhead`` and takes from there.

@@ -224,7 +224,9 @@ struct NameList: Sendable {
         bytes.append(0)
     }
 
-    func bytes(of index: Int) -> ArraySlice<UInt8> { bytes[names[index].offset..<names[index].offset + names[index].count] }
+    func bytes(of index: Int) -> ArraySlice<UInt8> {
+        bytes[names[index].offset..<names[index].offset + names[index].count]
+    }
 
     /// The name as the system wants it.
     func withPointer<R: ~Copyable>(_ index: Int, _ body: (UnsafePointer<CChar>) -> R) -> R {

@@ -1,6 +1,7 @@
 import CLinux
 import Domain
 import Glibc
+import Synchronization
 
 /// One look at one directory, by either thread.
 extension WalkAhead {

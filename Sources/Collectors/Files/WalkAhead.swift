@@ -137,7 +137,8 @@ final class WalkAhead: @unchecked Sendable {
         lock()
         defer { unlock() }
         drop(from: place.depth)
-        append(Subdirectories(of: place, device: status.identity.device, names: list, children: children), at: line.count)
+        append(
+            Subdirectories(of: place, device: status.identity.device, names: list, children: children), at: line.count)
         wakeIfWorthwhile()
         return next
     }
@@ -191,6 +192,13 @@ final class WalkAhead: @unchecked Sendable {
         lock()
         defer { unlock() }
         heldBytes -= found.memoryBytes
+    }
+
+    /// Directories that the walk can take.
+    var readyCount: Int {
+        lock()
+        defer { unlock() }
+        return line.count { $0.work?.look != nil }
     }
 
     /// Ends the thread and lets go of everything; nothing may be asked afterwards.
@@ -323,7 +331,9 @@ final class WalkAhead: @unchecked Sendable {
 
     /// A thread that has to be woken for each directory costs more than it saves.
     private func wakeIfWorthwhile() {
-        guard isIdle, waiting > 1, begunCount <= Self.directoryLimit / 2, share >= Self.smallestShare * 4 else { return }
+        guard isIdle, waiting > 1, begunCount <= Self.directoryLimit / 2, share >= Self.smallestShare * 4 else {
+            return
+        }
         isIdle = false
         wakeOther()
     }
