@@ -79,7 +79,8 @@ struct WalkAheadTests {
         try Self.plant(bench, directories: 40)
         for steps in [2, 15, 60, .max] {
             var walker: FileTreeWalker? = try bench.ahead("tree")
-            weak var ahead = walker?.ahead
+            weak var ahead: WalkAhead?
+            ahead = walker?.ahead
             try #require(ahead != nil)
             var count = 0
             while count < steps, try walker?.next() == true {
@@ -262,12 +263,10 @@ struct WalkAheadTests {
             let name = withUnsafeBytes(of: &record.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            var buffer = [UInt8](repeating: 0, count: 65_536)
-            let count = buffer.withUnsafeMutableBytes { raw in
-                readlink("/proc/self/fd/\(name)", raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
-            }
+            var buffer = [CChar](repeating: 0, count: 65_536)
+            let count = readlink("/proc/self/fd/\(name)", &buffer, buffer.count)
             guard count > 0 else { continue }
-            let target = String(decoding: buffer[..<count], as: UTF8.self)
+            let target = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
             if target.hasPrefix(bench.path + "/") { found.append(target) }
         }
         return found

@@ -278,7 +278,9 @@ package final class FileTreeWalker {
         let parent = frames[top]
         let isAncestor = parent.relativeStart == nil && rootHere(in: top) == nil
         let taken = isAncestor ? nil : takeFound(identity, in: top)
-        guard let opened = try taken?.handle ?? open(name, identity, isAncestor: isAncestor) else { return }
+        var opened = taken?.handle
+        if opened == nil { opened = try open(name, identity, isAncestor: isAncestor) }
+        guard let opened else { return }
         handle = opened
         directory = handle.number
         directories.push(handle, name: name, identity: identity)
