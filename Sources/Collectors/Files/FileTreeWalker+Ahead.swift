@@ -23,11 +23,33 @@ extension FileTreeWalker {
     func takeFound(
         _ identity: FileIdentity, in top: Int
     ) -> (found: FoundDirectory, handle: DirectoryHandle)? {
-        guard current >= frames[top].offered else {
-            return ahead?.take(current - frames[top].mark.names, depth: top, identity, using: names)
+        guard current < frames[top].offered else {
+            offer(from: current + 1, in: top)
+            return nil
         }
-        offer(from: current + 1, in: top)
-        return nil
+        let position = current - frames[top].mark.names
+        guard let taken = ahead?.take(position, depth: top, identity, using: names) else { return nil }
+        usedBytes += taken.found.memoryBytes
+        // The outermost wait longest until they are used on.
+        var outermost = 0
+        while usedBytes > WalkAhead.usedBytes, outermost <= top {
+            forgetFound(in: outermost)
+            outermost += 1
+        }
+        return taken
+    }
+
+    /// The rest of the directory is examined when its turn comes.
+    private func forgetFound(in index: Int) {
+        guard let found = frames[index].found else { return }
+        usedBytes -= found.memoryBytes
+        frames[index].found = nil
+    }
+
+    /// After the walk has left a directory.
+    func release(_ done: Frame) {
+        if let found = done.found { usedBytes -= found.memoryBytes }
+        if done.relativeStart != nil { ahead?.leave(frames.count) }
     }
 
     /// What `stat` told of the name ahead of time; false where it did not or that is too old.
@@ -35,8 +57,7 @@ extension FileTreeWalker {
     func isFound(_ index: Int, in top: Int, _ raw: inout tree_stat) -> Bool {
         guard let found = frames[top].found else { return false }
         guard found.isFresh else {
-            frames[top].found = nil
-            ahead?.release(found)
+            forgetFound(in: top)
             return false
         }
         raw = found.statuses[index - frames[top].mark.names]

@@ -135,4 +135,18 @@ extension FileTreeWalker {
             return buffer.elementsEqual(Self.cacheTagSignature) ? index : nil
         }
     }
+
+    // MARK: Problems
+
+    func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
+        problems.add(FileProblem(path: entry.path, what: what, systemError: number, detail: detail))
+    }
+
+    /// A lack of descriptors or memory would repeat itself with every entry and is no property of this one.
+    func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
+        if number == EMFILE || number == ENFILE || number == ENOMEM {
+            throw CollectorError.system(number, "cannot go on at", entry.path)
+        }
+        report(what, number)
+    }
 }

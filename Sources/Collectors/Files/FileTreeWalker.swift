@@ -59,6 +59,8 @@ package final class FileTreeWalker {
     var seek = Seek()
     /// Nil where the walk goes alone.
     var ahead: WalkAhead?
+    /// Of what was found in the directories on the current branch.
+    var usedBytes = 0
 
     /// The way to the path after which a resumed walk begins.
     struct Seek {
@@ -360,20 +362,20 @@ package final class FileTreeWalker {
             frame.next = names.lowerBound(wanted, in: frame.next..<frame.end)
             seek.passed = names.index(of: wanted, in: frame.next..<frame.end)
             if seek.passed == nil { seek.depth = nil }
-            frames.append(frame)
-            return
         }
         frames.append(frame)
-        if frame.found == nil { offer(from: first, in: frames.count - 1) }
+        if frame.found == nil { offer(from: frame.next, in: frames.count - 1) }
     }
 
     private func leave() throws(CollectorError) {
         guard let done = frames.popLast() else { return }
         names.release(to: done.mark)
-        if done.relativeStart != nil { ahead?.leave(frames.count, done.found) }
+        release(done)
         guard let parent = frames.last else { return }
         directories.pop()
-        switch directories.top() {
+        var reached = directories.top()
+        if case .failure(let error) = reached, goesAlone(after: error.number) { reached = directories.top() }
+        switch reached {
         case .success(let open):
             handle = open
             directory = handle.number
@@ -382,19 +384,5 @@ package final class FileTreeWalker {
             frames[frames.count - 1].next = parent.end
             try reportUnlessFatal(error.number, what: .changed)
         }
-    }
-
-    // MARK: Problems
-
-    func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
-        problems.add(FileProblem(path: entry.path, what: what, systemError: number, detail: detail))
-    }
-
-    /// A lack of descriptors or memory would repeat itself with every entry and is no property of this one.
-    func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
-        if number == EMFILE || number == ENFILE || number == ENOMEM {
-            throw CollectorError.system(number, "cannot go on at", entry.path)
-        }
-        report(what, number)
     }
 }

@@ -15,9 +15,9 @@ extension WalkAhead {
     /// A name takes at least so many bytes of what ``FoundDirectory/memoryBytes`` counts.
     private static let leastBytes = MemoryLayout<tree_stat>.stride + 10
 
-    /// Opens, lists and examines a subdirectory that was nobody's business until now. Nil where anything is not as it should be or more
-    /// than `limit` bytes would be needed. `names` is used and left as it was.
-    func look(at index: Int, of parent: Subdirectories, limit: Int, using names: NameArena) -> Look? {
+    /// Opens, lists and examines a subdirectory that was nobody's business until now. Nil where anything is not as it should be or it
+    /// takes more than ``largestBytes``. `names` is used and left as it was.
+    func look(at index: Int, of parent: Subdirectories, using names: NameArena) -> Look? {
         let time = FoundDirectory.now()
         let child = parent.children[index]
         let name = Int(child.name)
@@ -39,7 +39,7 @@ extension WalkAhead {
 
         let mark = names.mark
         defer { names.release(to: mark) }
-        let most = limit / Self.leastBytes
+        let most = Self.largestBytes / Self.leastBytes
         guard names.list(handle.number, upTo: most) == nil, names.count - mark.names <= most else { return nil }
         names.sort(from: mark.names)
         // Of a cache directory the walk keeps the tag only, if it is one.
@@ -49,7 +49,7 @@ extension WalkAhead {
         guard let (statuses, children) = examineAll(names, from: mark.names, at: place, identity) else { return nil }
         let list = names.copy(since: mark)
         let found = FoundDirectory(identity, list, statuses, at: time)
-        guard found.memoryBytes <= limit else { return nil }
+        guard found.memoryBytes <= Self.largestBytes else { return nil }
         let below =
             children.isEmpty ? nil : Subdirectories(of: place, device: identity.device, names: list, children: children)
         return Look(found: found, handle: handle, below: below)

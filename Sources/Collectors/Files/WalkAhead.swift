@@ -16,8 +16,9 @@ import Synchronization
 ///    Roots, what is above them, and other file systems are left to the walk.
 /// 3. Directories are reached through descriptors and never through a link; what was opened is what was examined.
 /// 4. At most ``directoryLimit`` directories are ready or in the making, and ``groupLimit`` more are held open for their
-///    subdirectories: those that come last are let go. What was found takes at most ``byteLimit``, with the directories that the walk
-///    is in. None takes more than a quarter of what is left of that, so that there is always room for small ones.
+///    subdirectories: those that come last are let go. A directory that would take more than ``largestBytes`` is left to the walk, and
+///    while more than ``readyBytes`` are ready nothing is begun; what both threads work on comes on top, and what the walk is in,
+///    which is at most ``usedBytes``.
 /// 5. Nothing is used that is older than ``FoundDirectory/freshness``, however long the walk was held up.
 /// 6. After ``end()`` the thread is gone, and everything that it had opened is closed.
 ///
@@ -35,11 +36,11 @@ import Synchronization
 final class WalkAhead: @unchecked Sendable {
     static let directoryLimit = 64
     static let groupLimit = 32
-    static let byteLimit = 4 << 20
+    static let largestBytes = 1 << 20
+    static let readyBytes = 1 << 20
+    static let usedBytes = 1 << 20
     /// Of one directory so many subdirectories are offered at once, because their names are copied.
     private static let offerLimit = 1024
-    /// With less left nothing is begun.
-    private static let smallestShare = 8 << 10
     /// The walk gives way so often before it sleeps.
     private static let yields = 64
 
@@ -68,11 +69,8 @@ final class WalkAhead: @unchecked Sendable {
     }
 
     private final class Work {
-        /// Bytes that it may take.
-        let limit: Int
         /// Nil while it is in the making.
         var look: Look?
-        init(limit: Int) { self.limit = limit }
     }
 
     /// What comes next is the last of it.
@@ -81,7 +79,7 @@ final class WalkAhead: @unchecked Sendable {
     private var begunCount = 0
     /// Subdirectories in the line that nobody began with.
     private var waiting = 0
-    /// Bytes of what is ready or in use by the walk.
+    /// Bytes of what is ready.
     private var heldBytes = 0
     /// The thread waits for something to do.
     private var isIdle = false
@@ -153,11 +151,9 @@ final class WalkAhead: @unchecked Sendable {
         var yielded = 0
         while let work = reach(position, depth: depth) {
             if let look = work.look {
-                line.removeLast()
-                begunCount -= 1
+                passLast()
                 wakeIfWorthwhile()
                 guard look.found.identity == identity, look.found.isFresh else {
-                    heldBytes -= look.found.memoryBytes
                     drop(from: depth + 1)
                     return nil
                 }
@@ -178,20 +174,12 @@ final class WalkAhead: @unchecked Sendable {
         return nil
     }
 
-    /// The walk left the directory at `depth`, of which it uses `found` no more.
-    func leave(_ depth: Int, _ found: FoundDirectory?) {
+    /// The walk left the directory at `depth`.
+    func leave(_ depth: Int) {
         lock()
         defer { unlock() }
-        if let found { heldBytes -= found.memoryBytes }
         drop(from: depth)
         wakeIfWorthwhile()
-    }
-
-    /// The walk examines the rest of a directory itself.
-    func release(_ found: FoundDirectory) {
-        lock()
-        defer { unlock() }
-        heldBytes -= found.memoryBytes
     }
 
     /// Directories that the walk can take.
@@ -247,17 +235,16 @@ final class WalkAhead: @unchecked Sendable {
 
     /// Looks at the next directory that nobody began with, outside the mutex; false where there is none or no room.
     private func lookAtNext(using names: NameArena) -> Bool {
-        let limit = share
-        guard begunCount < Self.directoryLimit, limit >= Self.smallestShare, waiting > 0,
+        guard begunCount < Self.directoryLimit, heldBytes <= Self.readyBytes, waiting > 0,
             let at = line.lastIndex(where: { $0.work == nil })
         else { return false }
-        let work = Work(limit: limit)
+        let work = Work()
         let item = Item(parent: line[at].parent, child: line[at].child, work: work)
         line.insert(item, at: at + 1)
         begunCount += 1
         pass(at)
         unlock()
-        let look = self.look(at: item.child, of: item.parent, limit: limit, using: names)
+        let look = self.look(at: item.child, of: item.parent, using: names)
         lock()
         finish(work, look)
         return true
@@ -326,12 +313,9 @@ final class WalkAhead: @unchecked Sendable {
         return nil
     }
 
-    /// Bytes that one more directory may take.
-    private var share: Int { (Self.byteLimit - heldBytes) / 4 }
-
     /// A thread that has to be woken for each directory costs more than it saves.
     private func wakeIfWorthwhile() {
-        guard isIdle, waiting > 1, begunCount <= Self.directoryLimit / 2, share >= Self.smallestShare * 4 else {
+        guard isIdle, waiting > 1, begunCount <= Self.directoryLimit / 2, heldBytes <= Self.readyBytes / 2 else {
             return
         }
         isIdle = false
