@@ -351,7 +351,7 @@ private struct RandomTree {
         var left = 40 + dice.below(250)
         while left > 0 { try grow("tree", isTop: true, &left, &dice) }
         // What nobody but root may read, or only list.
-        for directory in directories {
+        for directory in directories.reversed() {
             if dice.chance(25) { try #require(chmod(bench.place(directory), dice.chance(2) ? 0 : 0o444) == 0) }
         }
     }
