@@ -77,7 +77,9 @@ package enum ArchiveTrees {
         if request.dryRun, request.sources.isEmpty, request.policy != nil, spool == nil { return ArchiveReport() }
         // A rehearsal asks no program and no server.
         let data = request.dryRun ? [] : request.policy?.data ?? []
-        let walk = try SourceWalk(request.sources, data, keepingOut: open.workplace, spool: spool)
+        let walk = try SourceWalk(
+            request.sources, data, keepingOut: open.workplace, spool: spool,
+            isLimited: request.policy?.limits.isEmpty == false)
         for problem in logs?.problems ?? [] { walk.add(problem) }
         var run = ArchiveRun(open: open, request: request, walk: walk)
         run.report.warnings = logs?.warnings ?? []

@@ -48,8 +48,10 @@ final class SourceWalk {
     /// Of the data sources that were walked, in order.
     private(set) var facts: [SourceFacts] = []
 
+    /// `isLimited`: the threads of the run are held to limits, which know no thread that walks ahead.
     init(
-        _ sources: [FileSource], _ data: [DataSource] = [], keepingOut workplace: Workplace, spool: String? = nil
+        _ sources: [FileSource], _ data: [DataSource] = [], keepingOut workplace: Workplace, spool: String? = nil,
+        isLimited: Bool = false
     ) throws {
         self.workplace = workplace
         hasData = !data.isEmpty
@@ -71,7 +73,7 @@ final class SourceWalk {
                         WalkOptions(
                             roots: [path], excludes: try ExcludePatterns(source.excludes),
                             oneFileSystem: source.oneFileSystem, excludeCaches: source.excludeCaches,
-                            excludedTrees: Set(own))
+                            excludedTrees: Set(own), walksAhead: !isLimited)
                     ))
             }
         }

@@ -67,7 +67,8 @@ final class Workbench {
     func walk(
         _ roots: [String] = [""], _ change: (inout WalkOptions) -> Void = { _ in }, after: String? = nil
     ) throws -> [String] {
-        var options = WalkOptions(roots: roots.map { Array("\(path)\($0.isEmpty ? "" : "/")\($0)".utf8) })
+        var options = WalkOptions(
+            roots: roots.map { Array("\(path)\($0.isEmpty ? "" : "/")\($0)".utf8) }, walksAhead: true)
         change(&options)
         let walker = try FileTreeWalker(options)
         if let after { walker.seek(after: Array("\(path)/\(after)".utf8.dropFirst())) }

@@ -60,6 +60,8 @@ extension FileTreeWalker {
     /// Opens the current entry, a regular file, for reading. `.changed` when its name now stands for something else,
     /// `.notFound` when it vanished; the caller decides whether that stops it and records the problem.
     ///
+    /// The entry has the stamp and the size of the open file from then on.
+    ///
     /// Where contents are made up while they are read (proc, sysfs) the size that `stat` told means nothing: the file is read
     /// to its end here, and from then on the entry has the size of that.
     package func open() throws(CollectorError) -> OpenFile {
@@ -68,7 +70,9 @@ extension FileTreeWalker {
         }
         let opened = names.withPointer(current) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
         switch consume opened {
-        case .failure(let error): throw CollectorError.system(error.number, "cannot open", entry.path)
+        case .failure(let error):
+            if goesAlone(after: error.number) { return try open() }
+            throw CollectorError.system(error.number, "cannot open", entry.path)
         case .success(let descriptor):
             switch FileStatus.of(descriptor.number) {
             case .failure(let error): throw CollectorError.system(error.number, "cannot examine", entry.path)
@@ -79,6 +83,9 @@ extension FileTreeWalker {
                         .changed, "\(entry.displayPath) became something else before it was opened",
                         hint: "Try again when nothing changes the tree.")
                 }
+                // What the name was examined as may be older, and the stamp has to be that of what is read.
+                Self.describe(&entry, .file, status)
+                blocks = status.blocks
                 guard isMadeUp(descriptor.number) else {
                     return OpenFile(descriptor: descriptor, path: entry.path, status: status)
                 }
@@ -109,5 +116,37 @@ extension FileTreeWalker {
         let isMadeUp = tree_is_made_up(descriptor) == 1
         lastAsked = (entry.device, isMadeUp)
         return isMadeUp
+    }
+
+    // MARK: Caches
+
+    static let cacheTagName = Array("CACHEDIR.TAG".utf8)
+    private static let cacheTagSignature = Array("Signature: 8a477f597d28d172789f06886806bc55".utf8)
+
+    /// The index of a tag with the right beginning among the sorted names from `first` on.
+    func cacheTag(from first: Int) -> Int? {
+        guard let index = names.index(of: Self.cacheTagName, in: first..<names.count) else { return nil }
+        let opened = names.withPointer(index) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
+        guard case .success(let descriptor) = consume opened else { return nil }
+        guard case .success(let status) = FileStatus.of(descriptor.number), status.kind == .file else { return nil }
+        let count = Self.cacheTagSignature.count
+        return withUnsafeTemporaryAllocation(byteCount: count, alignment: 1) { buffer in
+            guard pread(descriptor.number, buffer.baseAddress, count, 0) == count else { return nil }
+            return buffer.elementsEqual(Self.cacheTagSignature) ? index : nil
+        }
+    }
+
+    // MARK: Problems
+
+    func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
+        problems.add(FileProblem(path: entry.path, what: what, systemError: number, detail: detail))
+    }
+
+    /// A lack of descriptors or memory would repeat itself with every entry and is no property of this one.
+    func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
+        if number == EMFILE || number == ENFILE || number == ENOMEM {
+            throw CollectorError.system(number, "cannot go on at", entry.path)
+        }
+        report(what, number)
     }
 }

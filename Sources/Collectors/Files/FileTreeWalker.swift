@@ -7,7 +7,8 @@ import Glibc
 /// Invariants:
 /// - links are never followed; what is opened is compared with what was examined (device, inode, kind);
 /// - memory is bounded by the names of the directories on the current branch, descriptors by
-///   ``DirectoryStack/openLimit``, whatever the size, depth or width of the tree;
+///   ``DirectoryStack/openLimit``, whatever the size, depth or width of the tree, and what is looked at ahead by the limits of
+///   ``WalkAhead``;
 /// - everything under a root is either handed out, reported as excluded, or a problem;
 /// - a problem with one entry never stops the walk; only what concerns all of it throws.
 ///
@@ -23,27 +24,31 @@ package final class FileTreeWalker {
     package let roots: [[UInt8]]
     package let problems = ProblemLog()
 
-    private struct Frame {
-        var next: Int
-        var end: Int
+    struct Frame {
+        var next = 0
+        var end = 0
         var mark: NameArena.Mark
         /// Length of the path of this directory; 0 for `/`.
         var pathCount: Int
         /// Where paths relative to the source's root begin; nil above the roots.
         var relativeStart: Int?
         /// Above the roots: those that lie in here.
-        var roots: Range<Int>
+        var roots = 0..<0
+        /// What was found in it ahead.
+        var found: FoundDirectory?
+        /// The name up to which subdirectories were offered to be looked at ahead.
+        var offered = 0
     }
 
-    private let options: WalkOptions
+    let options: WalkOptions
     private let walkRoots: WalkRoots
     let names = NameArena()
     let attributes: AttributeReader
     var owners = OwnerNames()
-    private var frames: [Frame] = []
+    var frames: [Frame] = []
     private var directories: DirectoryStack
     /// Keeps the directory of the current entry open; its number is ``directory``.
-    private var handle: DirectoryHandle
+    var handle: DirectoryHandle
     var directory: Int32
     var current = 0
     private var descends = false
@@ -51,10 +56,14 @@ package final class FileTreeWalker {
     var linkBuffer: [UInt8] = []
     /// The file system that was asked last whether it makes its contents up.
     var lastAsked: (device: UInt64, isMadeUp: Bool)?
-    private var seek = Seek()
+    var seek = Seek()
+    /// Nil where the walk goes alone.
+    var ahead: WalkAhead?
+    /// Of what was found in the directories on the current branch.
+    var usedBytes = 0
 
     /// The way to the path after which a resumed walk begins.
-    private struct Seek {
+    struct Seek {
         var components: [[UInt8]] = []
         /// How many of them lead to the current directory; nil once the walk is past the path.
         var depth: Int?
@@ -93,10 +102,13 @@ package final class FileTreeWalker {
         attributes = AttributeReader(usesCalls: usesAttributeCalls)
         directory = handle.number
         directories = DirectoryStack(root: handle)
+        if options.walksAhead { ahead = WalkAhead(options) }
         entry = Entry(
             path: [], kind: .directory, permissions: 0, userID: 0, groupID: 0, size: 0, modified: .init(seconds: 0),
             changed: .init(seconds: 0), device: 0, inode: 0, linkCount: 0)
     }
+
+    deinit { ahead?.end() }
 
     /// Begins after `path` (relative to `/`) instead of at the beginning: nothing up to and including it is handed
     /// out, and of what is before it only the directories that lead to it are read. To be called before the first
@@ -108,6 +120,17 @@ package final class FileTreeWalker {
 
     /// Advances to the next entry; false after the last.
     package func next() throws(CollectorError) -> Bool {
+        do throws(CollectorError) {
+            if try advance() { return true }
+        } catch {
+            goAlone()
+            throw error
+        }
+        goAlone()
+        return false
+    }
+
+    private func advance() throws(CollectorError) -> Bool {
         if !hasStarted {
             hasStarted = true
             enterRoot()
@@ -152,11 +175,13 @@ package final class FileTreeWalker {
         let hint = names.isDirectory(index)
         if let hint, isExcluded(isDirectory: hint, in: top) { return false }
         var raw = tree_stat()
-        let code = names.withPointer(index) { tree_stat_at(directory, $0, &raw) }
-        guard code == 0 else {
-            seek.depth = nil
-            try reportUnlessFatal(-code, what: -code == ENOENT ? .vanished : .unreadable)
-            return false
+        if !isFound(index, in: top, &raw) {
+            let code = names.withPointer(index) { tree_stat_at(directory, $0, &raw) }
+            guard code == 0 else {
+                seek.depth = nil
+                try reportUnlessFatal(-code, what: -code == ENOENT ? .vanished : .unreadable)
+                return false
+            }
         }
         guard take(FileStatus(raw)) else {
             seek.depth = nil
@@ -193,12 +218,13 @@ package final class FileTreeWalker {
     private func take(_ status: FileStatus) -> Bool {
         guard let kind = status.kind else { return false }
         Self.describe(&entry, kind, status)
+        Self.forgetDetails(&entry)
         blocks = status.blocks
         return true
     }
 
     /// On `inout`, because each access to the property of a class is checked when it runs, and these would be a dozen a file.
-    private static func describe(_ entry: inout Entry, _ kind: EntryKind, _ status: FileStatus) {
+    static func describe(_ entry: inout Entry, _ kind: EntryKind, _ status: FileStatus) {
         entry.kind = kind
         entry.permissions = status.permissions
         entry.userID = status.userID
@@ -210,6 +236,9 @@ package final class FileTreeWalker {
         entry.inode = status.identity.inode
         entry.linkCount = status.linkCount
         entry.deviceNumber = kind == .characterDevice || kind == .blockDevice ? status.deviceNumber : 0
+    }
+
+    private static func forgetDetails(_ entry: inout Entry) {
         if !entry.userName.isEmpty { entry.userName = [] }
         if !entry.groupName.isEmpty { entry.groupName = [] }
         if !entry.linkTarget.isEmpty { entry.linkTarget = [] }
@@ -251,7 +280,7 @@ package final class FileTreeWalker {
             case .failure(let error): report(.unreadable, error.number)
             case .success(let descriptor): list(descriptor.number)
             }
-            enter(Frame(next: 0, end: 0, mark: mark, pathCount: 0, relativeStart: 0, roots: 0..<0))
+            enter(Frame(mark: mark, pathCount: 0, relativeStart: 0))
         } else {
             enterAncestor(mark: mark, pathCount: 0, roots: all.indices, depth: 0)
         }
@@ -264,25 +293,11 @@ package final class FileTreeWalker {
         let identity = FileIdentity(device: entry.device, inode: entry.inode)
         let parent = frames[top]
         let isAncestor = parent.relativeStart == nil && rootHere(in: top) == nil
-        let opened = name.withPointer {
-            isAncestor
-                ? Descriptor.open($0, in: directory, tree_path_only | O_DIRECTORY)
-                : Descriptor.openUntraced($0, in: directory, O_DIRECTORY)
-        }
-        let opening: DirectoryHandle
-        switch consume opened {
-        case .failure(let error):
-            seek.depth = nil
-            let isOther = error.number == ELOOP || error.number == ENOTDIR
-            return try reportUnlessFatal(
-                error.number, what: isOther ? .changed : error.number == ENOENT ? .vanished : .unreadable)
-        case .success(let descriptor): opening = DirectoryHandle(descriptor)
-        }
-        guard case .success(let status) = FileStatus.of(opening.number), status.identity == identity else {
-            seek.depth = nil
-            return report(.changed)
-        }
-        handle = opening
+        let taken = isAncestor ? nil : takeFound(identity, in: top)
+        var opened = taken?.handle
+        if opened == nil { opened = try open(name, identity, isAncestor: isAncestor) }
+        guard let opened else { return }
+        handle = opened
         directory = handle.number
         directories.push(handle, name: name, identity: identity)
         let mark = names.mark
@@ -292,12 +307,37 @@ package final class FileTreeWalker {
             let range = (inside.first ?? 0)..<((inside.last ?? -1) + 1)
             enterAncestor(mark: mark, pathCount: pathCount, roots: range, depth: directories.depth)
         } else {
-            list(directory)
+            if let taken { names.append(taken.found.names) } else { list(directory) }
             enter(
                 Frame(
-                    next: 0, end: 0, mark: mark, pathCount: pathCount,
-                    relativeStart: parent.relativeStart ?? pathCount + 1, roots: 0..<0))
+                    mark: mark, pathCount: pathCount, relativeStart: parent.relativeStart ?? pathCount + 1,
+                    found: taken?.found))
         }
+    }
+
+    /// Nil after a problem.
+    private func open(
+        _ name: CName, _ identity: FileIdentity, isAncestor: Bool
+    ) throws(CollectorError) -> DirectoryHandle? {
+        let opened = name.withPointer {
+            isAncestor
+                ? Descriptor.open($0, in: directory, tree_path_only | O_DIRECTORY)
+                : Descriptor.openUntraced($0, in: directory, O_DIRECTORY)
+        }
+        switch consume opened {
+        case .failure(let error):
+            if goesAlone(after: error.number) { return try open(name, identity, isAncestor: isAncestor) }
+            seek.depth = nil
+            let isOther = error.number == ELOOP || error.number == ENOTDIR
+            try reportUnlessFatal(
+                error.number, what: isOther ? .changed : error.number == ENOENT ? .vanished : .unreadable)
+        case .success(let descriptor):
+            let handle = DirectoryHandle(descriptor)
+            if case .success(let status) = FileStatus.of(handle.number), status.identity == identity { return handle }
+            seek.depth = nil
+            report(.changed)
+        }
+        return nil
     }
 
     private func list(_ directory: Int32) {
@@ -313,36 +353,43 @@ package final class FileTreeWalker {
             component.withUnsafeBytes { names.append($0, kind: 0) }
             last = component
         }
-        enter(Frame(next: 0, end: 0, mark: mark, pathCount: pathCount, relativeStart: nil, roots: roots))
+        enter(Frame(mark: mark, pathCount: pathCount, relativeStart: nil, roots: roots))
     }
 
     /// Makes the names added since `frame.mark` the content of the current directory.
     private func enter(_ frame: Frame) {
         var frame = frame
-        let first = frames.last?.end ?? 0
-        names.sort(from: first)
-        if options.excludeCaches, frame.relativeStart != nil, let tag = cacheTag(from: first) {
-            names.keepOnly(tag, from: first)
-            options.onExcluded?(entry.path, .cacheDirectory)
+        let first = frame.mark.names
+        if frame.found == nil {
+            names.sort(from: first)
+            if options.excludeCaches, frame.relativeStart != nil, let tag = cacheTag(from: first) {
+                names.keepOnly(tag, from: first)
+                options.onExcluded?(entry.path, .cacheDirectory)
+            }
         }
         frame.next = first
         frame.end = names.count
+        // What was found was put into the line where it was found.
+        frame.offered = frame.found == nil ? first : frame.end
         if let depth = seek.depth {
             let wanted = seek.components[depth]
             frame.next = names.lowerBound(wanted, in: frame.next..<frame.end)
-            let isThere = frame.next < frame.end && names.name(frame.next).elementsEqual(wanted)
-            seek.passed = isThere ? frame.next : nil
-            if !isThere { seek.depth = nil }
+            seek.passed = names.index(of: wanted, in: frame.next..<frame.end)
+            if seek.passed == nil { seek.depth = nil }
         }
         frames.append(frame)
+        if frame.found == nil { offer(from: frame.next, in: frames.count - 1) }
     }
 
     private func leave() throws(CollectorError) {
         guard let done = frames.popLast() else { return }
         names.release(to: done.mark)
+        release(done)
         guard let parent = frames.last else { return }
         directories.pop()
-        switch directories.top() {
+        var reached = directories.top()
+        if case .failure(let error) = reached, goesAlone(after: error.number) { reached = directories.top() }
+        switch reached {
         case .success(let open):
             handle = open
             directory = handle.number
@@ -351,36 +398,5 @@ package final class FileTreeWalker {
             frames[frames.count - 1].next = parent.end
             try reportUnlessFatal(error.number, what: .changed)
         }
-    }
-
-    private static let cacheTagName = Array("CACHEDIR.TAG".utf8)
-    private static let cacheTagSignature = Array("Signature: 8a477f597d28d172789f06886806bc55".utf8)
-
-    /// The index of a tag with the right beginning among the sorted names from `first` on.
-    private func cacheTag(from first: Int) -> Int? {
-        let index = names.lowerBound(Self.cacheTagName, in: first..<names.count)
-        guard index < names.count, names.name(index).elementsEqual(Self.cacheTagName) else { return nil }
-        let opened = names.withPointer(index) { Descriptor.openUntraced($0, in: directory, O_NONBLOCK) }
-        guard case .success(let descriptor) = consume opened else { return nil }
-        guard case .success(let status) = FileStatus.of(descriptor.number), status.kind == .file else { return nil }
-        let count = Self.cacheTagSignature.count
-        return withUnsafeTemporaryAllocation(byteCount: count, alignment: 1) { buffer in
-            guard pread(descriptor.number, buffer.baseAddress, count, 0) == count else { return nil }
-            return buffer.elementsEqual(Self.cacheTagSignature) ? index : nil
-        }
-    }
-
-    // MARK: Problems
-
-    func report(_ what: FileProblem.What, _ number: Int32 = 0, detail: String = "") {
-        problems.add(FileProblem(path: entry.path, what: what, systemError: number, detail: detail))
-    }
-
-    /// A lack of descriptors or memory would repeat itself with every entry and is no property of this one.
-    func reportUnlessFatal(_ number: Int32, what: FileProblem.What) throws(CollectorError) {
-        if number == EMFILE || number == ENFILE || number == ENOMEM {
-            throw CollectorError.system(number, "cannot go on at", entry.path)
-        }
-        report(what, number)
     }
 }

@@ -8,17 +8,25 @@ import Glibc
 /// byte and 8 bytes each, and while it is sorted 24 bytes more.
 final class NameArena {
     struct Mark {
-        fileprivate var names: Int
+        /// How many names there are before it.
+        fileprivate(set) var names: Int
         fileprivate var bytes: Int
     }
 
     /// One name: where its bytes begin, how many there are and what `getdents64` said about its kind.
-    private struct Name {
+    fileprivate struct Name {
         /// Offset in bits 24…63, length in bits 8…23, kind in bits 0…7.
         var place: UInt64
 
+        init(offset: Int, count: Int, kind: UInt8) {
+            place = UInt64(offset) << 24 | UInt64(count) << 8 | UInt64(kind)
+        }
+
         var offset: Int { Int(place >> 24) }
         var count: Int { Int(place >> 8 & 0xFFFF) }
+        var kind: UInt8 { UInt8(truncatingIfNeeded: place) }
+
+        func moved(by bytes: Int) -> Name { Name(offset: offset + bytes, count: count, kind: kind) }
     }
 
     /// A name while it is sorted, with the first eight bytes after what all names of the directory have in common.
@@ -63,19 +71,40 @@ final class NameArena {
     }
 
     func append(_ name: UnsafeRawBufferPointer, kind: UInt8) {
-        let needed = byteCount + name.count + 1
-        if needed > bytes.count {
-            grow(to: max(needed, bytes.count * 2))
-        }
+        makeRoom(for: name.count + 1)
         UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyMemory(from: name)
         bytes[byteCount + name.count] = 0
-        names.append(Name(place: UInt64(byteCount) << 24 | UInt64(name.count) << 8 | UInt64(kind)))
-        byteCount = needed
+        names.append(Name(offset: byteCount, count: name.count, kind: kind))
+        byteCount += name.count + 1
     }
 
-    /// Adds all names of an open directory but `.` and `..`; unsorted. Names read before a failure stay.
-    func list(_ directory: Int32) -> SystemError? {
-        while true {
+    private func makeRoom(for count: Int) {
+        let needed = byteCount + count
+        if needed > bytes.count { grow(to: max(needed, bytes.count * 2)) }
+    }
+
+    /// Adds what ``copy(since:)`` made, in its order.
+    func append(_ list: NameList) {
+        makeRoom(for: list.bytes.count)
+        list.bytes.withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyMemory(from: $0)
+        }
+        for name in list.names { names.append(name.moved(by: byteCount)) }
+        byteCount += list.bytes.count
+    }
+
+    /// The names added since `mark`, in their order.
+    func copy(since mark: Mark) -> NameList {
+        NameList(
+            bytes: Array(UnsafeRawBufferPointer(rebasing: bytes[mark.bytes..<byteCount])),
+            names: names[mark.names...].map { $0.moved(by: -mark.bytes) })
+    }
+
+    /// Adds all names of an open directory but `.` and `..`; unsorted. Names read before a failure stay. Of a directory that
+    /// has more than `limit` some are added that are more than that, and not all.
+    func list(_ directory: Int32, upTo limit: Int = .max) -> SystemError? {
+        let first = names.count
+        while names.count - first <= limit {
             let filled = tree_list(directory, buffer.baseAddress, buffer.count)
             if filled < 0 { return SystemError(number: Int32(-filled)) }
             if filled == 0 { return nil }
@@ -90,6 +119,7 @@ final class NameArena {
                 at += length
             }
         }
+        return nil
     }
 
     /// Puts the names from `first` on into the order of their bytes.
@@ -150,7 +180,7 @@ final class NameArena {
     /// What `getdents64` said, as `d_type`; nil where the file system does not say.
     @inline(__always)
     func isDirectory(_ index: Int) -> Bool? {
-        let kind = UInt8(truncatingIfNeeded: names[index].place)
+        let kind = names[index].kind
         return kind == Self.unknownKind ? nil : kind == 4
     }
 
@@ -170,5 +200,39 @@ final class NameArena {
             if name(middle).lexicographicallyPrecedes(wanted) { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    /// Where `wanted` is among the sorted names in `range`; nil where it is not.
+    func index(of wanted: [UInt8], in range: Range<Int>) -> Int? {
+        let index = lowerBound(wanted, in: range)
+        return index < range.upperBound && name(index).elementsEqual(wanted) ? index : nil
+    }
+}
+
+/// Names that left an arena, to be handed from thread to thread.
+struct NameList: Sendable {
+    fileprivate var bytes: [UInt8] = []
+    fileprivate var names: [NameArena.Name] = []
+
+    var count: Int { names.count }
+    /// What it takes of the memory.
+    var memoryBytes: Int { bytes.count + names.count * MemoryLayout<NameArena.Name>.stride }
+
+    mutating func append(_ name: UnsafeRawBufferPointer) {
+        names.append(NameArena.Name(offset: bytes.count, count: name.count, kind: 0))
+        bytes.append(contentsOf: name)
+        bytes.append(0)
+    }
+
+    func bytes(of index: Int) -> ArraySlice<UInt8> {
+        bytes[names[index].offset..<names[index].offset + names[index].count]
+    }
+
+    /// The name as the system wants it.
+    func withPointer<R: ~Copyable>(_ index: Int, _ body: (UnsafePointer<CChar>) -> R) -> R {
+        bytes.span.withUnsafeBufferPointer { buffer in
+            guard let start = buffer.baseAddress else { preconditionFailure("a list without names") }
+            return body(UnsafeRawPointer(start + names[index].offset).assumingMemoryBound(to: CChar.self))
+        }
     }
 }

@@ -12,6 +12,9 @@ package struct WalkOptions {
     package var excludeCaches: Bool
     /// Directories never descended into, such as the vault itself.
     package var excludedTrees: Set<FileIdentity>
+    /// Share the work with a thread that looks at directories before the walk comes to them, up to a second earlier. Not for
+    /// trees that their own walk changes, and not where the threads of a run are held to a share of the processors.
+    package var walksAhead: Bool
     /// Hears of everything under the roots that is left out on purpose: path relative to `/` and why. Of a directory
     /// it hears once, not of what is in it.
     package var onExcluded: ((_ path: [UInt8], _ reason: ExclusionReason) -> Void)?
@@ -25,7 +28,7 @@ package struct WalkOptions {
 
     package init(
         roots: [[UInt8]], excludes: ExcludePatterns = .none, oneFileSystem: Bool = false, excludeCaches: Bool = false,
-        excludedTrees: Set<FileIdentity> = [],
+        excludedTrees: Set<FileIdentity> = [], walksAhead: Bool = false,
         onExcluded: ((_ path: [UInt8], _ reason: ExclusionReason) -> Void)? = nil
     ) {
         self.roots = roots
@@ -33,6 +36,7 @@ package struct WalkOptions {
         self.oneFileSystem = oneFileSystem
         self.excludeCaches = excludeCaches
         self.excludedTrees = excludedTrees
+        self.walksAhead = walksAhead
         self.onExcluded = onExcluded
     }
 }
