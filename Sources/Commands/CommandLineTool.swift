@@ -140,6 +140,11 @@ struct Qala: ParsableCommand {
             Exit status: 0 done, 1 failed, 3 partial, 10 no vault, 11 in use, 12 wrong
             key, 13 damage found, 14 not found, 64 usage, 69 daemon down, 75 try again,
             77 denied, 78 bad policy, 130 interrupted.
+
+            Examples:
+              qala init --kit kit.txt
+              qala archive /etc
+              qala restore latest /etc/fstab --to back
             """,
         version: Version.text,
         subcommands: [
