@@ -7,7 +7,13 @@ struct AuditGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit",
         abstract: "Show, verify and hand out the audit log of this host.",
-        discussion: "Bu hostun audit jurnalını göstərir, yoxlayır və təqdim edir.",
+        discussion: """
+            Bu hostun audit jurnalını göstərir, yoxlayır və təqdim edir.
+
+            Examples:
+              qala audit show --last 20
+              qala audit verify
+            """,
         subcommands: [
             AuditShow.self, AuditVerify.self, AuditProve.self, AuditCheckpointCommand.self, AuditExport.self,
             AuditKeyCommand.self,

@@ -7,7 +7,13 @@ struct ClockGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clock",
         abstract: "Show vault time, and confirm it after a jump of the clock.",
-        discussion: "Anbar vaxtını göstərir; saat sıçradıqdan sonra onu iki şəxs təsdiq edir.",
+        discussion: """
+            Anbar vaxtını göstərir; saat sıçradıqdan sonra onu iki şəxs təsdiq edir.
+
+            Examples:
+              qala clock show
+              qala clock confirm --request clock.json --person aysel --signing-key aysel.key --reason "moved"
+            """,
         subcommands: [ClockShow.self, ClockConfirm.self])
 }
 

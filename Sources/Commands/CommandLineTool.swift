@@ -30,7 +30,11 @@ package enum CommandLineTool {
 
     /// As the options would say once they were parsed.
     static func language(of arguments: [String]) -> Language {
-        let asked = arguments.firstIndex(of: "--language").flatMap { arguments.dropFirst($0 + 1).first }
+        let asked = arguments.indices.compactMap { at in
+            let parts = arguments[at].split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.first == "--language" else { return String?.none }
+            return parts.count > 1 ? parts[1] : arguments.dropFirst(at + 1).first
+        }.first
         return asked.flatMap(Language.init(rawValue:)) ?? Language.chosen(by: SystemText.environment)
     }
 
@@ -79,12 +83,14 @@ package enum CommandLineTool {
 
     /// Help and generated scripts go to standard output; a malformed command line is an error of usage.
     private static func answer(_ error: any Error, _ arguments: [String]) -> Int32 {
-        let text = Qala.fullMessage(for: error)
         let isAnswer = Qala.exitCode(for: error).isSuccess
+        let language = isAnswer ? .english : Self.language(of: arguments)
+        let text = spoken(Qala.fullMessage(for: error), language)
         let output = Output(descriptor: isAnswer ? 1 : 2)
         do {
             if !isAnswer, wantsJSON(arguments) {
-                let body = ErrorBody(kind: .usage, message: Qala.message(for: error), hint: "Run `qala --help`.")
+                let message = spoken(Qala.message(for: error), language)
+                let body = ErrorBody(kind: .usage, message: message, hint: spoken("Run `qala --help`.", language))
                 try output.bytes(try JSONText.encode(body))
                 try output.line("")
             } else {
@@ -99,6 +105,14 @@ package enum CommandLineTool {
             return ExitStatus.failed.rawValue
         }
         return isAnswer ? ExitStatus.done.rawValue : ExitStatus.usage.rawValue
+    }
+}
+
+extension CommandLineTool {
+    /// What the parser says, line by line in the language of the person, as far as it is known in it.
+    static func spoken(_ text: String, _ language: Language) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { Session.spoken(String($0), language) }.joined(separator: "\n")
     }
 }
 
@@ -126,6 +140,11 @@ struct Qala: ParsableCommand {
             Exit status: 0 done, 1 failed, 3 partial, 10 no vault, 11 in use, 12 wrong
             key, 13 damage found, 14 not found, 64 usage, 69 daemon down, 75 try again,
             77 denied, 78 bad policy, 130 interrupted.
+
+            Examples:
+              qala init --kit kit.txt
+              qala archive /etc
+              qala restore latest /etc/fstab --to back
             """,
         version: Version.text,
         subcommands: [

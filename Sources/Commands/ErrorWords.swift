@@ -14,7 +14,7 @@ enum ErrorWords {
     }
 
     /// Those that say most first: what varies in one may be what another says.
-    private static let known = rows.map { (parts: parts(of: $0.en), az: $0.az) }
+    private static let known = (rows + parserRows).map { (parts: parts(of: $0.en), az: $0.az) }
         .sorted { a, b in a.parts.reduce(0) { $0 + $1.count } > b.parts.reduce(0) { $0 + $1.count } }
 
     /// The literal parts of a template, one more than it has marks.
@@ -57,7 +57,7 @@ enum ErrorWords {
     }
 
     static let rows: [(en: String, az: String)] =
-        vaultRows + archiveRows + restoreRows + decisionRows + volumeRows + policyRows
+        vaultRows + archiveRows + restoreRows + decisionRows + volumeRows + policyRows + usageRows
 
     // MARK: The vault and its keys
 

@@ -6,7 +6,13 @@ import Operations
 struct Key: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Keys that open the vault, and hosts that may write to it.",
-        discussion: "Anbarı açan açarlar və ora yaza bilən hostlar.",
+        discussion: """
+            Anbarı açan açarlar və ora yaza bilən hostlar.
+
+            Examples:
+              qala key list
+              qala key add file --to /media/usb/escrow.key --label escrow
+            """,
         subcommands: [
             KeyAdd.self, KeyRemove.self, KeyList.self, KeyRotate.self, KeyKit.self, KeyTest.self, KeyEnrolHost.self,
         ])

@@ -7,7 +7,13 @@ struct LogSegmentGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log-segments",
         abstract: "List and verify the segments that logs were sealed into.",
-        discussion: "Loqların yazıldığı seqmentləri göstərir və yoxlayır.",
+        discussion: """
+            Loqların yazıldığı seqmentləri göstərir və yoxlayır.
+
+            Examples:
+              qala log-segments list
+              qala log-segments verify
+            """,
         subcommands: [LogSegmentList.self, LogSegmentVerify.self])
 }
 

@@ -7,7 +7,13 @@ struct PolicyGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
         abstract: "Check, show and put into force the policies.",
-        discussion: "Siyasət sənədlərini yoxlayır, göstərir və qüvvəyə mindirir.",
+        discussion: """
+            Siyasət sənədlərini yoxlayır, göstərir və qüvvəyə mindirir.
+
+            Examples:
+              qala policy validate /etc/qala/policies
+              qala policy apply /etc/qala/policies --author archivist --reason "first policies"
+            """,
         subcommands: [
             PolicyValidate.self, PolicyShow.self, PolicyNext.self, PolicyPlanning.self, PolicyApplying.self,
             PolicyApproving.self, PolicyVersions.self, PolicySimulating.self, PolicyKeyMaking.self,

@@ -14,6 +14,10 @@ struct RegisterGroup: ParsableCommand {
 
             They are read from the files of this host's state; no daemon is needed. Whose
             account may not read there is answered by the daemon (--socket), by their role.
+
+            Examples:
+              qala register problems list --open
+              qala register media list
             """,
         subcommands: [
             ProblemsRegister.self, RunsRegister.self, AvailabilityRegister.self, HoldsRegister.self,
@@ -38,7 +42,13 @@ struct ProblemsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "problems",
         abstract: "The register of problems: every failure opens one, only a rerun that passes closes it.",
-        discussion: "Problemlər reyestri: hər uğursuzluq problem açır, onu yalnız uğurlu təkrar icra bağlayır.",
+        discussion: """
+            Problemlər reyestri: hər uğursuzluq problem açır, onu yalnız uğurlu təkrar icra bağlayır.
+
+            Examples:
+              qala register problems list --open
+              qala register problems remark 7 --text "the disk was replaced"
+            """,
         subcommands: [
             RegisterList<ProblemsPlace>.self, RegisterShow<ProblemsPlace>.self,
             RegisterExporting<ProblemsPlace>.self, ProblemRemark.self,
@@ -49,7 +59,13 @@ struct RunsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "runs",
         abstract: "The register of runs: how each ended.",
-        discussion: "İcralar reyestri: hər icranın necə bitdiyi.",
+        discussion: """
+            İcralar reyestri: hər icranın necə bitdiyi.
+
+            Examples:
+              qala register runs list --policy web
+              qala register runs export --format csv --to runs.csv
+            """,
         subcommands: [
             RegisterList<RunsPlace>.self, RegisterShow<RunsPlace>.self, RegisterExporting<RunsPlace>.self,
         ])
@@ -59,7 +75,13 @@ struct AvailabilityRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "availability",
         abstract: "The register of downtime and load: starts, ends, outages and samples of the load.",
-        discussion: "Dayanma halları və yüklülük səviyyəsi reyestri.",
+        discussion: """
+            Dayanma halları və yüklülük səviyyəsi reyestri.
+
+            Examples:
+              qala register availability list --kind outage
+              qala register availability export --format csv --to availability.csv
+            """,
         subcommands: [
             RegisterList<AvailabilityPlace>.self, RegisterShow<AvailabilityPlace>.self,
             RegisterExporting<AvailabilityPlace>.self,
@@ -70,7 +92,13 @@ struct HoldsRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holds",
         abstract: "The register of holds, read from the log of the vault.",
-        discussion: "Hüquqi saxlama (məhv etməyə qadağa) reyestri, anbarın jurnalından oxunur.",
+        discussion: """
+            Hüquqi saxlama (məhv etməyə qadağa) reyestri, anbarın jurnalından oxunur.
+
+            Examples:
+              qala register holds list --open
+              qala register holds show 3f9a1c22
+            """,
         subcommands: [
             RegisterList<HoldsPlace>.self, RegisterShow<HoldsPlace>.self, RegisterExporting<HoldsPlace>.self,
         ])
@@ -80,7 +108,14 @@ struct MediaRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "media",
         abstract: "The register of offline volumes: shelf, custody, verifications and when the next is due.",
-        discussion: "Oflayn daşıyıcılar reyestri: rəf yeri, kimdə olduğu, yoxlamalar və növbəti yoxlama.",
+        discussion: """
+            Oflayn daşıyıcılar reyestri: rəf yeri, kimdə olduğu, yoxlamalar və növbəti yoxlama.
+
+            Examples:
+              qala register media list --open
+              qala register media list --kind lost
+              qala register media show 3f9a1c22
+            """,
         subcommands: [
             RegisterList<MediaPlace>.self, RegisterShow<MediaPlace>.self, RegisterExporting<MediaPlace>.self,
         ])
@@ -90,7 +125,13 @@ struct PolicyChangesRegister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy-changes",
         abstract: "The register of changes of the policies: when, by whom, approved by whom, why and what.",
-        discussion: "Siyasət dəyişiklikləri reyestri: nə vaxt, kim, kimin təsdiqi ilə, nə üçün və nəyi dəyişib.",
+        discussion: """
+            Siyasət dəyişiklikləri reyestri: nə vaxt, kim, kimin təsdiqi ilə, nə üçün və nəyi dəyişib.
+
+            Examples:
+              qala register policy-changes list --policy web
+              qala register policy-changes show 7
+            """,
         subcommands: [
             RegisterList<PolicyChangesPlace>.self, RegisterShow<PolicyChangesPlace>.self,
             RegisterExporting<PolicyChangesPlace>.self,
@@ -101,7 +142,13 @@ struct MovedRegisterGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "moved",
         abstract: "The register of originals that left the active system, and of the archives that hold them.",
-        discussion: "Aktiv sistemdən silinmiş əsl faylların və onları saxlayan arxivlərin reyestri.",
+        discussion: """
+            Aktiv sistemdən silinmiş əsl faylların və onları saxlayan arxivlərin reyestri.
+
+            Examples:
+              qala register moved list --policy log
+              qala register moved show 3f9a1c22
+            """,
         subcommands: [
             RegisterList<MovedPlace>.self, RegisterShow<MovedPlace>.self, RegisterExporting<MovedPlace>.self,
         ])

@@ -7,7 +7,12 @@ struct SourceGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "source",
         abstract: "Find out what there is to be archived on this host.",
-        discussion: "Bu hostda arxivləşdiriləcək nələrin olduğunu göstərir.",
+        discussion: """
+            Bu hostda arxivləşdiriləcək nələrin olduğunu göstərir.
+
+            Examples:
+              qala source discover
+            """,
         subcommands: [SourceDiscover.self])
 }
 

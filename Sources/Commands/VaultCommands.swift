@@ -7,7 +7,13 @@ struct VaultGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vault",
         abstract: "What is stored, and the repair of what can be made anew.",
-        discussion: "Nələrin saxlanıldığı; yenidən qurula bilənlərin təmiri.",
+        discussion: """
+            Nələrin saxlanıldığı; yenidən qurula bilənlərin təmiri.
+
+            Examples:
+              qala vault stats
+              qala vault rebuild-catalog
+            """,
         subcommands: [VaultStatsCommand.self, RebuildIndex.self, RebuildCatalog.self])
 }
 

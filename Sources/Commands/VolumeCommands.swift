@@ -7,7 +7,14 @@ struct VolumeGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "volume",
         abstract: "Keep archives on offline volumes that open without qala.",
-        discussion: "Arxivləri qala olmadan da açılan oflayn daşıyıcılarda saxlayır.",
+        discussion: """
+            Arxivləri qala olmadan da açılan oflayn daşıyıcılarda saxlayır.
+
+            Examples:
+              qala volume create /mnt/volume --shelf B-12 --secret /safe/volume.secret
+              qala volume write /mnt/volume latest --secret /safe/volume.secret
+              qala volume verify /mnt/volume --secret /safe/volume.secret
+            """,
         subcommands: [
             VolumeCreate.self, VolumeWrite.self, VolumeVerify.self, VolumeInventory.self, VolumeLabel.self,
             VolumeList.self, VolumeCheckout.self, VolumeCheckin.self, VolumeDestroy.self, VolumeLost.self,

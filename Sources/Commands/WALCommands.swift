@@ -8,7 +8,12 @@ struct WALGroup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "wal",
         abstract: "Hand over, fetch and look at the write-ahead log (WAL) of PostgreSQL.",
-        discussion: "PostgreSQL-in WAL jurnalını təhvil verir, gətirir və göstərir.",
+        discussion: """
+            PostgreSQL-in WAL jurnalını təhvil verir, gətirir və göstərir.
+
+            Examples:
+              qala wal status
+            """,
         subcommands: [WALPush.self, WALFetch.self, WALStatusCommand.self])
 
     /// The exit statuses of `push` and `fetch` are PostgreSQL's, a malformed command line's too: nothing else may look at

@@ -7,7 +7,7 @@ import Testing
 struct DamagedVolumeRegisterTests {
     /// What is done to the files of a volume.
     private enum Damage: CaseIterable {
-        case record, custody, both, noRecord
+        case record, custody, both, noRecord, noFile
 
         var isOfRecord: Bool { self != .custody }
         var isOfCustody: Bool { self == .custody || self == .both }
@@ -27,8 +27,10 @@ struct DamagedVolumeRegisterTests {
         }
 
         func inflict(_ damage: Damage) throws {
-            if damage == .noRecord {
+            if damage == .noRecord || damage == .noFile {
                 try FileManager.default.removeItem(at: record)
+                guard damage == .noFile else { return }
+                try FileManager.default.createDirectory(at: record, withIntermediateDirectories: false)
             } else if damage.isOfRecord {
                 // One letter of what the register knows, which reads as well as the right one.
                 let text = String(decoding: wholeRecord, as: UTF8.self)
@@ -43,9 +45,12 @@ struct DamagedVolumeRegisterTests {
             try Data(changed.utf8).write(to: custody)
         }
 
-        func bringBack() throws {
-            try wholeRecord.write(to: record)
-            try wholeCustody.write(to: custody)
+        func bringBack(record isOfRecord: Bool = true, custody isOfCustody: Bool = true) throws {
+            if isOfRecord {
+                try? FileManager.default.removeItem(at: record)
+                try wholeRecord.write(to: record)
+            }
+            if isOfCustody { try wholeCustody.write(to: custody) }
         }
 
         /// Of what there is: the lines of the custody log, or of its whole copy.
@@ -104,11 +109,11 @@ struct DamagedVolumeRegisterTests {
         #expect(try Data(contentsOf: files.custody).starts(with: custody), "\(damage)")
         #expect(try files.acts().last?.contains("\"act\":\"lost\",\"detail\":\"act 12\"") == true, "\(damage)")
         // Each command that needs the file says so, as before.
-        #expect(try desk.world.qala("tiers").status == (damage == .noRecord ? 0 : 13), "\(damage)")
+        let status: Int32 = damage == .noRecord ? 0 : damage == .noFile ? 1 : 13
+        #expect(try desk.world.qala("tiers").status == status, "\(damage)")
 
         // The copy of a damaged log tells nothing of the loss; the record, where it was whole, does.
-        if damage.isOfRecord { try files.wholeRecord.write(to: files.record) }
-        if damage.isOfCustody { try files.wholeCustody.write(to: files.custody) }
+        try files.bringBack(record: damage.isOfRecord, custody: damage.isOfCustody)
         #expect(try state(desk) == (damage == .both ? "shelf" : "lost"), "\(damage)")
         let again = try lose(desk)
         #expect(again.status == (damage == .both ? 0 : 1), "\(damage): \(again.errorText)")
@@ -126,7 +131,7 @@ struct DamagedVolumeRegisterTests {
         #expect(try lose(desk).status == 13)
         let checkIn = ["volume", "checkin", desk.volume, "--shelf", "D-4"]
         #expect(try desk.world.qala(checkIn).status == 13, "not before the log is whole")
-        try files.wholeCustody.write(to: files.custody)
+        try files.bringBack(record: false)
         #expect(try desk.world.qala(checkIn).status == 0)
         let acts = try files.acts().suffix(2)
         #expect(

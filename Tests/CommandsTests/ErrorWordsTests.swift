@@ -1,3 +1,5 @@
+import ArgumentParser
+import Domain
 import Foundation
 import Glibc
 import Testing
@@ -39,6 +41,65 @@ struct ErrorWordsTests {
         #expect(ErrorWords.azerbaijani("3fa9 archives begin with %1")?.hasSuffix("3fa9") == true)
         #expect(ErrorWords.azerbaijani("something that nobody says") == nil)
         #expect(ErrorWords.azerbaijani("") == nil)
+    }
+
+    /// Command lines that the parser of arguments refuses, one for each sentence that it has for that.
+    private static let malformed = [
+        ["volume", "lost"], ["volume", "lost", "x"], ["volume", "lost", "x", "--reason"], ["nothing"], ["volume", "x"],
+        ["ls", "a", "b", "c"], ["jobs", "--limit", "x"], ["jobs", "--limti", "3"], ["jobs", "--something-else"],
+        ["volume", "list", "--overdue=1"], ["volume", "list", "--language", "fr"], ["audit", "prove", "x"],
+        ["key", "add", "spoon"], ["register", "media", "list", "--limit", "0"],
+        ["dispose", "--reason", "x"], ["register", "runs", "list", "--open"],
+    ]
+
+    @Test("What the parser of arguments says of a malformed command line is known, each of its sentences, line by line")
+    func parser() throws {
+        var said: [String] = []
+        for line in Self.malformed {
+            let error = try #require(throws: (any Error).self) { _ = try Qala.parseAsRoot(line) }
+            let lines = Qala.fullMessage(for: error).split(separator: "\n").map { String($0) }
+            for text in lines {
+                let told = CommandLineTool.spoken(text, .azerbaijani)
+                #expect(told != text, "\(line): \(text)")
+                #expect(CommandLineTool.spoken(text, .english) == text)
+            }
+            said += lines
+            let message = Qala.message(for: error)
+            let told = CommandLineTool.spoken(message, .azerbaijani)
+            #expect(told != message && !message.isEmpty, "\(line): \(message)")
+            #expect(CommandLineTool.spoken(lines[0], .azerbaijani) == "Xəta: " + told, "\(line)")
+            said.append(message)
+        }
+        for row in ErrorWords.parserRows {
+            let parts = ErrorWords.parts(of: row.en)
+            #expect(said.contains { ErrorWords.arguments(of: $0, in: parts) != nil }, "nobody says: \(row.en)")
+            for mark in (1...9).map({ "%\($0)" }) { #expect(row.en.contains(mark) == row.az.contains(mark)) }
+        }
+        let asked = try #require(throws: (any Error).self) { _ = try Qala.parseAsRoot(["volume", "lost"]) }
+        #expect(CommandLineTool.spoken(Qala.message(for: asked), .azerbaijani) == "'<id>' yazılmayıb")
+    }
+
+    @Test("The language of an error of the command line is that of its option, in either form")
+    func language() {
+        #expect(CommandLineTool.language(of: ["ls", "--language", "az"]) == .azerbaijani)
+        #expect(CommandLineTool.language(of: ["ls", "--language=az", "x"]) == .azerbaijani)
+        #expect(CommandLineTool.language(of: ["ls", "--language=en"]) == .english)
+    }
+
+    @Test(
+        "A malformed command line is told in Azerbaijani with 64, as text and as JSON", .enabled(if: qalaBinary != nil))
+    func malformedLine() throws {
+        let world = try World(inMemory: true)
+        defer { world.remove() }
+        let plain = try world.qala(["volume", "lost", "3fa9"], more: ["QALA_LANGUAGE": "az"])
+        #expect(plain.status == 64 && plain.output.isEmpty)
+        #expect(plain.errorText.hasPrefix("Xəta: '--reason <text>' yazılmayıb\nİzah:  --reason"), "\(plain.errorText)")
+        #expect(plain.errorText.contains("\nYazılışı: qala volume lost <id>"), "\(plain.errorText)")
+        let json = try world.qala("jobs", "--limit", "x", "--language=az", "--json")
+        #expect(json.status == 64 && json.errorText.contains("'x' qiyməti '--limit <n>' üçün yararsızdır"))
+        #expect(json.errorText.contains("`qala --help` icra edin."), "\(json.errorText)")
+        let help = try world.qala(["volume", "lost", "--help"], more: ["QALA_LANGUAGE": "az"])
+        #expect(help.status == 0 && help.outputText.contains("USAGE: qala volume lost"), "\(help.outputText)")
     }
 
     @Test("Bad input of the usual commands is told in Azerbaijani, message and hint", .enabled(if: qalaBinary != nil))

@@ -49,17 +49,53 @@ struct ExitStatusTests {
         #expect(String(decoding: empty, as: UTF8.self) == #"{"archives":[],"offline":[]}"#)
     }
 
-    @Test("Every command is documented, with an example and an Azerbaijani line")
+    @Test(
+        "Every command is documented, and the help of each, and of each group, has an example and an Azerbaijani line")
     func documented() throws {
         let text = try String(contentsOf: Repository.root.appending(path: "docs/commands.md"), encoding: .utf8)
         for name in Self.leaves(Qala.self, ["qala"]) {
             #expect(text.contains("`\(name)"), "docs/commands.md lacks \(name)")
         }
-        let groups: [any ParsableCommand.Type] = [AlarmGroup.self, HoldGroup.self]
-        for command in Self.commands(Qala.self).filter({ $0.configuration.subcommands.isEmpty }) + groups {
-            #expect(command.configuration.discussion.contains("Examples:\n  qala "))
-            #expect(command.configuration.discussion.unicodeScalars.contains { $0.value > 0x7F })
+        for command in Self.commands(Qala.self) {
+            #expect(command.configuration.discussion.contains("Examples:\n  qala "), "\(command)")
+            #expect(command.configuration.discussion.unicodeScalars.contains { $0.value > 0x7F }, "\(command)")
         }
+    }
+
+    @Test("Every example of the help is a command line that the parser takes, and that of a group is of the group")
+    func examples() throws {
+        for command in Self.commands(Qala.self) {
+            let lines = command.configuration.discussion.split(separator: "\n").filter { $0.hasPrefix("  qala ") }
+            for line in lines {
+                let words = Self.words(String(line))
+                #expect(throws: Never.self, "\(line)") { _ = try Qala.parseAsRoot(Array(words.dropFirst())) }
+            }
+            guard !command.configuration.subcommands.isEmpty, let name = command.configuration.commandName else {
+                continue
+            }
+            #expect(name == "qala" || lines.allSatisfy { $0.contains(" \(name)") }, "\(command)")
+        }
+    }
+
+    /// As a shell divides them, up to where the output goes somewhere else.
+    private static func words(_ line: String) -> [String] {
+        var (words, word, quote) = ([String](), String?.none, Character?.none)
+        for character in line {
+            if character == quote {
+                quote = nil
+            } else if quote == nil, character == "'" || character == "\"" {
+                quote = character
+                word = word ?? ""
+            } else if quote == nil, character == " " {
+                if let word { words.append(word) }
+                word = nil
+            } else if quote == nil, character == "|" || character == ">" {
+                return words
+            } else {
+                word = (word ?? "") + String(character)
+            }
+        }
+        return words + (word.map { [$0] } ?? [])
     }
 
     @Test("The manual page is that of this command line")

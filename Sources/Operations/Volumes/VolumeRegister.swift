@@ -84,7 +84,8 @@ struct VolumeRegister {
     ) throws -> (record: VolumeRecord?, custody: [CustodyEvent]?, damage: [VolumeFinding]) {
         var damage: [VolumeFinding] = []
         func whole<Value>(_ kind: String, _ read: () throws -> Value) throws -> Value? {
-            do { return try read() } catch let error as any Failure where error.kind == .damaged {
+            // What cannot be read for another reason than the caller's rights is as good as damaged.
+            do { return try read() } catch let error as any Failure where [.damaged, .failed].contains(error.kind) {
                 damage.append(VolumeFinding(file: path(id, kind), reason: error.message))
                 return nil
             }
