@@ -266,6 +266,50 @@ struct DaemonClockTests {
         await bench.end(daemon)
     }
 
+    /// Lives a day, sets the clock ten years on for six hours, and back. What was done then looks as if it were yet to come.
+    private static func thereAndBack(_ bench: ClockBench, _ daemon: Daemon, _ clock: SimulatedClock) async throws {
+        try await bench.live(ClockBench.day, daemon, clock)
+        clock.set(by: 10 * ClockBench.year)
+        try await bench.live(6 * ClockBench.hour, daemon, clock)
+        clock.set(by: -10 * ClockBench.year)
+    }
+
+    @Test(
+        "Runs of a clock that was set ten years on make nothing recent: a source that is gone afterwards is overdue in time",
+        arguments: [false, true])
+    func future(restarts: Bool) async throws {
+        let bench = try ClockBench()
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        if restarts { try await Self.briefly(bench, clock) }
+        let daemon = try await bench.start(clock)
+        if !restarts { try await Self.thereAndBack(bench, daemon, clock) }
+        let ahead = TimeText.seconds(clock.reading.wall / 1_000_000 + 86_400)
+        let before = await daemon.runs(of: "six", limit: 1000)
+        #expect(before.contains { $0.state == .done && $0.asked > ahead })
+        #expect(bench.told.raised("overdue") == 0, "\(bench.told.alarms)")
+        try #require(rename(bench.scratch.place("tree"), bench.scratch.place("gone")) == 0)
+        let left = clock.reading.wall
+        // The RPO of `six` is seven hours; what was done last of it is younger than that when the source goes.
+        try await bench.live(7 * ClockBench.hour + 600_000_000, daemon, clock)
+        #expect(bench.told.raised("failed") >= 1, "\(bench.told.alarms)")
+        let open = await daemon.alarms()
+        #expect(open.contains { $0.kind == "overdue" && $0.subject == "six" })
+        let rows = await daemon.metrics().policies
+        let row = try #require(rows.first { $0.name == "six" })
+        let (age, overdue) = (try #require(row.age), try #require(row.overdue))
+        let gone = (clock.reading.wall - left) / 1_000_000
+        #expect(age >= gone && overdue > 0, "age \(age), overdue \(overdue)")
+        let last = try #require(row.lastSuccess)
+        #expect(last <= left / 1_000_000 + 1)
+        await bench.end(daemon)
+    }
+
+    private static func briefly(_ bench: ClockBench, _ clock: SimulatedClock) async throws {
+        let daemon = try await bench.start(clock)
+        try await thereAndBack(bench, daemon, clock)
+        await bench.end(daemon)
+    }
+
     @Test(
         "A database that nobody planned is told within a day, once, over a restart too; that it went ends it and is told"
     )

@@ -51,6 +51,8 @@ package actor Daemon {
 
     struct Going {
         var id: String
+        /// On the clock that only advances, microseconds.
+        var begun: Int64
         var progress = Progress()
         var interrupt = InterruptFlag()
         /// By a person, not by the end of the daemon.
@@ -87,6 +89,8 @@ package actor Daemon {
     var runs: [RunRecord] = []
     var queue: [String] = []
     var going: Going?
+    /// By policy, when its last run that was done began, on the clock that only advances; of this process alone.
+    var successes: [String: Int64] = [:]
     var isStopping = false
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
@@ -147,7 +151,7 @@ package actor Daemon {
         keepReserve()
         try beginAudit()
         let found = try folder.loadRuns()
-        runs = found.runs
+        runs = inOrder(found.runs)
         for problem in found.problems { tell(.error, problem) }
         openRegisters(damaged: found.problems)
         do {

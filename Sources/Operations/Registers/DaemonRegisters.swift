@@ -33,8 +33,8 @@ final class DaemonRegisters {
     /// Ids of the newest runs in the register, and the time of the oldest line that was looked at.
     private(set) var knownRuns: Set<String> = []
     private(set) var knownSince: String?
-    /// Of each policy the run that was done last.
-    private(set) var lastDone: [String: RunFacts] = [:]
+    /// Of each policy the runs that were done, as they stand in the files that were looked at.
+    private var done: [String: [RunFacts]] = [:]
     /// Runs that ended since the daemon started.
     private(set) var ended: [RunTally: Int] = [:]
 
@@ -66,19 +66,16 @@ final class DaemonRegisters {
     private func readRuns() throws {
         var ids: Set<String> = []
         var since: String?
-        var done: [String: RunFacts] = [:]
+        var done: [String: [RunFacts]] = [:]
         let reading = try RegisterFiles(state: state, .runs).read(last: 2) { entry in
             if since == nil { since = entry.time }
             if let id = entry.fields["run"] { ids.insert(id) }
             guard entry.kind == RunRecord.State.done.rawValue, let policy = entry.fields["policy"] else { return }
-            // A run that was added later may be older.
-            let facts = RunFacts(entry.fields)
-            if let known = done[policy]?.ended, let ended = facts.ended, ended < known { return }
-            done[policy] = facts
+            done[policy, default: []].append(RunFacts(entry.fields))
         }
         knownRuns = ids
         knownSince = reading.isWhole ? nil : since
-        lastDone = done
+        self.done = done
         damage += reading.damage
     }
 
@@ -107,8 +104,20 @@ final class DaemonRegisters {
         let fields = run.registerFields
         put(.runs, time, run.state.rawValue, fields)
         knownRuns.insert(run.id)
-        if run.state == .done { lastDone[run.policy] = RunFacts(fields) }
+        if run.state == .done { noteDone(run.policy, RunFacts(fields)) }
         ended[RunTally(policy: run.policy, state: run.state), default: 0] += 1
+    }
+
+    /// What is older counts no more; what lies ahead of it may once.
+    private func noteDone(_ policy: String, _ facts: RunFacts) {
+        guard let time = facts.time else { return }
+        done[policy, default: []].removeAll { $0.time.map { $0 <= time } ?? true }
+        done[policy, default: []].append(facts)
+    }
+
+    /// When the newest run of the policy that was done began, of those that did not begin after `latest`: seconds since 1970.
+    func lastDone(of policy: String, notAfter latest: Int64) -> Int64? {
+        done[policy]?.compactMap(\.time).filter { $0 <= latest }.max()
     }
 
     func note(_ event: ProblemLedger.Event, at time: String) {
@@ -142,10 +151,13 @@ struct RunTally: Hashable, Sendable {
     var state: RunRecord.State
 }
 
-/// The run of a policy that was done last: seconds since 1970.
+/// When a run was made: seconds since 1970.
 struct RunFacts: Sendable, Equatable {
     var started: Int64?
     var ended: Int64?
+
+    /// That of its data.
+    var time: Int64? { started ?? ended }
 
     init(_ fields: [String: String]) {
         started = fields["started"].flatMap { TimeText.parse($0) }
