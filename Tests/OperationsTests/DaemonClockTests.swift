@@ -34,7 +34,7 @@ private final class SimulatedClock: Sendable {
 
 extension Daemon {
     fileprivate var isBusy: Bool {
-        going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil
+        going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil || keyView.thread != nil
     }
 }
 
@@ -96,10 +96,11 @@ private final class ClockBench {
     }
 
     /// `looksAt` are the trees in which it looks for sources; none of the machine that tests.
-    func start(_ clock: SimulatedClock, looksAt trees: [String] = []) async throws -> Daemon {
+    func start(_ clock: SimulatedClock, looksAt trees: [String] = [], key: String? = nil) async throws -> Daemon {
         var settings = Daemon.Settings(
             statePath: scratch.place("state"), policyFolder: scratch.place("policies"),
-            vaultPath: scratch.place("vault"), version: "test", alarmsPath: scratch.place("alarms.yaml"))
+            vaultPath: scratch.place("vault"), version: "test", alarmsPath: scratch.place("alarms.yaml"),
+            keyPath: key.map(scratch.place))
         if !trees.isEmpty { settings.discovery = DiscoverySettings(places: HostPlaces(trees: trees)) }
         return try await Daemon.start(settings, clock: clock.clock, notifier: ServiceNotifier { _ in nil }) {
             [told] in told.add($0)
@@ -263,6 +264,28 @@ struct DaemonClockTests {
         let passed = time.seconds - begun / 1_000_000
         let expected: Int64 = 30 * 3600
         #expect(abs(passed - expected) <= 120, "as the machine ran: \(passed)")
+        await bench.end(daemon)
+    }
+
+    @Test("A key that is not there is an alarm at once, and is tried less and less often until it opens the vault")
+    func missingKey() async throws {
+        let bench = try ClockBench()
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        let daemon = try await bench.start(clock, key: "reader.key")
+        try await bench.live(60_000_000, daemon, clock)
+        #expect(bench.told.raised("notVerified") == 1, "\(bench.told.alarms)")
+        try await bench.live(3 * ClockBench.hour, daemon, clock)
+        let problem = try #require(await daemon.status().openProblems?.newest)
+        #expect(problem.kind == .failed && problem.policy == "reading key of \(bench.scratch.place("vault"))")
+        // After a minute, two, four … and not each minute, nor once an hour.
+        #expect((6...9).contains(problem.times), "\(problem.times)")
+        let runs = await daemon.runs(of: nil, limit: 100)
+        #expect(runs.allSatisfy { $0.state == .done })
+        let kit = try String(contentsOfFile: bench.scratch.place("kit"), encoding: .utf8)
+        try bench.scratch.write("reader.key", kit)
+        try await bench.live(2 * ClockBench.hour, daemon, clock)
+        let (open, alarms) = (await daemon.status().openProblems, await daemon.alarms())
+        #expect(open?.count == 0 && !alarms.contains { $0.kind == "notVerified" }, "within an hour")
         await bench.end(daemon)
     }
 

@@ -158,6 +158,14 @@ extension Daemon {
         storeRegisters()
     }
 
+    /// What a vault said to the key that reads; `failure` is nil when it opens.
+    func noteKey(of vault: String, by id: String, _ failure: String?) {
+        let outcome: ProblemLedger.Outcome = failure == nil ? .done : .failed
+        let name = "reading key of \(vault)"
+        registers?.note(ProblemLedger.Event.ended(policy: name, run: id, outcome, message: failure ?? ""), at: now)
+        storeRegisters()
+    }
+
     /// How the removal of originals of a policy ended.
     func noteMove(of policy: String, _ failure: String?, isDamage: Bool) {
         let outcome: ProblemLedger.Outcome = failure == nil ? .done : isDamage ? .damaged : .failed

@@ -118,6 +118,7 @@ extension Daemon {
         try readPolicies(atStart: false)
         // Whatever becomes of the alarms: the policies are in force.
         handle(.replaced(plans: plans()))
+        wantKeyTrial()
         try readAlarms(atStart: false)
         tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
     }

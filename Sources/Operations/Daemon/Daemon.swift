@@ -101,6 +101,7 @@ package actor Daemon {
     var verifications = VerificationBook()
     var verifying: Verifying?
     var moves = MoveDesk()
+    var keyView = KeyView()
     var events: [DaemonEvent] = []
     /// Readings for persons that are going, and what ends them.
     var readings = 0
@@ -193,6 +194,7 @@ package actor Daemon {
         decide(.stopped)
         endWAL()
         endVolumes()
+        endKeyTrial()
         endDiscovery()
         alarmDesk.stop()
         endRegisters()
@@ -212,6 +214,7 @@ package actor Daemon {
         lookForAlarms()
         keepReserve()
         advanceVaultTime()
+        tryKeyWhenDue()
         verifyWhatIsDue()
         moveWhatIsDue()
         archiveWAL()
