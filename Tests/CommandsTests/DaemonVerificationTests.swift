@@ -87,7 +87,7 @@ struct DaemonVerificationTests {
         #expect(try desk.ask("logs", "--limit", "1000").outputText.contains("does not open \(world.path("vault"))"))
         #expect(try desk.ask("run", "often").status == 0)
         try world.write("reader.key", try String(contentsOf: world.url("kit.txt"), encoding: .utf8))
-        #expect(try desk.ask("reload").status == 0)
+        daemon.send(SIGHUP)
         try desk.wait("the end of both") { try alarms().isEmpty && problems().isEmpty }
         daemon.send(SIGTERM)
         #expect(try daemon.wait().status == 0)

@@ -35,6 +35,7 @@ private final class SimulatedClock: Sendable {
 extension Daemon {
     fileprivate var isBusy: Bool {
         going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil || keyView.thread != nil
+            || lossView.thread != nil
     }
 }
 
@@ -287,6 +288,42 @@ struct DaemonClockTests {
         let (open, alarms) = (await daemon.status().openProblems, await daemon.alarms())
         #expect(open?.count == 0 && !alarms.contains { $0.kind == "notVerified" }, "within an hour")
         await bench.end(daemon)
+    }
+
+    @Test("Runs that were due while the state was lost and the vault away are made up for when the vault is back, once")
+    func lostState() async throws {
+        let bench = try ClockBench()
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        let known = try await Self.firstDay(bench, clock)
+        let archives = try bench.archives()
+        for name in ["daemon", "registers"] {
+            try FileManager.default.removeItem(atPath: bench.scratch.place("state/\(name)"))
+        }
+        try #require(rename(bench.scratch.place("vault"), bench.scratch.place("away")) == 0)
+        clock.pass(7 * ClockBench.hour)
+        let daemon = try await bench.start(clock)
+        try await bench.live(600_000_000, daemon, clock)
+        let before = await daemon.runs(of: nil, limit: 1000)
+        #expect(before.allSatisfy { $0.state == .failed }, "what comes due by itself fails: \(before)")
+        try #require(rename(bench.scratch.place("away"), bench.scratch.place("vault")) == 0)
+        try await bench.live(ClockBench.hour, daemon, clock)
+        let runs = await daemon.runs(of: nil, limit: 1000)
+        let restored = runs.filter { $0.trigger == .reconcile }
+        #expect(restored.count == archives && archives >= known.count, "\(restored.count) of \(archives)")
+        // One makes up for all that was due of a policy.
+        let due = runs.filter { $0.trigger == .schedule && $0.policy == "six" && $0.state == .done }
+        #expect((1...2).contains(due.count), "\(due)")
+        let open = await daemon.alarms()
+        #expect(open.contains { $0.kind == "stateDamaged" && $0.subject == "daemon" }, "\(open)")
+        await bench.end(daemon)
+        // Everything is stored: the next start finds nothing lost, and nothing is made up for again.
+        let next = try await bench.start(clock)
+        try await bench.live(600_000_000, next, clock)
+        let after = await next.runs(of: nil, limit: 1000)
+        #expect(after.count { $0.trigger == .reconcile } == archives)
+        let later = await next.alarms()
+        #expect(!later.contains { $0.kind == "stateDamaged" })
+        await bench.end(next)
     }
 
     /// Lives a day, sets the clock ten years on for six hours, and back. What was done then looks as if it were yet to come.

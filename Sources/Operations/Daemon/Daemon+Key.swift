@@ -93,7 +93,8 @@ extension Daemon {
             case .refused(let reason):
                 keyView.troubles[vault] = reason
                 if before[vault] != reason {
-                    tell(.warning, "the key of this daemon does not open \(vault), nothing is verified there: \(reason)")
+                    tell(
+                        .warning, "the key of this daemon does not open \(vault), nothing is verified there: \(reason)")
                 }
                 noteKey(of: vault, by: id, reason)
             }

@@ -33,7 +33,9 @@ extension Daemon {
     }
 
     /// Whether the clock showed a time that is yet to come when the run was asked for.
-    func isAhead(_ run: RunRecord, of now: Int64) -> Bool { run.asked > TimeText.seconds(now + AlarmWatch.aheadSeconds) }
+    func isAhead(_ run: RunRecord, of now: Int64) -> Bool {
+        run.asked > TimeText.seconds(now + AlarmWatch.aheadSeconds)
+    }
 
     /// Oldest first. Those of a time that is yet to come were made by a clock that was wrong, before all that came after.
     func inOrder(_ runs: [RunRecord]) -> [RunRecord] {

@@ -102,6 +102,7 @@ package actor Daemon {
     var verifying: Verifying?
     var moves = MoveDesk()
     var keyView = KeyView()
+    var lossView = LossView()
     var events: [DaemonEvent] = []
     /// Readings for persons that are going, and what ends them.
     var readings = 0
@@ -155,14 +156,20 @@ package actor Daemon {
         runs = inOrder(found.runs)
         for problem in found.problems { tell(.error, problem) }
         openRegisters(damaged: found.problems)
+        var isKnown = false
         do {
-            if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
+            if let state = try folder.loadScheduler() {
+                scheduler = Scheduler(state)
+                isKnown = true
+            }
         } catch { noteDamage("scheduler.json", error) }
+        noteLoss(ofScheduler: !isKnown)
         do { try readPolicies(atStart: true) } catch {
             endRegisters()
             throw error
         }
         try readAlarms(atStart: true)
+        tellLoss()
         noteOutage()
         do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch {
             noteDamage("verifications.json", error)
@@ -174,7 +181,7 @@ package actor Daemon {
     }
 
     /// A file that is begun anew: the alarm lasts until the next start finds it sound.
-    private func noteDamage(_ file: String, _ error: any Error) {
+    func noteDamage(_ file: String, _ error: any Error) {
         tell(.error, Self.words(error))
         alarmView.stateDamage[file] = Self.words(error)
     }
@@ -195,6 +202,7 @@ package actor Daemon {
         endWAL()
         endVolumes()
         endKeyTrial()
+        endRestoring()
         endDiscovery()
         alarmDesk.stop()
         endRegisters()
@@ -214,11 +222,12 @@ package actor Daemon {
         lookForAlarms()
         keepReserve()
         advanceVaultTime()
+        restoreWhatWasLost()
         tryKeyWhenDue()
         verifyWhatIsDue()
         moveWhatIsDue()
         archiveWAL()
-        return untilWake
+        return lossView.isWriting ? 0 : untilWake
     }
 
     package func stop() {

@@ -49,6 +49,10 @@ final class DaemonFolder {
     func loadSources() throws -> SourceBook? { try load(SourceBook.self, SourceBook.fileName) }
     func save(_ book: SourceBook) throws { try save(book, SourceBook.fileName) }
 
+    func loadLoss() throws -> StateLoss? { try load(StateLoss.self, StateLoss.fileName) }
+    func save(_ loss: StateLoss) throws { try save(loss, StateLoss.fileName) }
+    func forgetLoss() { try? FileManager.default.removeItem(atPath: "\(path)/\(StateLoss.fileName)") }
+
     func save(_ run: RunRecord) throws { try save(run, "runs/\(run.id).json") }
 
     /// All runs, oldest first, and what is wrong with those that cannot be read.

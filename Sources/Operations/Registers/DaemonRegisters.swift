@@ -28,6 +28,8 @@ final class DaemonRegisters {
     /// What was found when the files were opened: for the journal, and for the ledger.
     private(set) var notices: [String] = []
     private(set) var damage: [RegisterDamage] = []
+    /// Whether no daemon ever wrote to the registers of this host, or they are gone.
+    private(set) var isNew = false
     /// Whether it was told that lines wait.
     var isTold = false
     /// Ids of the newest runs in the register, and the time of the oldest line that was looked at.
@@ -50,7 +52,9 @@ final class DaemonRegisters {
         }
         try readProblems()
         try readRuns()
-        damage += try RegisterFiles(state: state, .availability).read(last: 1) { _ in }.damage
+        let availability = try RegisterFiles(state: state, .availability).read(last: 1) { _ in }
+        damage += availability.damage
+        isNew = availability.chain.number == 0
     }
 
     private func readProblems() throws {
@@ -106,6 +110,26 @@ final class DaemonRegisters {
         knownRuns.insert(run.id)
         if run.state == .done { noteDone(run.policy, RunFacts(fields)) }
         ended[RunTally(policy: run.policy, state: run.state), default: 0] += 1
+    }
+
+    /// Runs that the register lacks: they count from now on, whenever their lines are written.
+    func know(_ runs: [RunRecord]) {
+        for run in runs {
+            knownRuns.insert(run.id)
+            if run.state == .done { noteDone(run.policy, RunFacts(run.registerFields)) }
+        }
+    }
+
+    /// The line of a run that is known. It is told to the register of problems no more: what it answered may have come back since.
+    func putLine(of run: RunRecord) { put(.runs, run.ended ?? run.asked, run.state.rawValue, run.registerFields) }
+
+    /// Runs as the newest files of the register tell them.
+    func storedRuns() throws -> [RunRecord] {
+        var runs: [RunRecord] = []
+        try RegisterFiles(state: state, .runs).read(last: 2) { entry in
+            if let run = RunRecord(registerFields: entry.fields, entry.kind) { runs.append(run) }
+        }
+        return runs
     }
 
     /// What is older counts no more; what lies ahead of it may once.
@@ -166,6 +190,25 @@ struct RunFacts: Sendable, Equatable {
 }
 
 extension RunRecord {
+    /// Back from a line of the register, whose kind is the state; nil for what is no run.
+    init?(registerFields fields: [String: String], _ kind: String) {
+        guard let id = fields["run"], Self.isWellFormed(id: id), let policy = fields["policy"],
+            let state = State(rawValue: kind), state.isOver, let asked = fields["asked"]
+        else { return nil }
+        func number(_ name: String) -> Int? { fields[name].flatMap { Int($0) } }
+        self.init(
+            id: id, policy: policy, trigger: fields["trigger"].flatMap { Trigger(rawValue: $0) } ?? .request,
+            requestedBy: fields["requestedBy"], attempt: number("attempt") ?? 1, asked: asked, state: state)
+        due = fields["due"].flatMap { TimeText.parse($0) }.flatMap {
+            (0...CalendarExpression.endOfTime / 1_000_000).contains($0) ? $0 * 1_000_000 : nil
+        }
+        (started, ended, archive) = (fields["started"], fields["ended"], fields["archive"])
+        (files, bytes, bytesStored) = (number("files"), number("bytes"), number("bytesStored"))
+        problems = number("problems")
+        failure = fields["failure"].flatMap { FailureKind(rawValue: $0) }
+        message = fields["message"]
+    }
+
     /// The record as fields of a line of the register.
     var registerFields: [String: String] {
         var fields = ["run": id, "policy": policy, "trigger": trigger.rawValue, "attempt": "\(attempt)"]
