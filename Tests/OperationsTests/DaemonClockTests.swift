@@ -226,6 +226,8 @@ struct DaemonClockTests {
         #expect(bench.told.raised("missedRuns") <= 1)
         let open = await daemon.alarms().map(\.kind).filter { $0 != "lowSpace" && $0 != "missedRuns" }
         #expect(open == ["timeNotTrusted"])
+        let problems = await daemon.metrics().openProblems
+        #expect(problems[.clock] == 1, "until two persons confirm a time")
         let runs = await daemon.runs(of: nil, limit: 1000).filter { !known.contains($0.id) }
         #expect(runs.allSatisfy { $0.state == .done })
         #expect(Self.instants(runs).count == runs.count)
@@ -247,10 +249,14 @@ struct DaemonClockTests {
         let daemon = try await bench.start(clock)
         try await bench.live(ClockBench.day, daemon, clock)
         let begun = clock.reading.wall
+        let sound = await daemon.metrics().openProblems
         clock.set(by: 10 * ClockBench.year)
         try await bench.live(6 * ClockBench.hour, daemon, clock)
+        let wrong = await daemon.metrics().openProblems
         clock.set(by: -10 * ClockBench.year)
         try await bench.live(ClockBench.day, daemon, clock)
+        let mended = await daemon.metrics().openProblems
+        #expect(sound[.clock] == nil && wrong[.clock] == 1 && mended[.clock] == nil, "\(sound) \(wrong) \(mended)")
         #expect(bench.told.raised("clockStepped") == 2, "there and back")
         #expect(bench.told.raised("timeNotTrusted") == 0)
         let runs = await daemon.runs(of: nil, limit: 1000)

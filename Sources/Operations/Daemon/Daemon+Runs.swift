@@ -83,11 +83,7 @@ extension Daemon {
             run.archive = report.archive
             (run.files, run.bytes, run.bytesStored) = (report.files, report.bytes, report.bytesStored)
             run.problems = report.problemCount
-            if let first = report.problems.first {
-                run.message = "\(report.problemCount) paths could not be archived; first \(first.path): \(first.reason)"
-            } else if let first = report.warnings.first {
-                run.message = first
-            }
+            run.message = report.complaint
             event = run.identity.map { .runFinished($0) }
         case .failure(let error):
             noteEnd(of: error)

@@ -111,10 +111,8 @@ extension Daemon {
         var isDamage = false
         switch result {
         case .success(let report):
-            if let first = report.damage.first {
-                failure = "\(report.damage.count) objects are damaged; first \(first.object): \(first.reason)"
-                isDamage = true
-            }
+            failure = report.complaint
+            isDamage = failure != nil
         case .failure(let error):
             if (error as? any Failure)?.kind == .interrupted { return }
             failure = Self.words(error)
