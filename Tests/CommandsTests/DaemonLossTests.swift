@@ -86,6 +86,38 @@ struct DaemonLossTests {
         try Self.stop(third)
     }
 
+    private static func policyAlarm(_ desk: DaemonWorld) throws -> String? {
+        let alarms = try #require(try desk.json("alarms")["alarms"] as? [[String: Any]])
+        let own = alarms.first { $0["kind"] as? String == "stateDamaged" && $0["subject"] as? String == "policies" }
+        return own?["detail"] as? String
+    }
+
+    @Test(
+        "A folder that is applied after the applied versions were lost is told as such, by the audit log or by the vault",
+        arguments: [false, true])
+    func firstAgain(isWholeStateLost: Bool) throws {
+        let desk = try Self.desk()
+        defer { desk.remove() }
+        let first = try Self.start(desk)
+        defer { first.send(SIGKILL) }
+        #expect(try desk.ask("run", "often").status == 0)
+        #expect(try Self.policyAlarm(desk) == nil, "at a first start there was nothing before")
+        try Self.stop(first)
+        try FileManager.default.removeItem(at: desk.world.url(isWholeStateLost ? "state" : "state/policies"))
+        let second = try Self.start(desk)
+        defer { second.send(SIGKILL) }
+        try desk.wait("the alarm") { try Self.policyAlarm(desk) != nil }
+        let told = try #require(try Self.policyAlarm(desk))
+        #expect(told.contains("ikinci şəxsin təsdiqi olmadan"), "\(told)")
+        #expect(told.contains(isWholeStateLost ? "arxivlər: 1" : "1-ci versiya qüvvədə olub"), "\(told)")
+        #expect(try desk.json("status")["policyVersion"] as? Int == 1)
+        try Self.stop(second)
+        let third = try Self.start(desk)
+        defer { third.send(SIGKILL) }
+        try desk.wait("its end") { try Self.policyAlarm(desk) == nil }
+        try Self.stop(third)
+    }
+
     @Test("A vault that is away when it starts holds nothing up, and is looked into when it is back")
     func away() throws {
         let desk = try Self.desk()

@@ -26,7 +26,9 @@ struct TrialTests {
         try bytes.write(to: file)
     }
 
-    @Test("A policy that a command runs in vain is a problem until a run of it passes, also beside a daemon, and also of the daemon's")
+    @Test(
+        "A policy that a command runs in vain is a problem until a run of it passes, also beside a daemon, and also of the daemon's"
+    )
     func runs() throws {
         let desk = try DaemonWorld(schedule: nil)
         defer { desk.remove() }
@@ -95,7 +97,9 @@ struct TrialTests {
         #expect(try Self.open(world).isEmpty)
     }
 
-    @Test("A volume that is not what was written is a problem until it verifies, and one that is registered stays no notice")
+    @Test(
+        "A volume that is not what was written is a problem until it verifies, and one that is registered stays no notice"
+    )
     func volumes() throws {
         let volume = try VolumeWorld { try $0.write("tree/a", "a\n") }
         let world = volume.world

@@ -47,6 +47,41 @@ struct StateLoss: Codable, Sendable, Equatable {
     }
 }
 
+/// A folder that this start applied as version 1, which needs no second person: nothing was in force that it could weaken.
+/// Where there was something once, that is told.
+struct FirstVersion: Sendable, Equatable {
+    /// The version that the audit log tells was in force here.
+    var former: Int?
+    /// Archives of other writers in the vaults: of other hosts, or of this one before its keys were lost.
+    var foreign = 0
+
+    /// Nil where nothing tells that policies were in force before.
+    func text(in language: Language) -> String? {
+        let isEnglish = language == .english
+        let why: String
+        if let former {
+            why =
+                isEnglish
+                ? "the audit log tells that version \(former) was in force"
+                : "audit jurnalına görə əvvəl \(former)-ci versiya qüvvədə olub"
+        } else if foreign > 0 {
+            why =
+                isEnglish
+                ? "archives in its vaults that this host, as it is now, did not make: \(foreign). "
+                    + "If they are its own, policies were in force"
+                : "anbarlarda bu hostun indiki açarı ilə yaradılmamış arxivlər: \(foreign). "
+                    + "Bunlar həmin hostundursa, əvvəl siyasətlər qüvvədə olub"
+        } else {
+            return nil
+        }
+        return isEnglish
+            ? "the folder was applied as version 1 of the policies without a second person; \(why). "
+                + "Compare it with an archive of policies/ in the state"
+            : "qovluq siyasətlərin 1-ci versiyası kimi ikinci şəxsin təsdiqi olmadan tətbiq edilib; \(why). "
+                + "Onu vəziyyət qovluğundakı policies/ arxivi ilə tutuşdurun"
+    }
+}
+
 /// What the daemon does about a loss.
 struct LossView {
     var loss: StateLoss?
@@ -57,6 +92,8 @@ struct LossView {
     /// Why a vault could not be looked into, as it was told last.
     var told = ""
     var restored = 0
+    /// Nil where this start applied no folder.
+    var firstVersion: FirstVersion?
     /// Runs whose record, and whose line in the register, is still to be written: some with each turn.
     var records: [RunRecord] = []
     var lines: [RunRecord] = []
@@ -70,11 +107,17 @@ struct FoundRuns: Sendable {
     var runs: [RunRecord]
     var missing: [VaultMissing]
     var unread: Int
+    /// Archives in the vaults that this host did not sign.
+    var foreign: Int
+    var isForeignAlone: Bool
 
     static func look(at workplace: Workplace) throws -> FoundRuns {
         let (lacking, report) = try ReconcileRegisters.lacking(at: workplace)
         let runs = ReconcileRepair.runs(lacking, by: "a start of the daemon that found its state lost")
-        return FoundRuns(runs: runs, missing: report.missing, unread: report.unread)
+        let (all, own) = (report.counts.archives, report.counts.own)
+        return FoundRuns(
+            runs: runs, missing: report.missing, unread: report.unread, foreign: max(0, all - own),
+            isForeignAlone: own == 0)
     }
 }
 
@@ -115,6 +158,15 @@ extension Daemon {
     /// At a start, when it is known in which language alarms are told.
     func tellLoss() {
         if lossView.loss?.isCertain == true { announceLoss(restoring: nil) }
+        tellFirstVersion()
+    }
+
+    private func tellFirstVersion() {
+        guard let text = lossView.firstVersion?.text(in: .english) else { return }
+        tell(.warning, text)
+        alarmView.stateDamage["policies"] = lossView.firstVersion?.text(in: alarmDesk.language)
+        registers?.note(ProblemLedger.Event.damaged(message: text), at: now)
+        storeRegisters()
     }
 
     private func takeBack(_ found: some Sequence<RunRecord>) {
@@ -189,6 +241,11 @@ extension Daemon {
             recordRestored(new.count, unread: found.unread)
         }
         if loss.isSchedulerLost { recall(new) }
+        // Whoever made archives by hand before the first start knows that there were no policies.
+        if let first = lossView.firstVersion, first.former == nil, found.foreign > 0, found.isForeignAlone {
+            lossView.firstVersion?.foreign = found.foreign
+            tellFirstVersion()
+        }
     }
 
     /// What was due since the last run of a policy is due now.

@@ -171,7 +171,8 @@ package struct VolumeVerified: Codable, Sendable {
     /// What is damaged, for people; nil where nothing is.
     package var complaint: String? {
         guard let first = findings.first else { return nil }
-        return "\(Readable.count(findings.count)) of its files are not what was written; first \(first.file): \(first.reason)"
+        return
+            "\(Readable.count(findings.count)) of its files are not what was written; first \(first.file): \(first.reason)"
     }
 }
 
