@@ -79,6 +79,8 @@ extension Daemon {
     private func tried(_ found: [String: KeyTrial]) {
         keyView.thread?.join()
         keyView.thread = nil
+        // The registers may be closed by now; the next start tries again.
+        guard !isStopping else { return }
         let now = clock.read()
         let before = keyView.troubles
         // What is not wanted any more is no trouble; what could not be asked is what it was.
