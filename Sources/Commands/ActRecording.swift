@@ -131,7 +131,7 @@ final class ActRecording {
     func settle() {
         guard let trail else { return }
         // This act is on the disk all the same.
-        do { try trail.settle() } catch { warn(AuditWords.notTakenOver(session.language, Self.words(error))) }
+        do { try trail.settle() } catch { session.warn(AuditWords.notTakenOver(session.language, Self.words(error))) }
     }
 
     private func record(_ outcome: ActOutcome, _ details: [ActDetail]) throws {
@@ -158,21 +158,7 @@ final class ActRecording {
     private static func words(_ error: any Error) -> String { (error as? any Failure)?.message ?? "\(error)" }
 
     private func warnNotRecorded(_ error: any Error) {
-        warn(AuditWords.notRecorded(session.language, Self.words(error)))
-    }
-
-    private func warn(_ text: String) {
-        do {
-            if session.isJSON {
-                try session.note.bytes(try JSONText.encode(["warning": text]))
-                try session.note.line("")
-            } else {
-                try session.note.line(Text.warningPrefix(session.language, [Printable.text(text)]))
-            }
-            try session.note.flush()
-        } catch {
-            // Standard error is gone too: nobody is left to be told.
-        }
+        session.warn(AuditWords.notRecorded(session.language, Self.words(error)))
     }
 }
 

@@ -110,7 +110,8 @@ extension Rendering {
         for row in rows {
             table.add([
                 Alarm.Level(rawValue: row.level)?.name(in: language) ?? row.level, Printable.localTime(row.since),
-                row.subject, Alarm.Kind(rawValue: row.kind)?.text(in: language) ?? row.kind, row.detail,
+                row.subject, Alarm.Kind(rawValue: row.kind)?.text(in: language) ?? row.kind,
+                row.detail.split(separator: "\n").joined(separator: "; "),
             ])
         }
         return table.lines

@@ -112,9 +112,11 @@ struct Run: ParsableCommand {
             }
             let request = ArchiveTrees.Request(
                 policy: policy, dryRun: dryRun, checkpointSeconds: checkpointSeconds)
+            if !dryRun { session.trial = .run(of: policy.name) }
             let report = try session.showingProgress {
                 try ArchiveTrees.run(request, at: session.workplace(preferred: policy.vault))
             }
+            session.trial?.message = report.complaint ?? ""
             try session.answer(PolicyRunReport(report, of: policy)) {
                 Rendering.archived(report, dryRun: dryRun, session.language)
             }

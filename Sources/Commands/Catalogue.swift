@@ -318,7 +318,7 @@ extension Text {
                 "Yarımçıq icra öz mənbəyinin növbəti icrası ilə, geri qayıtmayacağı isə `qala sweep --fence ID` ilə bitir."
             )
         case .sweepProblems:
-            ("%1 findings; what they concern was left alone:", "%1 tapıntı; onlara aid olanlara toxunulmadı:")
+            ("Findings: %1; what they concern was left alone:", "Tapıntılar: %1; onlara aid olanlara toxunulmadı:")
         case .statDisposed: ("Disposed of", "Məhv edilib")
         case .policiesSound:
             (
@@ -327,8 +327,8 @@ extension Text {
             )
         case .policiesBlocked:
             (
-                "%1 policies: %2 findings keep them from being put into force.",
-                "%1 siyasət: qüvvəyə minməsinə %2 tapıntı mane olur."
+                "Policies: %1. Findings that keep them from being put into force: %2.",
+                "Siyasətlər: %1. Qüvvəyə minməsinə mane olan tapıntılar: %2."
             )
         case .noComingRuns: ("No policy has a schedule.", "Heç bir siyasətin cədvəli yoxdur.")
         case .columnDue: ("Due", "Vaxtı")

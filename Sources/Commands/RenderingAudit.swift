@@ -12,6 +12,12 @@ enum AuditWords {
         choose(language, "this act is not in the audit log: \(why)", "bu əməliyyat audit jurnalına yazılmadı: \(why)")
     }
 
+    static func problemNotTold(_ language: Language, _ why: String) -> String {
+        choose(
+            language, "the register of problems does not know of this yet: \(why)",
+            "problemlər reyestrində bu hələ qeyd olunmayıb: \(why)")
+    }
+
     static func nothing(_ language: Language) -> String {
         choose(language, "The audit log has no such entry.", "Audit jurnalında belə qeyd yoxdur.")
     }

@@ -79,6 +79,8 @@ struct Restore: ParsableCommand {
             try checkOptions(
                 for: cluster != nil ? .cluster : server != nil ? .server : .files, path: place.path ?? paths.first,
                 session.language)
+            session.trial = .reading(try session.workplace().vaultPath)
+            session.trial?.message = "a restore of \(place.archive) found damage"
             if let cluster { return try restore(cluster, session) }
             if let server { return try restore(server: server, session) }
             guard (to == nil) == inPlace else {

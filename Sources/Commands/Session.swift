@@ -44,6 +44,7 @@ struct CommonOptions: ParsableArguments {
             try recording?.begin()
             status = try body(session)
             recording?.end(status)
+            session.tellOutcome(status)
             try session.out.flush()
             try session.remark()
         } catch let error as BrokenPipe {
@@ -52,6 +53,7 @@ struct CommonOptions: ParsableArguments {
         } catch {
             status = ExitStatus(Session.kind(of: error))
             recording?.end(status, error)
+            session.tellOutcome(status, error)
             // What was already written stands before the error, as it happened.
             try session.out.flush()
             try session.report(error)
@@ -74,6 +76,8 @@ final class Session {
     let witness = Witness()
     var vaultPath: String?
     var told: [ActDetail] = []
+    /// What its end is to tell the register of problems of.
+    var trial: Trial?
     /// The daemon that was asked records what it told.
     var isRecordedByDaemon = false
     private let options: CommonOptions

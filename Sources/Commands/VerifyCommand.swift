@@ -55,7 +55,15 @@ struct Verify: ParsableCommand {
             let request = VerifyVault.Request(
                 readData: readData || share != nil, samplePercent: share, withoutKeys: withoutKeys,
                 head: head.flatMap(KnownHead.init))
-            let report = try session.showingProgress { try VerifyVault.run(request, at: session.workplace()) }
+            let place = try session.workplace()
+            var trial = Trial.reading(place.vaultPath)
+            let whole = ToldOutcome.verification(of: place.vaultPath, opened: false)
+            if withoutKeys { trial.failing = [whole] }
+            // A sample, and the structure alone, prove nothing of what was damaged.
+            if share == nil, readData || withoutKeys { trial.passing = readData ? trial.failing + [whole] : [whole] }
+            session.trial = trial
+            let report = try session.showingProgress { try VerifyVault.run(request, at: place) }
+            session.trial?.message = report.complaint ?? ""
             try session.answer(report) { Rendering.verified(report, session.language) }
             return report.damage.isEmpty ? .done : .damaged
         }

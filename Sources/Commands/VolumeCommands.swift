@@ -153,7 +153,15 @@ struct VolumeVerify: ParsableCommand {
             let request = VerifyVolume.Request(
                 directory: try session.absolute(directory), secretPath: try secret.map { try session.absolute($0) },
                 fingerprint: fingerprint)
+            let unknown = [ToldOutcome.verification(ofVolumeAt: request.directory)]
+            session.trial = Trial(failing: unknown, passing: [], isCheck: true)
             let report = try session.showingProgress { try VerifyVolume.run(request, at: session.workplace()) }
+            let depths = (secret == nil ? [false] : [true, false]).map {
+                ToldOutcome.verification(ofVolume: report.volume, opened: $0)
+            }
+            session.trial = Trial(
+                failing: Array(depths.prefix(1)), passing: depths + unknown, isCheck: true,
+                message: report.complaint ?? "")
             try session.answer(report) { Rendering.volumeVerified(report, session.language) }
             return report.findings.isEmpty ? (report.keyProven ? .done : .partial) : .damaged
         }

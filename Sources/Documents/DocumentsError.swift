@@ -159,9 +159,10 @@ package struct DocumentsError: Failure {
 
     package func hint(in language: Language) -> String {
         switch (code, language) {
-        case (.invalid, .english): "Correct the lines above and run the command again; nothing was archived."
+        case (.invalid, .english):
+            "Correct the lines above and run the command again; until then nothing is done by this document."
         case (.invalid, .azerbaijani):
-            "Yuxarıdakı sətirləri düzəldin və əmri yenidən icra edin; heç nə arxivləşdirilmədi."
+            "Yuxarıdakı sətirləri düzəldin və əmri yenidən icra edin; o vaxta qədər bu sənəd üzrə heç nə edilmir."
         case (.missing, .english): "Check the path; examples of policies are in the folder Policies."
         case (.missing, .azerbaijani): "Yolu yoxlayın; siyasət nümunələri Policies qovluğundadır."
         case (.unreadable, .english): "Check the rights on the file."

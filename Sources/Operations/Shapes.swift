@@ -66,6 +66,13 @@ package struct ArchiveReport: Codable, Sendable {
     package var resumed = false
     package var seconds = 0.0
     package var isPartial: Bool { problemCount > 0 || !warnings.isEmpty }
+
+    /// What went wrong, for people; nil where nothing did.
+    package var complaint: String? {
+        guard let first = problems.first else { return warnings.first }
+        let paths = problemCount == 1 ? "1 path" : "\(problemCount) paths"
+        return "\(paths) could not be archived; first \(first.path): \(first.reason)"
+    }
     package init() {}
 }
 
@@ -247,6 +254,13 @@ package struct VerifyReport: Codable, Sendable {
     package var advice: String?
     package var seconds = 0.0
     package init() {}
+
+    /// What is damaged, for people; nil where nothing is.
+    package var complaint: String? {
+        guard let first = damage.first else { return nil }
+        let objects = damage.count == 1 ? "1 object is damaged" : "\(damage.count) objects are damaged"
+        return "\(objects); first \(first.object): \(first.reason)"
+    }
 }
 
 package struct DamageRow: Codable, Sendable, Equatable {

@@ -57,7 +57,7 @@ struct Qalad: AsyncParsableCommand {
     /// What systemd hands over with `LoadCredential=qala.key:…`.
     private static var credential: String? {
         DaemonProcess.environment("CREDENTIALS_DIRECTORY").map { $0 + "/qala.key" }
-            .flatMap { access($0, R_OK) == 0 ? $0 : nil }
+            .flatMap { access($0, F_OK) == 0 ? $0 : nil }
     }
 
     func validate() throws {

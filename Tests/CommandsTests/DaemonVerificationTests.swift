@@ -57,6 +57,42 @@ struct DaemonVerificationTests {
         #expect(try daemon.wait().status == 0)
     }
 
+    @Test(
+        "A key that is another vault's, or is not there, is an alarm and a problem from the start; archiving goes on, and a reload tries again",
+        arguments: ["other.txt", nil])
+    func wrongKey(other: String?) throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        let world = desk.world
+        if let other {
+            let made = try world.qala("init", "--vault", world.path("other"), "--write-only-host", "--kit", other)
+            #expect(made.status == 0, "\(made.errorText)")
+            try world.write("reader.key", try String(contentsOf: world.url(other), encoding: .utf8))
+        }
+        let daemon = try desk.start(["--key-file", world.path("reader.key")])
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        func alarms() throws -> [[String: Any]] {
+            let rows = try #require(try desk.json("alarms")["alarms"] as? [[String: Any]])
+            return rows.filter { $0["kind"] as? String == "notVerified" }
+        }
+        func problems() throws -> [String] {
+            let listed = try world.qala("register", "problems", "list", "--open", "--json")
+            let rows = try #require(try World.object(listed)["rows"] as? [[String: Any]])
+            return rows.compactMap { ($0["fields"] as? [String: String])?["policy"] }
+        }
+        try desk.wait("the alarm") { try !alarms().isEmpty }
+        #expect(try alarms().first?["subject"] as? String == world.path("vault"))
+        #expect(try problems() == ["reading key of \(world.path("vault"))"])
+        #expect(try desk.ask("logs", "--limit", "1000").outputText.contains("does not open \(world.path("vault"))"))
+        #expect(try desk.ask("run", "often").status == 0)
+        try world.write("reader.key", try String(contentsOf: world.url("kit.txt"), encoding: .utf8))
+        daemon.send(SIGHUP)
+        try desk.wait("the end of both") { try alarms().isEmpty && problems().isEmpty }
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().status == 0)
+    }
+
     private func packs(_ world: World) throws -> [URL] {
         let base = world.url("vault/packs")
         return try FileManager.default.subpathsOfDirectory(atPath: base.path).map { base.appending(path: $0) }.filter {

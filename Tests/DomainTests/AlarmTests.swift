@@ -61,6 +61,10 @@ struct AlarmTests {
                 "nothing was archived within the RPO",
                 watch { $0.policies = [policy { $0.lastDone = start - day - 1 }] }, .overdue, 0
             ),
+            (
+                "what was archived last lies years ahead, as a clock that was wrong told",
+                watch { $0.policies = [policy { $0.lastDone = start + 3650 * day }] }, .overdue, 0
+            ),
             ("nothing was ever archived", watch { $0.policies = [policy { $0.lastDone = nil }] }, .overdue, 0),
             (
                 "a due run is not answered",

@@ -47,6 +47,12 @@ struct ProblemTests {
         let byCheck = ledger.handle(.sound, at: "t4")
         let byNothing = ledger.handle(.sound, at: "t5")
         #expect(byCheck.map(\.problem) == [2] && byNothing.isEmpty)
+        _ = ledger.handle(.clock(message: "ten years on"), at: "t6")
+        let again = ledger.handle(.clock(message: "and back"), at: "t7")
+        #expect(again.map(\.act) == [.seen] && ledger.openProblems.map(\.kind) == [.clock])
+        let bySound = ledger.handle(.sound, at: "t8")
+        let byClock = ledger.handle(.clockSound, at: "t9")
+        #expect(bySound.isEmpty && byClock.map(\.problem) == [3] && ledger.openProblems.isEmpty)
     }
 
     @Test("A run that is told twice counts once; a remark is added and closes nothing")

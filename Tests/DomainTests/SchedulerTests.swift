@@ -102,6 +102,25 @@ struct SchedulerTests {
         #expect(none.handle(.runFinished(none.run(1))).isEmpty)
     }
 
+    @Test(
+        "A policy of which the state was lost makes up for what was due since its last run when that becomes known, once"
+    )
+    func recalled() throws {
+        var story = try Story("hourly")
+        story.reading.wall += 10 * Self.hour + Self.minute
+        story.scheduler = Scheduler()
+        #expect(story.boot("two").isEmpty, "nothing is known of what was before")
+        let ran = story.run(6.5).due
+        let actions = story.handle(.recalled(policy: "p", at: ran), after: Self.minute)
+        #expect(actions == [story.missed(7, 9, 3, .absent), .start(story.run(10))])
+        #expect(story.handle(.runFinished(story.run(10)), after: Self.minute).isEmpty)
+        #expect(story.tick(after: Self.hour) == [.start(story.run(11))])
+        #expect(story.handle(.runFinished(story.run(11))).isEmpty)
+        // What ran since, or a policy that is not there, brings nothing.
+        #expect(story.handle(.recalled(policy: "p", at: story.run(11.2).due)).isEmpty)
+        #expect(story.handle(.recalled(policy: "other", at: ran)).isEmpty)
+    }
+
     @Test("After days without the daemon: one run, all runs or none, and a report of the others")
     func absence() throws {
         var latest = try Story("daily")

@@ -34,7 +34,8 @@ private final class SimulatedClock: Sendable {
 
 extension Daemon {
     fileprivate var isBusy: Bool {
-        going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil
+        going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil || keyView.thread != nil
+            || lossView.thread != nil
     }
 }
 
@@ -96,10 +97,11 @@ private final class ClockBench {
     }
 
     /// `looksAt` are the trees in which it looks for sources; none of the machine that tests.
-    func start(_ clock: SimulatedClock, looksAt trees: [String] = []) async throws -> Daemon {
+    func start(_ clock: SimulatedClock, looksAt trees: [String] = [], key: String? = nil) async throws -> Daemon {
         var settings = Daemon.Settings(
             statePath: scratch.place("state"), policyFolder: scratch.place("policies"),
-            vaultPath: scratch.place("vault"), version: "test", alarmsPath: scratch.place("alarms.yaml"))
+            vaultPath: scratch.place("vault"), version: "test", alarmsPath: scratch.place("alarms.yaml"),
+            keyPath: key.map(scratch.place))
         if !trees.isEmpty { settings.discovery = DiscoverySettings(places: HostPlaces(trees: trees)) }
         return try await Daemon.start(settings, clock: clock.clock, notifier: ServiceNotifier { _ in nil }) {
             [told] in told.add($0)
@@ -224,6 +226,8 @@ struct DaemonClockTests {
         #expect(bench.told.raised("missedRuns") <= 1)
         let open = await daemon.alarms().map(\.kind).filter { $0 != "lowSpace" && $0 != "missedRuns" }
         #expect(open == ["timeNotTrusted"])
+        let problems = await daemon.metrics().openProblems
+        #expect(problems[.clock] == 1, "until two persons confirm a time")
         let runs = await daemon.runs(of: nil, limit: 1000).filter { !known.contains($0.id) }
         #expect(runs.allSatisfy { $0.state == .done })
         #expect(Self.instants(runs).count == runs.count)
@@ -245,10 +249,14 @@ struct DaemonClockTests {
         let daemon = try await bench.start(clock)
         try await bench.live(ClockBench.day, daemon, clock)
         let begun = clock.reading.wall
+        let sound = await daemon.metrics().openProblems
         clock.set(by: 10 * ClockBench.year)
         try await bench.live(6 * ClockBench.hour, daemon, clock)
+        let wrong = await daemon.metrics().openProblems
         clock.set(by: -10 * ClockBench.year)
         try await bench.live(ClockBench.day, daemon, clock)
+        let mended = await daemon.metrics().openProblems
+        #expect(sound[.clock] == nil && wrong[.clock] == 1 && mended[.clock] == nil, "\(sound) \(wrong) \(mended)")
         #expect(bench.told.raised("clockStepped") == 2, "there and back")
         #expect(bench.told.raised("timeNotTrusted") == 0)
         let runs = await daemon.runs(of: nil, limit: 1000)
@@ -263,6 +271,108 @@ struct DaemonClockTests {
         let passed = time.seconds - begun / 1_000_000
         let expected: Int64 = 30 * 3600
         #expect(abs(passed - expected) <= 120, "as the machine ran: \(passed)")
+        await bench.end(daemon)
+    }
+
+    @Test("A key that is not there is an alarm at once, and is tried less and less often until it opens the vault")
+    func missingKey() async throws {
+        let bench = try ClockBench()
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        let daemon = try await bench.start(clock, key: "reader.key")
+        try await bench.live(60_000_000, daemon, clock)
+        #expect(bench.told.raised("notVerified") == 1, "\(bench.told.alarms)")
+        try await bench.live(3 * ClockBench.hour, daemon, clock)
+        let problem = try #require(await daemon.status().openProblems?.newest)
+        #expect(problem.kind == .failed && problem.policy == "reading key of \(bench.scratch.place("vault"))")
+        // After a minute, two, four … and not each minute, nor once an hour.
+        #expect((6...9).contains(problem.times), "\(problem.times)")
+        let runs = await daemon.runs(of: nil, limit: 100)
+        #expect(runs.allSatisfy { $0.state == .done })
+        let kit = try String(contentsOfFile: bench.scratch.place("kit"), encoding: .utf8)
+        try bench.scratch.write("reader.key", kit)
+        try await bench.live(2 * ClockBench.hour, daemon, clock)
+        let (open, alarms) = (await daemon.status().openProblems, await daemon.alarms())
+        #expect(open?.count == 0 && !alarms.contains { $0.kind == "notVerified" }, "within an hour")
+        await bench.end(daemon)
+    }
+
+    @Test("Runs that were due while the state was lost and the vault away are made up for when the vault is back, once")
+    func lostState() async throws {
+        let bench = try ClockBench()
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        let known = try await Self.firstDay(bench, clock)
+        let archives = try bench.archives()
+        for name in ["daemon", "registers"] {
+            try FileManager.default.removeItem(atPath: bench.scratch.place("state/\(name)"))
+        }
+        try #require(rename(bench.scratch.place("vault"), bench.scratch.place("away")) == 0)
+        clock.pass(7 * ClockBench.hour)
+        let daemon = try await bench.start(clock)
+        try await bench.live(600_000_000, daemon, clock)
+        let before = await daemon.runs(of: nil, limit: 1000)
+        #expect(before.allSatisfy { $0.state == .failed }, "what comes due by itself fails: \(before)")
+        try #require(rename(bench.scratch.place("away"), bench.scratch.place("vault")) == 0)
+        try await bench.live(ClockBench.hour, daemon, clock)
+        let runs = await daemon.runs(of: nil, limit: 1000)
+        let restored = runs.filter { $0.trigger == .reconcile }
+        #expect(restored.count == archives && archives >= known.count, "\(restored.count) of \(archives)")
+        // One makes up for all that was due of a policy.
+        let due = runs.filter { $0.trigger == .schedule && $0.policy == "six" && $0.state == .done }
+        #expect((1...2).contains(due.count), "\(due)")
+        let open = await daemon.alarms()
+        #expect(open.contains { $0.kind == "stateDamaged" && $0.subject == "daemon" }, "\(open)")
+        await bench.end(daemon)
+        // Everything is stored: the next start finds nothing lost, and nothing is made up for again.
+        let next = try await bench.start(clock)
+        try await bench.live(600_000_000, next, clock)
+        let after = await next.runs(of: nil, limit: 1000)
+        #expect(after.count { $0.trigger == .reconcile } == archives)
+        let later = await next.alarms()
+        #expect(!later.contains { $0.kind == "stateDamaged" })
+        await bench.end(next)
+    }
+
+    /// Lives a day, sets the clock ten years on for six hours, and back. What was done then looks as if it were yet to come.
+    private static func thereAndBack(_ bench: ClockBench, _ daemon: Daemon, _ clock: SimulatedClock) async throws {
+        try await bench.live(ClockBench.day, daemon, clock)
+        clock.set(by: 10 * ClockBench.year)
+        try await bench.live(6 * ClockBench.hour, daemon, clock)
+        clock.set(by: -10 * ClockBench.year)
+    }
+
+    @Test(
+        "Runs of a clock that was set ten years on make nothing recent: a source that is gone afterwards is overdue in time",
+        arguments: [false, true])
+    func future(restarts: Bool) async throws {
+        let bench = try ClockBench()
+        let clock = SimulatedClock(wall: ClockBench.now, boot: 100_000_000, bootID: "first")
+        if restarts { try await Self.briefly(bench, clock) }
+        let daemon = try await bench.start(clock)
+        if !restarts { try await Self.thereAndBack(bench, daemon, clock) }
+        let ahead = TimeText.seconds(clock.reading.wall / 1_000_000 + 86_400)
+        let before = await daemon.runs(of: "six", limit: 1000)
+        #expect(before.contains { $0.state == .done && $0.asked > ahead })
+        #expect(bench.told.raised("overdue") == 0, "\(bench.told.alarms)")
+        try #require(rename(bench.scratch.place("tree"), bench.scratch.place("gone")) == 0)
+        let left = clock.reading.wall
+        // The RPO of `six` is seven hours; what was done last of it is younger than that when the source goes.
+        try await bench.live(7 * ClockBench.hour + 600_000_000, daemon, clock)
+        #expect(bench.told.raised("failed") >= 1, "\(bench.told.alarms)")
+        let open = await daemon.alarms()
+        #expect(open.contains { $0.kind == "overdue" && $0.subject == "six" })
+        let rows = await daemon.metrics().policies
+        let row = try #require(rows.first { $0.name == "six" })
+        let (age, overdue) = (try #require(row.age), try #require(row.overdue))
+        let gone = (clock.reading.wall - left) / 1_000_000
+        #expect(age >= gone && overdue > 0, "age \(age), overdue \(overdue)")
+        let last = try #require(row.lastSuccess)
+        #expect(last <= left / 1_000_000 + 1)
+        await bench.end(daemon)
+    }
+
+    private static func briefly(_ bench: ClockBench, _ clock: SimulatedClock) async throws {
+        let daemon = try await bench.start(clock)
+        try await thereAndBack(bench, daemon, clock)
         await bench.end(daemon)
     }
 

@@ -28,6 +28,7 @@ struct ReconcileFindingTests {
         let names = [
             "here", "gone", "closed", "verification (stored) of /vault", "verification (stored) of /old", "",
             "removal of originals of here", "removal of originals of gone",
+            ToldOutcome.verification(ofVolume: "3fa91c0277be4d10", opened: true),
         ]
         for name in names {
             let event: ProblemLedger.Event =
@@ -42,7 +43,7 @@ struct ReconcileFindingTests {
             try writer.append("2026-11-22T01:00:00Z", change.act.rawValue, change.fields)
         }
         var claims = ReconcileClaims()
-        try claims.readProblems(state: state, policies: ["here"], vaults: ["/vault"])
+        try claims.readProblems(state: state, policies: ["here"], places: ["/vault", "volume 3fa91c0277be4d10"])
         #expect(claims.findings.map(\.subject) == ["2", "5", "8"])
         #expect(claims.findings.allSatisfy { $0.kind == .problemOutOfForce && $0.kind.isNotice })
     }

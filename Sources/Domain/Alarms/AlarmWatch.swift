@@ -14,7 +14,7 @@ package struct AlarmWatch: Sendable {
         package var hasNext = false
         /// Since when the daemon knows the policy.
         package var knownSince: Int64
-        /// When the last whole archive was finished.
+        /// When the run of the last whole archive began: what the archive holds is not newer.
         package var lastDone: Int64?
         /// Seconds; nil where nothing was promised.
         package var rpo: Int64?
@@ -94,6 +94,8 @@ package struct AlarmWatch: Sendable {
     package static let stuckSeconds: Int64 = 3600
     /// Without a promise, a due instant that stays unanswered for so long is overdue, seconds.
     package static let patienceSeconds: Int64 = 86_400
+    /// A success that lies further ahead than so many seconds was told by a clock that was wrong, and says nothing.
+    package static let aheadSeconds: Int64 = 300
     package static let noticeDays: Int64 = 14
     /// So many sources that no policy archives are told each by itself, the others together.
     package static let toldSources = 20
@@ -221,8 +223,9 @@ package struct AlarmWatch: Sendable {
 
     /// Why the policy is overdue; nil when it is not. A partial archive does not keep the promise.
     private func overdue(_ policy: PolicyFacts, at now: Int64) -> String? {
-        let last = policy.lastDone ?? policy.knownSince
-        let lastText = policy.lastDone.map { InstantText.utc($0 * 1_000_000) } ?? "-"
+        let done = policy.lastDone.flatMap { $0 <= now.addingClamped(Self.aheadSeconds) ? $0 : nil }
+        let last = done ?? policy.knownSince
+        let lastText = done.map(Self.text) ?? "-"
         if let rpo = policy.rpo {
             let late = policy.logs.filter { $0.isOlder(than: rpo, at: now) }
             if !late.isEmpty {
@@ -231,7 +234,7 @@ package struct AlarmWatch: Sendable {
             }
         }
         if let rpo = policy.rpo, policy.isScheduled {
-            return now - last > rpo ? "\(lastText); RPO \(Readable.duration(Double(rpo)))" : nil
+            return now.subtractingClamped(last) > rpo ? "\(lastText); RPO \(Readable.duration(Double(rpo)))" : nil
         }
         guard let unanswered = policy.unanswered, now - unanswered > Self.patienceSeconds else { return nil }
         return "\(lastText); \(InstantText.utc(unanswered * 1_000_000))"

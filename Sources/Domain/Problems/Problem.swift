@@ -12,6 +12,8 @@ package enum ProblemKind: String, Sendable, CaseIterable, Codable {
     case damage
     /// The log of a database is not taken, contradicts itself or has a gap.
     case wal
+    /// The clock of the machine was set, or time that cannot be accounted for has passed.
+    case clock
 
     /// Those that a run of the policy which passes answers.
     package static let ofRuns: [ProblemKind] = [.failed, .partial, .missed, .damage]
@@ -30,6 +32,8 @@ package enum ProblemKind: String, Sendable, CaseIterable, Codable {
         case (.damage, .azerbaijani): "zədə"
         case (.wal, .english): "WAL not whole"
         case (.wal, .azerbaijani): "WAL jurnalı tam deyil"
+        case (.clock, .english): "clock not to be trusted"
+        case (.clock, .azerbaijani): "saata etibar edilmir"
         }
     }
 }

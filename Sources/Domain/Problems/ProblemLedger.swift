@@ -35,6 +35,9 @@ package struct ProblemLedger: Sendable, Equatable {
         /// The log of a database does not come whole, or does again.
         case wal(policy: String, message: String)
         case walSound(policy: String)
+        /// The clock was set; it agrees again with the time that has passed, or with what two persons confirmed.
+        case clock(message: String)
+        case clockSound
     }
 
     /// One line of the register.
@@ -104,6 +107,8 @@ package struct ProblemLedger: Sendable, Equatable {
         case .sound: return closing("", [.damage], by: nil)
         case .wal(let policy, let message): return telling(.wal, policy, message, nil)
         case .walSound(let policy): return closing(policy, [.wal], by: nil)
+        case .clock(let message): return telling(.clock, "", message, nil)
+        case .clockSound: return closing("", [.clock], by: nil)
         }
     }
 

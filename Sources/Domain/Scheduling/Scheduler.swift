@@ -50,6 +50,8 @@ package struct Scheduler: Sendable {
         case resumed(policy: String?)
         /// The whole set of policies as it is from now on.
         case replaced(plans: [String: Plan])
+        /// It became known that the policy, of which the state had been lost, ran at this time: what was due since is due now.
+        case recalled(policy: String, at: Int64)
     }
 
     package enum Action: Sendable, Equatable {
@@ -138,6 +140,9 @@ package struct Scheduler: Sendable {
             for name in state.entries.keys.sorted() { interrupt(name, finished) }
             replace(plans)
         case .replaced(let plans): replace(plans)
+        case .recalled(let policy, let instant):
+            guard let considered = state.entries[policy]?.considered else { return }
+            state.entries[policy]?.considered = min(considered, max(instant, 0))
         case .paused(let policy): setPaused(true, policy)
         case .resumed(let policy): setPaused(false, policy)
         case .runStarted(let run):

@@ -41,7 +41,8 @@ package enum SchedulerReport: Sendable, Equatable {
             let span =
                 first == last ? at(first) : isEnglish ? "\(at(first)) to \(at(last))" : "\(at(first)) – \(at(last))"
             return isEnglish
-                ? "\(policy): \(number) due runs were missed (\(span)): \(reason.text(in: language))"
+                ? "\(policy): \(number) due \(count == 1 ? "run was" : "runs were") missed (\(span)): "
+                    + reason.text(in: language)
                 : "\(policy): vaxtı çatmış \(number) icra buraxıldı (\(span)): \(reason.text(in: language))"
         case .windowMissed(let policy, let due, let opensAgain):
             let until = opensAgain.map(at) ?? "?"

@@ -112,6 +112,8 @@ package final class AlarmDesk: @unchecked Sendable {
         }
     }
 
+    /// That of what is told.
+    var language: Language { monitor.locked { settings.language } }
     package var open: [AlarmBook.Open] { monitor.locked { kept.book.open } }
     package var storeProblem: String? { monitor.locked { problem } }
 

@@ -133,12 +133,9 @@ extension Daemon {
 
     private func facts(of policy: Policy, at now: ClockReading) -> AlarmWatch.PolicyFacts {
         let seconds = now.wall / 1_000_000
-        let known = min(alarmView.knownSince[policy.name] ?? seconds, seconds)
-        alarmView.knownSince[policy.name] = known
         let own = runs.filter { $0.policy == policy.name && $0.state.isOver }
-        let first = own.first.flatMap { TimeText.parse($0.asked) }
         var facts = AlarmWatch.PolicyFacts(
-            name: policy.name, knownSince: min(known, first ?? known), responsible: policy.responsiblePerson)
+            name: policy.name, knownSince: knownSince(policy, at: seconds), responsible: policy.responsiblePerson)
         let entry = scheduler.state.entries[policy.name]
         facts.isPaused = (entry?.isPaused ?? false) || entry != nil && scheduler.state.isPaused
         facts.isScheduled = policy.schedule != nil
@@ -148,7 +145,7 @@ extension Daemon {
         facts.logs = streamed.filter { $0.place == .vault }
         facts.unanswered = (entry?.pending.first?.due ?? entry?.running?.due).map { $0 / 1_000_000 }
         facts.term = policy.responsibleTerm
-        facts.lastDone = own.last { $0.state == .done }.flatMap { $0.ended }.flatMap(TimeText.parse)
+        facts.lastDone = lastSuccess(of: policy, at: now)
         // What was cancelled or interrupted says nothing about whether archiving works.
         if let last = own.last(where: { [.done, .partial, .failed].contains($0.state) }) {
             facts.lastMessage = last.message ?? ""

@@ -89,6 +89,14 @@ extension Daemon {
                 ]))
     }
 
+    /// Runs that were added again after the state was lost.
+    func recordRestored(_ runs: Int, unread: Int) {
+        record(
+            AuditAct(
+                Self.itself, "state.restore", subject: settings.statePath, outcome: unread == 0 ? .done : .partial,
+                details: [AuditDetail("runs", "\(runs)"), AuditDetail("unread", "\(unread)")]))
+    }
+
     /// What a verification found; `failure` is nil when it passed.
     func recordVerification(_ vault: String, _ depth: String, _ failure: String?) {
         var details = [AuditDetail("depth", depth)]

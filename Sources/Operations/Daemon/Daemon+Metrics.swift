@@ -43,10 +43,11 @@ extension Daemon {
     }
 
     func metrics() -> DaemonMetrics {
-        let now = clock.read().wall / 1_000_000
+        let reading = clock.read()
+        let now = reading.wall / 1_000_000
         var metrics = DaemonMetrics(version: settings.version, started: TimeText.parse(startedAt) ?? now)
         metrics.now = now
-        metrics.policies = policies.policies.map { row($0, at: now) }
+        metrics.policies = policies.policies.map { row($0, at: reading) }
         metrics.ended = (registers?.ended ?? [:]).map { tally, count in
             DaemonMetrics.EndedRow(policy: tally.policy, state: tally.state, count: count)
         }
@@ -62,27 +63,20 @@ extension Daemon {
         return metrics
     }
 
-    /// When the last run that was done began, in seconds since 1970: what its archive holds is not older.
-    private func lastSuccess(of policy: Policy) -> Int64? {
-        // Where the registers cannot be read, or not so far back, the daemon's own records know the last one.
-        let own = runs.last { $0.policy == policy.name && $0.state == .done }
-        let done = registers?.lastDone[policy.name] ?? own.map { RunFacts($0.registerFields) }
-        return done?.started ?? done?.ended
-    }
-
     /// Up to when each data source of a policy could be brought back.
-    func recoveryPoints(of policy: Policy) -> [RecoveryPoint] {
-        let last = lastSuccess(of: policy)
+    func recoveryPoints(of policy: Policy, at now: ClockReading) -> [RecoveryPoint] {
+        let last = lastSuccess(of: policy, at: now)
         return policy.data.flatMap { source in
             if source.isStreamed { return walView.points[source.feedName] ?? [] }
             return [RecoveryPoint(source.kind, source.name, in: .vault, time: last, measuredSince: 0)]
         }
     }
 
-    private func row(_ policy: Policy, at now: Int64) -> DaemonMetrics.PolicyRow {
+    private func row(_ policy: Policy, at reading: ClockReading) -> DaemonMetrics.PolicyRow {
+        let now = reading.wall / 1_000_000
         var row = DaemonMetrics.PolicyRow(name: policy.name, component: policy.component.rawValue)
-        row.lastSuccess = lastSuccess(of: policy)
-        row.points = recoveryPoints(of: policy)
+        row.lastSuccess = lastSuccess(of: policy, at: reading)
+        row.points = recoveryPoints(of: policy, at: reading)
         if let last = runs.last(where: { $0.policy == policy.name && $0.state.isOver }) {
             let started = last.started.flatMap { TimeText.parse($0) }
             row.lastRun = last.ended.flatMap { TimeText.parse($0) }
@@ -95,10 +89,7 @@ extension Daemon {
         row.failures = entry?.failures ?? 0
         row.isPaused = entry?.isPaused ?? false
         row.nextDue = nextDue(policy).map { $0 / 1_000_000 }
-        // A policy that never had a whole run is as old as its first one, or the daemon.
-        let first = runs.first { $0.policy == policy.name }.flatMap { TimeText.parse($0.asked) }
-        let since = row.lastSuccess ?? first ?? TimeText.parse(startedAt) ?? now
-        row.age = max(0, now - since)
+        row.age = max(0, now - (row.lastSuccess ?? knownSince(policy, at: now)))
         row.target = policy.rpo?.seconds
         return row
     }

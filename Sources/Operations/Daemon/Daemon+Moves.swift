@@ -18,7 +18,6 @@ struct MoveDesk {
 extension Daemon {
     /// Microseconds: periods end although nothing happens.
     private static let moveInterval: Int64 = 3_600_000_000
-    private static let moveKeyLimit = 64 << 10
 
     /// With every turn of the work loop.
     func moveWhatIsDue() {
@@ -44,20 +43,10 @@ extension Daemon {
     }
 
     private func beginMove(_ name: String) {
-        guard let policy = policies.policies.first(where: { $0.name == name && $0.mode == .move }),
-            let key = settings.keyPath
-        else { return }
         let interrupt = InterruptFlag()
-        var workplace = Workplace(
-            vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, interrupt: interrupt)
-        workplace.unlocking = .code {
-            guard let bytes = try StateFile.read(key, limit: Self.moveKeyLimit) else {
-                throw OperationError(
-                    .notFound, "there is no key file \(key)", hint: "Give the daemon another one with --key-file.")
-            }
-            return bytes
-        }
-        let place = workplace
+        guard let policy = policies.policies.first(where: { $0.name == name && $0.mode == .move }),
+            let place = readingPlace(policy.vault ?? settings.vaultPath, interrupt)
+        else { return }
         let clock = clock
         do {
             let thread = try WorkerThread {

@@ -61,7 +61,18 @@ extension Daemon {
         if let known = try register.newest() { return known }
         let number = try register.append(proposal, step, holding: lock)
         tell(.notice, "applied the folder \(settings.policyFolder) as version \(number) of the policies")
+        lossView.firstVersion = FirstVersion(former: formerVersion())
         return try register.inForce()
+    }
+
+    /// The newest version that the audit log tells was in force here; nil where it tells of none.
+    private func formerVersion() -> Int? {
+        var claims = ReconcileClaims()
+        do {
+            let place = Workplace(vaultPath: settings.vaultPath, statePath: settings.statePath)
+            try claims.readAudit(at: place, paths: [], opened: [:])
+        } catch { tell(.warning, "whether policies were in force before is not known: \(Self.words(error))") }
+        return claims.versions.keys.max()
     }
 
     /// Who answers for most of the policies, by id where the register of persons has one.

@@ -19,6 +19,8 @@ struct Beats: Sendable {
     var stored: Int64?
     var touched: Int64?
     var sampled: Int64?
+    /// Why what commands told could not be read, as it was told last.
+    var toldProblem = ""
 }
 
 /// What the daemon tells its registers. That they cannot be written is no reason not to archive: it is told, and what
@@ -79,6 +81,7 @@ extension Daemon {
         } else if beats.touched.map({ reading.boot - $0 >= Heartbeat.touchEvery }) ?? true {
             beats.touched = reading.boot
             Heartbeat.touch(state: settings.statePath, at: reading.wall / 1_000_000)
+            takeOverTold()
         }
         if beats.sampled.map({ reading.boot - $0 >= Self.sampleEvery }) ?? true {
             beats.sampled = reading.boot
@@ -120,7 +123,7 @@ extension Daemon {
         storeRegisters()
     }
 
-    /// Due runs that nobody made, and those that wait since their window passed.
+    /// Due runs that nobody made, those that wait since their window passed, and a clock that was set.
     func note(_ report: SchedulerReport) {
         guard let registers else { return }
         let text = report.text(in: .english)
@@ -130,7 +133,8 @@ extension Daemon {
             registers.note(ProblemLedger.Event.missed(policy: policy, message: text), at: now)
         case .windowMissed(let policy, _, _):
             registers.note(ProblemLedger.Event.missed(policy: policy, message: text), at: now)
-        case .missed, .interrupted, .gaveUp, .clockStepped, .ended, .unknownRun: return
+        case .clockStepped: registers.note(ProblemLedger.Event.clock(message: text), at: now)
+        case .missed, .interrupted, .gaveUp, .ended, .unknownRun: return
         }
         storeRegisters()
     }
@@ -148,13 +152,49 @@ extension Daemon {
         storeRegisters()
     }
 
+    /// As which the register of problems knows a verification.
+    static func verificationName(_ depth: String, _ place: String) -> String { "verification (\(depth)) of \(place)" }
+
+    /// What commands did beside the daemon, or before its start.
+    func takeOverTold() {
+        guard let registers else { return }
+        let told: [ToldOutcomes.Told]
+        do { told = try ToldOutcomes.read(state: settings.statePath) } catch {
+            let words = "what commands told of problems cannot be read: \(Self.words(error))"
+            if beats.toldProblem != words { tell(.error, words) }
+            beats.toldProblem = words
+            return
+        }
+        beats.toldProblem = ""
+        guard !told.isEmpty else { return }
+        for one in told {
+            guard let outcome = one.outcome else { continue }
+            for event in outcome.events { registers.note(event, at: outcome.time) }
+            if outcome.ending != .done {
+                tell(.warning, "a command tells of \(outcome.subjects.joined(separator: ", ")): \(outcome.message)")
+            }
+        }
+        storeRegisters()
+        // What is not on the disk yet is told again; the ledger counts nothing twice.
+        guard alarmView.registerProblem == nil else { return }
+        for one in told { ToldOutcomes.remove(one) }
+    }
+
     /// How a verification ended. Each depth has problems of its own: what only opening the chunks shows is not closed by
     /// one that compares digests.
     func noteVerification(
         _ depth: String, of vault: String, by id: String, _ outcome: ProblemLedger.Outcome, _ message: String
     ) {
-        let name = "verification (\(depth)) of \(vault)"
+        let name = Self.verificationName(depth, vault)
         registers?.note(ProblemLedger.Event.ended(policy: name, run: id, outcome, message: message), at: now)
+        storeRegisters()
+    }
+
+    /// What a vault said to the key that reads; `failure` is nil when it opens.
+    func noteKey(of vault: String, by id: String, _ failure: String?) {
+        let outcome: ProblemLedger.Outcome = failure == nil ? .done : .failed
+        let name = "reading key of \(vault)"
+        registers?.note(ProblemLedger.Event.ended(policy: name, run: id, outcome, message: failure ?? ""), at: now)
         storeRegisters()
     }
 

@@ -5,14 +5,15 @@ import Synchronization
 extension Daemon {
     package func status() -> DaemonStatus {
         checkFolderAgain()
-        let seconds = clock.read().wall / 1_000_000
+        let reading = clock.read()
+        let seconds = reading.wall / 1_000_000
         let rows = policies.policies.map { policy in
             let entry = scheduler.state.entries[policy.name]
             return DaemonStatus.PolicyRow(
                 name: policy.name, component: policy.component.rawValue, isPaused: entry?.isPaused ?? false,
                 failures: entry?.failures ?? 0, next: nextDue(policy).map { TimeText.seconds($0 / 1_000_000) },
                 last: runs.last { $0.policy == policy.name && $0.state.isOver },
-                points: recoveryPoints(of: policy).map { .init($0, at: seconds) })
+                points: recoveryPoints(of: policy, at: reading).map { .init($0, at: seconds) })
         }
         return DaemonStatus(
             version: settings.version, processID: ProcessID.own, started: startedAt,
@@ -117,6 +118,7 @@ extension Daemon {
         try readPolicies(atStart: false)
         // Whatever becomes of the alarms: the policies are in force.
         handle(.replaced(plans: plans()))
+        wantKeyTrial()
         try readAlarms(atStart: false)
         tell(.notice, "reloaded: \(policies.policies.count) policies are in force")
     }

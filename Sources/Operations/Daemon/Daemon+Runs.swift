@@ -41,7 +41,7 @@ extension Daemon {
     }
 
     private func launch(_ id: String, _ policy: Policy) {
-        var going = Going(id: id)
+        var going = Going(id: id, begun: clock.read().boot)
         let workplace = Workplace(
             vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
             interrupt: going.interrupt)
@@ -71,6 +71,7 @@ extension Daemon {
 
     private func finish(_ id: String, _ result: Result<ArchiveReport, any Error>) {
         let isCancelled = going?.id == id && going?.isCancelled == true
+        let begun = going?.id == id ? going?.begun : nil
         if going?.id == id { going = nil }
         guard var run = run(id) else { return }
         run.ended = now
@@ -78,14 +79,11 @@ extension Daemon {
         switch result {
         case .success(let report):
             run.state = report.isPartial ? .partial : .done
+            if run.state == .done { successes[run.policy] = begun }
             run.archive = report.archive
             (run.files, run.bytes, run.bytesStored) = (report.files, report.bytes, report.bytesStored)
             run.problems = report.problemCount
-            if let first = report.problems.first {
-                run.message = "\(report.problemCount) paths could not be archived; first \(first.path): \(first.reason)"
-            } else if let first = report.warnings.first {
-                run.message = first
-            }
+            run.message = report.complaint
             event = run.identity.map { .runFinished($0) }
         case .failure(let error):
             noteEnd(of: error)

@@ -13,6 +13,11 @@ struct VerificationBook: Codable, Sendable {
         /// Why the last one did not pass.
         var failure: String?
         var isDamage = false
+        /// In a row; nil where none did.
+        var failures: Int?
+
+        /// Seconds after which one that did not pass is tried again. What found damage read everything, so it waits long.
+        var wait: Int64 { isDamage ? RetryWait.longest : RetryWait.seconds(after: failures ?? 1) }
     }
 
     /// By depth and path of the vault.
@@ -39,10 +44,6 @@ enum VerificationDepth: String, Sendable {
 /// It goes on beside runs, which it never holds up; one verification at a time. Damage is a problem of its own, which only a
 /// verification that passes closes.
 extension Daemon {
-    /// Seconds after which one that could not be done is tried again.
-    private static let retrySeconds: Int64 = 3600
-    private static let keyLimit = 64 << 10
-
     /// With every turn of the work loop.
     func verifyWhatIsDue() {
         guard verifying == nil, !isStopping else { return }
@@ -56,7 +57,7 @@ extension Daemon {
             let last = min(max(entry.passed ?? entry.since, entry.since), now)
             guard now - last >= period else { continue }
             // What failed is tried again soon; with damage too: somebody mends it.
-            if entry.failure != nil, let tried = entry.tried, now - min(tried, now) < min(period, Self.retrySeconds) {
+            if entry.failure != nil, let tried = entry.tried, now - min(tried, now) < min(period, entry.wait) {
                 continue
             }
             return begin(vault, depth)
@@ -85,20 +86,10 @@ extension Daemon {
 
     private func begin(_ vault: String, _ depth: VerificationDepth) {
         var verifying = Verifying(vault: vault, depth: depth)
-        var workplace = Workplace(
-            vaultPath: vault, statePath: settings.statePath, interrupt: verifying.interrupt)
-        if depth == .content, let path = settings.keyPath {
-            workplace.unlocking = .code {
-                guard let bytes = try StateFile.read(path, limit: Self.keyLimit) else {
-                    throw OperationError(
-                        .notFound, "there is no key file \(path)", hint: "Give the daemon another one with --key-file.")
-                }
-                return bytes
-            }
-        }
+        let keyless = Workplace(vaultPath: vault, statePath: settings.statePath, interrupt: verifying.interrupt)
+        let place = depth == .content ? readingPlace(vault, verifying.interrupt) ?? keyless : keyless
         let request = VerifyVault.Request(
             readData: depth == .content, samplePercent: nil, withoutKeys: depth == .stored)
-        let place = workplace
         do {
             verifying.thread = try WorkerThread {
                 let result = Result { try VerifyVault.run(request, at: place) }
@@ -120,10 +111,8 @@ extension Daemon {
         var isDamage = false
         switch result {
         case .success(let report):
-            if let first = report.damage.first {
-                failure = "\(report.damage.count) objects are damaged; first \(first.object): \(first.reason)"
-                isDamage = true
-            }
+            failure = report.complaint
+            isDamage = failure != nil
         case .failure(let error):
             if (error as? any Failure)?.kind == .interrupted { return }
             failure = Self.words(error)
@@ -134,6 +123,7 @@ extension Daemon {
             entry.tried = now
             entry.failure = failure
             entry.isDamage = isDamage
+            entry.failures = failure.map { _ in min((entry.failures ?? 0), 1000) + 1 }
             if failure == nil { entry.passed = now }
             verifications.entries[key] = entry
         }
@@ -153,10 +143,10 @@ extension Daemon {
     }
 
     /// For the alarms: what the last verification of each vault found damaged, and why one could not be done that is
-    /// still wanted.
+    /// still wanted, or could not be done if it were due.
     var verificationTroubles: (damage: [String: String], undone: [String: String]) {
         let wanted = Set(wantedVerifications.map { "\($0.depth.rawValue) \($0.vault)" })
-        var (damage, undone): ([String: String], [String: String]) = ([:], [:])
+        var (damage, undone): ([String: String], [String: String]) = ([:], keyView.troubles)
         for (key, entry) in verifications.entries {
             guard let failure = entry.failure else { continue }
             let vault = String(key.split(separator: " ", maxSplits: 1).last ?? "")

@@ -51,6 +51,8 @@ package actor Daemon {
 
     struct Going {
         var id: String
+        /// On the clock that only advances, microseconds.
+        var begun: Int64
         var progress = Progress()
         var interrupt = InterruptFlag()
         /// By a person, not by the end of the daemon.
@@ -87,6 +89,8 @@ package actor Daemon {
     var runs: [RunRecord] = []
     var queue: [String] = []
     var going: Going?
+    /// By policy, when its last run that was done began, on the clock that only advances; of this process alone.
+    var successes: [String: Int64] = [:]
     var isStopping = false
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
@@ -97,6 +101,8 @@ package actor Daemon {
     var verifications = VerificationBook()
     var verifying: Verifying?
     var moves = MoveDesk()
+    var keyView = KeyView()
+    var lossView = LossView()
     var events: [DaemonEvent] = []
     /// Readings for persons that are going, and what ends them.
     var readings = 0
@@ -147,17 +153,23 @@ package actor Daemon {
         keepReserve()
         try beginAudit()
         let found = try folder.loadRuns()
-        runs = found.runs
+        runs = inOrder(found.runs)
         for problem in found.problems { tell(.error, problem) }
         openRegisters(damaged: found.problems)
+        var isKnown = false
         do {
-            if let state = try folder.loadScheduler() { scheduler = Scheduler(state) }
+            if let state = try folder.loadScheduler() {
+                scheduler = Scheduler(state)
+                isKnown = true
+            }
         } catch { noteDamage("scheduler.json", error) }
+        noteLoss(ofScheduler: !isKnown)
         do { try readPolicies(atStart: true) } catch {
             endRegisters()
             throw error
         }
         try readAlarms(atStart: true)
+        tellLoss()
         noteOutage()
         do { verifications = try folder.loadVerifications() ?? VerificationBook() } catch {
             noteDamage("verifications.json", error)
@@ -169,7 +181,7 @@ package actor Daemon {
     }
 
     /// A file that is begun anew: the alarm lasts until the next start finds it sound.
-    private func noteDamage(_ file: String, _ error: any Error) {
+    func noteDamage(_ file: String, _ error: any Error) {
         tell(.error, Self.words(error))
         alarmView.stateDamage[file] = Self.words(error)
     }
@@ -189,6 +201,8 @@ package actor Daemon {
         decide(.stopped)
         endWAL()
         endVolumes()
+        endKeyTrial()
+        endRestoring()
         endDiscovery()
         alarmDesk.stop()
         endRegisters()
@@ -208,10 +222,12 @@ package actor Daemon {
         lookForAlarms()
         keepReserve()
         advanceVaultTime()
+        restoreWhatWasLost()
+        tryKeyWhenDue()
         verifyWhatIsDue()
         moveWhatIsDue()
         archiveWAL()
-        return untilWake
+        return lossView.isWriting ? 0 : untilWake
     }
 
     package func stop() {

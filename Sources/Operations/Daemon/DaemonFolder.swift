@@ -10,11 +10,11 @@ final class DaemonFolder {
     private let path: String
     private var lock: FileLock?
 
-    /// Takes the folder for this process alone.
-    init(state: String) throws {
+    /// Takes the folder for this process alone; waits for at most `patience` seconds.
+    init(state: String, patience: Double = 1) throws {
         path = state + "/daemon"
         try StateFile.makeDirectory(path + "/runs")
-        guard let lock = try FileLock.acquire(path: path + "/daemon.lock", patience: 1) else {
+        guard let lock = try FileLock.acquire(path: path + "/daemon.lock", patience: patience) else {
             throw OperationError(
                 .inUse, "another daemon works with the state directory \(state)",
                 hint: "`qala status` asks it. One daemon serves one state directory; --state names another.")
@@ -48,6 +48,10 @@ final class DaemonFolder {
 
     func loadSources() throws -> SourceBook? { try load(SourceBook.self, SourceBook.fileName) }
     func save(_ book: SourceBook) throws { try save(book, SourceBook.fileName) }
+
+    func loadLoss() throws -> StateLoss? { try load(StateLoss.self, StateLoss.fileName) }
+    func save(_ loss: StateLoss) throws { try save(loss, StateLoss.fileName) }
+    func forgetLoss() { try? FileManager.default.removeItem(atPath: "\(path)/\(StateLoss.fileName)") }
 
     func save(_ run: RunRecord) throws { try save(run, "runs/\(run.id).json") }
 

@@ -6,6 +6,8 @@ package struct RunRecord: Codable, Sendable, Equatable {
         case schedule
         /// Somebody asked for it.
         case request
+        /// It was told again from the log of a vault.
+        case reconcile
     }
 
     package enum State: String, Codable, Sendable, CaseIterable {

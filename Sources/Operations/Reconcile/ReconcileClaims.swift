@@ -200,8 +200,8 @@ struct ReconcileClaims {
 
     // MARK: Problems
 
-    /// Those that nothing can close as things stand. `vaults`: those that policies in force use.
-    mutating func readProblems(state: String, policies: Set<String>, vaults: Set<String>) throws {
+    /// Those that nothing can close as things stand. `places`: vaults that policies in force use, and volumes that there are.
+    mutating func readProblems(state: String, policies: Set<String>, places: Set<String>) throws {
         var ledger = ProblemLedger(keepsClosed: false)
         let reading = try RegisterFiles(state: state, .problems).read { entry in
             if let change = ProblemLedger.Change(entry.kind, entry.fields) { ledger.apply(change, at: entry.time) }
@@ -210,9 +210,9 @@ struct ReconcileClaims {
             findings.append(ReconcileFinding(.registerDamaged, place.file, at: [place.file], place.text))
         }
         for problem in ledger.openProblems where !problem.policy.isEmpty && !policies.contains(problem.policy) {
-            // The problem of a removal is about a policy too, and that of a verification about a vault.
+            // The problem of a removal is about a policy too, and that of a verification about a vault or a volume.
             if policies.contains(where: { problem.policy == MoveOriginals.problem(of: $0) }) { continue }
-            if vaults.contains(where: { problem.policy.hasSuffix(" of \($0)") }) { continue }
+            if places.contains(where: { problem.policy.hasSuffix(" of \($0)") }) { continue }
             findings.append(
                 ReconcileFinding(.problemOutOfForce, "\(problem.id)", at: ["register of problems"], problem.policy))
         }

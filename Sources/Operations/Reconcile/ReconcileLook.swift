@@ -23,11 +23,12 @@ struct ReconcileLook {
         try claims.readRuns(state: workplace.statePath)
         try claims.readMoved(state: workplace.statePath)
         let inForce = policies.all.last ?? .empty
-        try claims.readProblems(
-            state: workplace.statePath, policies: Set(inForce.policies.map(\.name)),
-            vaults: Self.vaultPaths([inForce], workplace))
         try compareVersions(workplace)
         let volumes = try Self.volumes(workplace, &claims)
+        let shelved = volumes.filter { !$0.isGone }.map { "volume \($0.id)" }
+        try claims.readProblems(
+            state: workplace.statePath, policies: Set(inForce.policies.map(\.name)),
+            places: Self.vaultPaths([inForce], workplace).union(shelved))
         let ledgers = try LogSegments.ledgers(at: workplace)
         // Once more: what the records name was committed before they were read.
         let second = try vaults.refreshed(needed)

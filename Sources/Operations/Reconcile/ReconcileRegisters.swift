@@ -40,6 +40,12 @@ package enum ReconcileRegisters {
         return look.report
     }
 
+    /// The runs of this host that its register lacks, and what could not be looked into. Nothing is written.
+    static func lacking(at workplace: Workplace) throws -> ([ReconcileRepair.Lacking], ReconcileReport) {
+        let look = try settled(ReconcileVaults(workplace), workplace)
+        return (look.unregistered, look.report)
+    }
+
     private static func settled(_ vaults: ReconcileVaults, _ workplace: Workplace) throws -> ReconcileLook {
         var look = try ReconcileLook(vaults, workplace)
         for _ in 1..<looks where !look.report.differences.isEmpty {
@@ -116,23 +122,24 @@ enum ReconcileRepair {
 
     /// Returns the ids of the runs. The caller holds the lock of the daemon's folder, unless nothing is written.
     static func add(_ lacking: [Lacking], dryRun: Bool, at workplace: Workplace) throws -> [String] {
-        let runs = lacking.map(run).sorted { ($0.ended ?? "", $0.id) < ($1.ended ?? "", $1.id) }
+        let runs = runs(lacking, by: "`qala reconcile --repair`")
         guard !dryRun, !runs.isEmpty else { return runs.map(\.id) }
         let writer = try RegisterWriter(RegisterFiles(state: workplace.statePath, .runs))
-        for run in runs {
-            var fields = run.registerFields
-            fields["trigger"] = "reconcile"
-            try writer.append(run.ended ?? run.asked, run.state.rawValue, fields)
-        }
+        for run in runs { try writer.append(run.ended ?? run.asked, run.state.rawValue, run.registerFields) }
         return runs.map(\.id)
     }
 
-    private static func run(_ lacking: Lacking) -> RunRecord {
+    /// The runs as the logs tell them, oldest first; `restorer` says who adds them.
+    static func runs(_ lacking: [Lacking], by restorer: String) -> [RunRecord] {
+        lacking.map { run($0, restorer) }.sorted { ($0.ended ?? "", $0.id) < ($1.ended ?? "", $1.id) }
+    }
+
+    private static func run(_ lacking: Lacking, _ restorer: String) -> RunRecord {
         let time = TimeText.seconds(Int64(clamping: lacking.archive.time))
         let stamp = time.filter { $0 != "-" && $0 != ":" }.dropLast()
         let header = lacking.header
         var run = RunRecord(
-            id: "\(stamp)-log-\(lacking.archive.id.hex.prefix(6))", policy: lacking.policy, trigger: .request,
+            id: "\(stamp)-log-\(lacking.archive.id.hex.prefix(6))", policy: lacking.policy, trigger: .reconcile,
             attempt: 1, asked: header.started.isEmpty ? time : header.started,
             state: header.partial ? .partial : .done)
         run.started = header.started.isEmpty ? nil : header.started
@@ -141,7 +148,7 @@ enum ReconcileRepair {
         run.files = header.files
         run.bytes = Int(clamping: lacking.archive.commit.bytes)
         run.problems = header.problems
-        run.message = "added from the log of the vault by `qala reconcile --repair`"
+        run.message = "added from the log of the vault by \(restorer)"
         return run
     }
 }

@@ -28,13 +28,15 @@ final class DaemonRegisters {
     /// What was found when the files were opened: for the journal, and for the ledger.
     private(set) var notices: [String] = []
     private(set) var damage: [RegisterDamage] = []
+    /// Whether no daemon ever wrote to the registers of this host, or they are gone.
+    private(set) var isNew = false
     /// Whether it was told that lines wait.
     var isTold = false
     /// Ids of the newest runs in the register, and the time of the oldest line that was looked at.
     private(set) var knownRuns: Set<String> = []
     private(set) var knownSince: String?
-    /// Of each policy the run that was done last.
-    private(set) var lastDone: [String: RunFacts] = [:]
+    /// Of each policy the runs that were done, as they stand in the files that were looked at.
+    private var done: [String: [RunFacts]] = [:]
     /// Runs that ended since the daemon started.
     private(set) var ended: [RunTally: Int] = [:]
 
@@ -50,7 +52,9 @@ final class DaemonRegisters {
         }
         try readProblems()
         try readRuns()
-        damage += try RegisterFiles(state: state, .availability).read(last: 1) { _ in }.damage
+        let availability = try RegisterFiles(state: state, .availability).read(last: 1) { _ in }
+        damage += availability.damage
+        isNew = availability.chain.number == 0
     }
 
     private func readProblems() throws {
@@ -66,19 +70,16 @@ final class DaemonRegisters {
     private func readRuns() throws {
         var ids: Set<String> = []
         var since: String?
-        var done: [String: RunFacts] = [:]
+        var done: [String: [RunFacts]] = [:]
         let reading = try RegisterFiles(state: state, .runs).read(last: 2) { entry in
             if since == nil { since = entry.time }
             if let id = entry.fields["run"] { ids.insert(id) }
             guard entry.kind == RunRecord.State.done.rawValue, let policy = entry.fields["policy"] else { return }
-            // A run that was added later may be older.
-            let facts = RunFacts(entry.fields)
-            if let known = done[policy]?.ended, let ended = facts.ended, ended < known { return }
-            done[policy] = facts
+            done[policy, default: []].append(RunFacts(entry.fields))
         }
         knownRuns = ids
         knownSince = reading.isWhole ? nil : since
-        lastDone = done
+        self.done = done
         damage += reading.damage
     }
 
@@ -107,8 +108,40 @@ final class DaemonRegisters {
         let fields = run.registerFields
         put(.runs, time, run.state.rawValue, fields)
         knownRuns.insert(run.id)
-        if run.state == .done { lastDone[run.policy] = RunFacts(fields) }
+        if run.state == .done { noteDone(run.policy, RunFacts(fields)) }
         ended[RunTally(policy: run.policy, state: run.state), default: 0] += 1
+    }
+
+    /// Runs that the register lacks: they count from now on, whenever their lines are written.
+    func know(_ runs: [RunRecord]) {
+        for run in runs {
+            knownRuns.insert(run.id)
+            if run.state == .done { noteDone(run.policy, RunFacts(run.registerFields)) }
+        }
+    }
+
+    /// The line of a run that is known. It is told to the register of problems no more: what it answered may have come back since.
+    func putLine(of run: RunRecord) { put(.runs, run.ended ?? run.asked, run.state.rawValue, run.registerFields) }
+
+    /// Runs as the newest files of the register tell them.
+    func storedRuns() throws -> [RunRecord] {
+        var runs: [RunRecord] = []
+        try RegisterFiles(state: state, .runs).read(last: 2) { entry in
+            if let run = RunRecord(registerFields: entry.fields, entry.kind) { runs.append(run) }
+        }
+        return runs
+    }
+
+    /// What is older counts no more; what lies ahead of it may once.
+    private func noteDone(_ policy: String, _ facts: RunFacts) {
+        guard let time = facts.time else { return }
+        done[policy, default: []].removeAll { $0.time.map { $0 <= time } ?? true }
+        done[policy, default: []].append(facts)
+    }
+
+    /// When the newest run of the policy that was done began, of those that did not begin after `latest`: seconds since 1970.
+    func lastDone(of policy: String, notAfter latest: Int64) -> Int64? {
+        done[policy]?.compactMap(\.time).filter { $0 <= latest }.max()
     }
 
     func note(_ event: ProblemLedger.Event, at time: String) {
@@ -142,10 +175,13 @@ struct RunTally: Hashable, Sendable {
     var state: RunRecord.State
 }
 
-/// The run of a policy that was done last: seconds since 1970.
+/// When a run was made: seconds since 1970.
 struct RunFacts: Sendable, Equatable {
     var started: Int64?
     var ended: Int64?
+
+    /// That of its data.
+    var time: Int64? { started ?? ended }
 
     init(_ fields: [String: String]) {
         started = fields["started"].flatMap { TimeText.parse($0) }
@@ -154,6 +190,25 @@ struct RunFacts: Sendable, Equatable {
 }
 
 extension RunRecord {
+    /// Back from a line of the register, whose kind is the state; nil for what is no run.
+    init?(registerFields fields: [String: String], _ kind: String) {
+        guard let id = fields["run"], Self.isWellFormed(id: id), let policy = fields["policy"],
+            let state = State(rawValue: kind), state.isOver, let asked = fields["asked"]
+        else { return nil }
+        func number(_ name: String) -> Int? { fields[name].flatMap { Int($0) } }
+        self.init(
+            id: id, policy: policy, trigger: fields["trigger"].flatMap { Trigger(rawValue: $0) } ?? .request,
+            requestedBy: fields["requestedBy"], attempt: number("attempt") ?? 1, asked: asked, state: state)
+        due = fields["due"].flatMap { TimeText.parse($0) }.flatMap {
+            (0...CalendarExpression.endOfTime / 1_000_000).contains($0) ? $0 * 1_000_000 : nil
+        }
+        (started, ended, archive) = (fields["started"], fields["ended"], fields["archive"])
+        (files, bytes, bytesStored) = (number("files"), number("bytes"), number("bytesStored"))
+        problems = number("problems")
+        failure = fields["failure"].flatMap { FailureKind(rawValue: $0) }
+        message = fields["message"]
+    }
+
     /// The record as fields of a line of the register.
     var registerFields: [String: String] {
         var fields = ["run": id, "policy": policy, "trigger": trigger.rawValue, "attempt": "\(attempt)"]

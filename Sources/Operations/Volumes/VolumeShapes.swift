@@ -220,6 +220,13 @@ package struct VolumeVerified: Codable, Sendable {
     package var verifyBy: String?
     package var findings: [VolumeFinding] = []
     package var seconds = 0.0
+
+    /// What is damaged, for people; nil where nothing is.
+    package var complaint: String? {
+        guard let first = findings.first else { return nil }
+        return
+            "\(Readable.count(findings.count)) of its files are not what was written; first \(first.file): \(first.reason)"
+    }
 }
 
 /// One entry of a catalog slice.
