@@ -34,6 +34,13 @@ extension Rendering {
                         "\(row.source): \(gap.segments) segments are missing from \(gap.first)",
                         "\(row.source): \(gap.first) adından başlayaraq \(gap.segments) seqment çatışmır"))
             }
+            for fork in row.forks {
+                let place = "\(fork.newest), timeline \(fork.timeline) at \(fork.position)"
+                lines.append(
+                    word(
+                        "\(row.source): a timeline goes on although another left it: \(place)",
+                        "\(row.source): xətt başqası ondan ayrıldıqdan sonra da davam edir: \(place)"))
+            }
             for name in row.quarantined {
                 lines.append(
                     word(

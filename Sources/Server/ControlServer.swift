@@ -35,7 +35,7 @@ package struct ControlServer: Service {
     }
 
     package func run() async throws {
-        Self.remove(path)
+        try SocketPlace.clear(path, kind: SOCK_STREAM)
         let (path, group) = (path, group)
         var configuration = ApplicationConfiguration(address: .unixDomainSocket(path: path))
         configuration.availableConnectionsDelegate = MaximumAvailableConnections(Self.connections)
@@ -47,14 +47,8 @@ package struct ControlServer: Service {
                 Self.open(path, to: group)
                 await daemon.ready()
             }, logger: logger)
-        defer { Self.remove(path) }
+        defer { SocketPlace.remove(path) }
         try await application.run()
-    }
-
-    /// Only ever a socket: a path that was mistyped costs nobody a file.
-    private static func remove(_ path: String) {
-        var info = stat()
-        if lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
     }
 
     private static func open(_ path: String, to group: String) {

@@ -105,6 +105,30 @@ package struct WALCoverage: Equatable, Sendable {
         }
     }
 
+    /// Where a timeline has segments although a later one left it before them: two servers archive here, or one that was left
+    /// behind had gone on. A recovery follows one of the two.
+    package struct Fork: Equatable, Hashable, Sendable {
+        /// The newest segment of the older timeline.
+        package var older: WALSegment
+        package var newer: UInt32
+        /// Where the newer one left the older.
+        package var position: LSN
+    }
+
+    /// Of each timeline that was left and went on, the first time that it was left.
+    package var forks: [Fork] {
+        var found: [UInt32: Fork] = [:]
+        for history in histories.values.sorted(by: { $0.timeline < $1.timeline }) {
+            for point in history.switches {
+                guard let last = newest(of: point.timeline), last.number >= segmentSize.number(at: point.position),
+                    found[point.timeline].map({ $0.position > point.position }) ?? true
+                else { continue }
+                found[point.timeline] = Fork(older: last, newer: history.timeline, position: point.position)
+            }
+        }
+        return found.values.sorted { $0.older.timeline < $1.older.timeline }
+    }
+
     /// Timelines that go on from a base archive on `timeline` which ended at `stop`, itself among them.
     package func descendants(of timeline: UInt32, after stop: LSN) -> [UInt32] {
         let children = histories.values.filter { history in

@@ -33,6 +33,12 @@ package struct RecoveryBase: Equatable, Sendable {
         timeline >= gap.first.timeline && segmentSize.number(at: start) >= gap.first.number.addingClamped(gap.count)
     }
 
+    /// Whether it chose between the two: it was made on the newer, or on the older behind the place where that was left.
+    package func isBehind(_ fork: WALCoverage.Fork) -> Bool {
+        timeline >= fork.newer
+            || timeline == fork.older.timeline && segmentSize.number(at: start) > segmentSize.number(at: fork.position)
+    }
+
     /// Nil where the facts are no whole base archive of a cluster.
     package init?(_ facts: SourceFacts) {
         guard facts.kind == "postgresql", facts.isWhole,
@@ -54,12 +60,16 @@ package struct WALReach: Equatable, Sendable {
     package private(set) var route: [WALSegment] = []
     /// What is missing behind the contiguous part, when there is something behind that; nil when it is simply the end.
     package private(set) var gap: WALCoverage.Gap?
+    /// Another way on from the base, when nobody said which timeline is meant.
+    package private(set) var fork: WALCoverage.Fork?
 
     package enum Refusal: Error, Equatable, Sendable {
         /// The timeline does not go on from the base.
         case notDescendant(UInt32)
         /// The base itself cannot become consistent: the segment that is missing.
         case baseIncomplete(WALSegment)
+        /// The latest moment of which of two timelines is meant was not said.
+        case fork(WALCoverage.Fork)
         /// The target lies behind the gap, or nobody knows that it does not.
         case gap(WALCoverage.Gap)
         /// All there is ends before the target.
@@ -76,6 +86,9 @@ package struct WALReach: Equatable, Sendable {
         self.base = base
         self.timeline = wanted
         let size = base.segmentSize
+        if timeline == nil {
+            fork = coverage.forks.first { possible.contains($0.older.timeline) && !base.isBehind($0) }
+        }
         let history = coverage.histories[wanted] ?? WALTimelineHistory(timeline: wanted, switches: [])
         var number = size.number(at: base.start)
         var missing: WALSegment?
@@ -125,6 +138,7 @@ package struct WALReach: Equatable, Sendable {
         switch target {
         case .latest:
             if let gap { throw .gap(gap) }
+            if let fork { throw .fork(fork) }
             return false
         case .position(let position):
             guard position >= base.stop else { throw .beforeBase }
@@ -145,8 +159,7 @@ package struct WALReach: Equatable, Sendable {
         return route.filter { $0.number <= last }
     }
 
-    /// The histories that PostgreSQL needs on this line.
-    package func histories(in coverage: WALCoverage) -> [UInt32] {
-        coverage.histories.keys.filter { $0 <= timeline && $0 > 1 }.sorted()
-    }
+    /// The histories that PostgreSQL needs on this line, and those behind it: by them it knows which number is free when it begins
+    /// a timeline of its own.
+    package func histories(in coverage: WALCoverage) -> [UInt32] { coverage.histories.keys.filter { $0 > 1 }.sorted() }
 }

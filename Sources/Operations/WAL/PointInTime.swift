@@ -156,6 +156,12 @@ package enum PointInTime {
                 .failed,
                 "the target cannot be reached: \(gap.count) WAL segments are missing from \(gap.first.name(size))",
                 hint: latest ?? "")
+        case .fork(let fork):
+            return OperationError(
+                .failed,
+                "timeline \(fork.older.timeline) goes on to \(fork.older.name(size)) although timeline \(fork.newer) left it at "
+                    + "\(fork.position): the latest moment is not the same on both",
+                hint: "Say with --target-timeline which of them goes on.")
         case .notArchived:
             return OperationError(
                 .failed, "the target lies behind the end of the archived WAL", hint: latest ?? "Name an earlier one.")

@@ -5,7 +5,8 @@ extension WALDesk {
     /// when the last segment that it holds came.
     func recoveryPoints(_ one: Served) -> [RecoveryPoint] {
         let index = try? one.spool.index()
-        let ends = index?.ends { isPassed($1, $0, $2, one) }
+        // What no base archive can use brings nothing back.
+        let ends = isBaseless(one) ? nil : index?.ends { isPassed($1, $0, $2, one) }
         let beats = one.heartbeat?.beats
         return RecoveryPoint.Place.allCases.map { place in
             let end = place == .spool ? ends?.spool : ends?.vault

@@ -41,6 +41,8 @@ final class WALDesk: Sendable {
     /// One reader opens a vault at a time.
     let opening = Mutex(())
     let fetched = FetchedWAL()
+    /// Sources of which the server became another one that has no base archive.
+    private let baseless = Mutex<Set<String>>([])
     /// First segments of gaps that no recovery from the newest base archives comes to.
     private let passed = Mutex<Set<String>>([])
 
@@ -184,11 +186,49 @@ final class WALDesk: Sendable {
                     "WAL of \(one.source.name) (\(cluster)) has a gap of \(gap.count) segments from \(name): "
                         + "no moment behind it can be restored before there is a newer base archive")
             }
+            found += strangers(index, one)
             return found.isEmpty ? nil : found.sorted().joined(separator: "; ")
         } catch {
             return "the WAL of \(one.source.name) cannot be looked at: \(Daemon.words(error))"
         }
     }
+
+    /// What says that two servers archive under one name, or that the server became another one. Both end with a base archive of
+    /// the one that goes on; looked for anew each time, as with gaps.
+    private func strangers(_ index: WALLedgerIndex, _ one: Served) -> [String] {
+        let forks = index.coverage.flatMap { cluster, coverage in coverage.forks.map { (cluster, coverage, $0) } }
+        let newest = index.newestCluster
+        let former = Set(index.clusters.map(\.systemID)).subtracting([newest?.systemID ?? 0])
+        var isBaseless = false
+        defer { note(one, isBaseless: isBaseless) }
+        guard !forks.isEmpty || !former.isEmpty, let open = try? OpenVault(workplace(one)) else { return [] }
+        var found: [String] = []
+        for (cluster, coverage, fork) in forks {
+            let bases = (try? WALInventory.bases(of: cluster.systemID, in: open)) ?? []
+            guard !bases.contains(where: { $0.isBehind(fork) }) else { continue }
+            found.append(
+                "WAL of \(one.source.name) (\(cluster)) goes on on timeline \(fork.older.timeline), up to "
+                    + "\(fork.older.name(coverage.segmentSize)), although timeline \(fork.newer) left it at \(fork.position): "
+                    + "a recovery follows one of them. Two servers that archive need two sources, or an `incarnation` each; "
+                    + "else make a base archive of the one that goes on")
+        }
+        if let newest, let before = former.min(), (try? WALInventory.bases(of: newest.systemID, in: open))?.isEmpty == true {
+            isBaseless = true
+            found.append(
+                "the server of \(one.source.name) was initialised anew: its system identifier is \(newest.systemID), before it was "
+                    + "\(before); nothing of it can be restored before there is a base archive of it")
+        }
+        return found
+    }
+
+    private func note(_ one: Served, isBaseless: Bool) {
+        baseless.withLock { names in
+            if isBaseless { names.insert(one.source.name) } else { names.remove(one.source.name) }
+        }
+    }
+
+    /// Whether no base archive of the newest cluster was there when it was looked for, although there had been another cluster.
+    func isBaseless(_ one: Served) -> Bool { baseless.withLock { $0.contains(one.source.name) } }
 
     /// The first gap that is in the way of the newest base archive of its cluster; of those that are behind it `qala wal status` tells.
     private func openGap(_ cluster: WALCluster, _ coverage: WALCoverage, _ one: Served) -> WALCoverage.Gap? {

@@ -80,6 +80,9 @@ struct WALLedgerIndex: Sendable {
 
     func histories(of cluster: WALCluster) -> [WALTimelineHistory] { histories[cluster] ?? [] }
 
+    /// Of which the newest file came.
+    var newestCluster: WALCluster? { records.max { $0.value.number < $1.value.number }?.key.cluster }
+
     /// When the file that waits longest was taken.
     var oldestWaiting: Int64? { waiting.compactMap { records[$0]?.taken }.min() }
 }

@@ -39,17 +39,11 @@ package final class WALListener: Sendable {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }
         for joined in threads.withLock({ $0 }) { joined.thread.join() }
         close(listening)
-        Self.remove(path)
-    }
-
-    /// Only ever a socket.
-    private static func remove(_ path: String) {
-        var info = stat()
-        if lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
+        SocketPlace.remove(path)
     }
 
     private static func listen(_ path: String) throws -> Int32 {
-        remove(path)
+        try SocketPlace.clear(path, kind: SOCK_SEQPACKET)
         var address: sockaddr_un
         do { address = try WALChannel.address(path) } catch {
             throw OperationError(.usage, error.message)

@@ -10,6 +10,15 @@ package enum WALStatus {
         package var segments: Int
     }
 
+    /// A timeline that went on although a later one had left it.
+    package struct Fork: Codable, Sendable {
+        package var cluster: String
+        /// The newest segment of the older timeline, the newer timeline, and where that left the older.
+        package var newest: String
+        package var timeline: UInt32
+        package var position: String
+    }
+
     package struct Row: Codable, Sendable {
         package var source: String
         /// The newest segment of each cluster.
@@ -24,12 +33,13 @@ package enum WALStatus {
         package var oldestWaiting: String?
         package var archived: Int
         package var gaps: [Gap]
+        package var forks: [Fork]
         /// Files that contradict what was taken.
         package var quarantined: [String]
         /// Files that are gone from the spool and in no archive.
         package var lost: [String]
 
-        package var isSound: Bool { gaps.isEmpty && quarantined.isEmpty && lost.isEmpty }
+        package var isSound: Bool { gaps.isEmpty && forks.isEmpty && quarantined.isEmpty && lost.isEmpty }
     }
 
     package struct List: Codable, Sendable {
@@ -60,6 +70,13 @@ package enum WALStatus {
                 )
             }
         }
+        let forks = clusters.flatMap { cluster, coverage in
+            coverage.forks.prefix(told).map {
+                Fork(
+                    cluster: "\(cluster)", newest: $0.older.name(coverage.segmentSize), timeline: $0.newer,
+                    position: "\($0.position)")
+            }
+        }
         let now = Int64(clamping: WallTime.seconds())
         return Row(
             source: name, newest: clusters.compactMap { $1.newest?.name($1.segmentSize) },
@@ -68,7 +85,7 @@ package enum WALStatus {
             waitingBytes: index.waiting.reduce(0) { $0 + (index.records[$1]?.bytes ?? 0) },
             oldestWaiting: index.oldestWaiting.map(TimeText.seconds),
             archived: index.records.values.count { $0.archive != nil }, gaps: gaps,
-            quarantined: Array(try spool.quarantined().prefix(told)),
+            forks: forks, quarantined: Array(try spool.quarantined().prefix(told)),
             lost: Array(spool.lost(index).map(\.file.text).sorted().prefix(told)))
     }
 }
