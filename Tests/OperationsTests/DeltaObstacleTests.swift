@@ -2,6 +2,7 @@ import Collectors
 import Domain
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 import Vault
 
@@ -120,7 +121,7 @@ struct DeltaObstacleTests {
     }
 
     @Test(
-        "Another directory that gets a tablespace's place meanwhile stays as it is, no server starts, and both are told"
+        "Another directory that gets a tablespace's place meanwhile stays as it is; the restore ends with that, and no server starts"
     )
     func exchanged() throws {
         let delta = try DeltaBench()
