@@ -121,7 +121,7 @@ struct DeltaObstacleTests {
     }
 
     @Test(
-        "Another directory that gets a tablespace's place meanwhile stays as it is, no server starts, and both are told"
+        "Another directory that takes a tablespace's place meanwhile stays as it is; the restore ends, and no server starts"
     )
     func exchanged() throws {
         let delta = try DeltaBench()
