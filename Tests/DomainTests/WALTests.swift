@@ -180,4 +180,42 @@ struct WALTests {
         #expect(throws: WALReach.Refusal.notDescendant(3)) { _ = try WALReach(base(), in: coverage, timeline: 3) }
         #expect(throws: WALReach.Refusal.notDescendant(9)) { _ = try WALReach(base(), in: coverage, timeline: 9) }
     }
+
+    @Test(
+        "A timeline that goes on after another left it is told, and the latest moment is that of the one that is named")
+    func forks() throws {
+        let left = LSN(5 << 24 | 0x100)
+        func coverage(until last: UInt64) -> WALCoverage {
+            var made = WALCoverage(size)
+            for one in segments(1, 2...last) + segments(2, 5...7) { made.insert(one) }
+            made.insert(WALTimelineHistory(timeline: 2, switches: [.init(timeline: 1, position: left)]))
+            made.insert(
+                WALTimelineHistory(
+                    timeline: 3,
+                    switches: [.init(timeline: 1, position: left), .init(timeline: 2, position: LSN(9 << 24))]))
+            return made
+        }
+        #expect(coverage(until: 4).forks.isEmpty, "one server after the other")
+        #expect(try WALReach(base(), in: coverage(until: 4), timeline: 2).check(.latest, written: nil) == false)
+
+        let both = coverage(until: 6)
+        let fork = WALCoverage.Fork(older: WALSegment(timeline: 1, number: 6), newer: 2, position: left)
+        #expect(both.forks == [fork])
+        let reach = try WALReach(base(), in: both)
+        #expect(reach.fork == fork)
+        #expect(throws: WALReach.Refusal.fork(fork)) { _ = try reach.check(.latest, written: nil) }
+        #expect(try reach.check(.position(LSN(4 << 24)), written: nil) == false)
+        for (timeline, end) in [(UInt32(1), UInt64(6)), (2, 7)] {
+            let named = try WALReach(base(), in: both, timeline: timeline)
+            #expect(try named.check(.latest, written: nil) == false)
+            #expect(named.end == size.end(end))
+            // What is taken already must be seen, also behind the timeline that is followed.
+            #expect(named.histories(in: both) == [2, 3])
+        }
+        var newer = base()
+        newer.timeline = 2
+        newer.start = LSN(6 << 24)
+        newer.stop = LSN(6 << 24 | 0x100)
+        #expect(newer.isBehind(fork) && !base().isBehind(fork))
+    }
 }

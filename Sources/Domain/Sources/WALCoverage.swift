@@ -113,20 +113,26 @@ package struct WALCoverage: Equatable, Sendable {
         package var newer: UInt32
         /// Where the newer one left the older.
         package var position: LSN
+
+        package init(older: WALSegment, newer: UInt32, position: LSN) {
+            self.older = older
+            self.newer = newer
+            self.position = position
+        }
     }
 
-    /// Of each timeline that was left and went on, the first time that it was left.
+    /// One for each place where a timeline was left that goes on, with the oldest timeline that begins there.
     package var forks: [Fork] {
-        var found: [UInt32: Fork] = [:]
+        var found: [Fork] = []
         for history in histories.values.sorted(by: { $0.timeline < $1.timeline }) {
             for point in history.switches {
                 guard let last = newest(of: point.timeline), last.number >= segmentSize.number(at: point.position),
-                    found[point.timeline].map({ $0.position > point.position }) ?? true
+                    !found.contains(where: { $0.older == last && $0.position == point.position })
                 else { continue }
-                found[point.timeline] = Fork(older: last, newer: history.timeline, position: point.position)
+                found.append(Fork(older: last, newer: history.timeline, position: point.position))
             }
         }
-        return found.values.sorted { $0.older.timeline < $1.older.timeline }
+        return found.sorted { ($0.older.timeline, $0.position) < ($1.older.timeline, $1.position) }
     }
 
     /// Timelines that go on from a base archive on `timeline` which ended at `stop`, itself among them.

@@ -87,7 +87,9 @@ package struct WALReach: Equatable, Sendable {
         self.timeline = wanted
         let size = base.segmentSize
         if timeline == nil {
-            fork = coverage.forks.first { possible.contains($0.older.timeline) && !base.isBehind($0) }
+            fork = coverage.forks.first {
+                possible.contains($0.older.timeline) && possible.contains($0.newer) && !base.isBehind($0)
+            }
         }
         let history = coverage.histories[wanted] ?? WALTimelineHistory(timeline: wanted, switches: [])
         var number = size.number(at: base.start)

@@ -28,7 +28,8 @@ package enum SocketPlace {
         let room = MemoryLayout.size(ofValue: address.sun_path)
         guard path.utf8.count < room else { return false }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let made = socket(AF_UNIX, Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        let made = socket(
+            AF_UNIX, Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard made >= 0 else { return false }
         defer { close(made) }
         let size = socklen_t(MemoryLayout<sockaddr_un>.size)

@@ -212,7 +212,9 @@ final class WALDesk: Sendable {
                     + "a recovery follows one of them. Two servers that archive need two sources, or an `incarnation` each; "
                     + "else make a base archive of the one that goes on")
         }
-        if let newest, let before = former.min(), (try? WALInventory.bases(of: newest.systemID, in: open))?.isEmpty == true {
+        if let newest, let before = former.min(),
+            (try? WALInventory.bases(of: newest.systemID, in: open))?.isEmpty == true
+        {
             isBaseless = true
             found.append(
                 "the server of \(one.source.name) was initialised anew: its system identifier is \(newest.systemID), before it was "
