@@ -41,7 +41,7 @@ struct SchedulerSimulationTests {
             case .runFailed(let run, let retry): model.fail(run, retry: retry)
             case .paused(let policy): setPaused(true, policy)
             case .resumed(let policy): setPaused(false, policy)
-            case .tick, .clockStepped, .runStarted, .replaced, .stopped: break
+            case .tick, .clockStepped, .runStarted, .replaced, .recalled, .stopped: break
             }
             let actions = scheduler.handle(event, at: reading)
             model.check(actions)
