@@ -206,11 +206,13 @@ final class WALSpool: Sendable {
     ) throws -> Copied {
         let info = try given.examine()
         let file = try LogSpoolFile(making: temporary)
+        file.reserve(Int(info.st_size))
         var hasher = ObjectHasher(suite: .blake3)
         var head: [UInt8] = []
         try given.forEachPiece { piece in
             hasher.update(piece)
             try file.append(piece)
+            file.startWriteback(of: piece.count)
             if head.isEmpty { head = Array(piece.prefix(WALGivenFile.headBytes)) }
         }
         let copied = try examine(
