@@ -98,6 +98,8 @@ package final class ArchiveSession {
     var uncheckpointed: [Manifest.Pack] = []
     var emitted: [References.Page] = []
     var emittedBase: Set<Digest> = []
+    /// The references, to be stored with what is made at the commit.
+    var unstored: DigestNamed?
     var checkpoints: UInt32 = 0
     /// What went wrong after the archive was acknowledged: the next run only has more to do.
     package internal(set) var afterthought: VaultError?

@@ -354,26 +354,3 @@ package final class VaultLog {
         }
     }
 }
-
-extension Store {
-    /// Reads a whole object that something authenticated names, and checks length and digest.
-    func object(
-        _ name: String, _ reference: ObjectReference, limit: Int, _ suite: HashSuite
-    ) throws(VaultError) -> [UInt8] {
-        guard reference.length <= UInt64(limit) else { throw .damaged("\(name) is said to exceed its limit") }
-        let bytes = try get(name, limit: limit)
-        guard UInt64(bytes.count) == reference.length,
-            ObjectHasher.digest(of: bytes, suite: suite) == reference.digest
-        else { throw .damaged("\(name) is not what was stored") }
-        return bytes
-    }
-
-    /// Stores bytes under a name in `directory` made of their digest.
-    func putNamedByDigest(
-        _ directory: String, _ bytes: [UInt8], _ suite: HashSuite
-    ) throws(VaultError) -> ObjectReference {
-        let reference = ObjectReference(of: bytes, suite: suite)
-        try put("\(directory)/\(reference.digest.hex)", bytes)
-        return reference
-    }
-}
