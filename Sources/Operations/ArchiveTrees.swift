@@ -126,6 +126,8 @@ struct ArchiveRun {
         return ObjectHasher.digest(of: Array(text.utf8), suite: .blake3)
     }
 
+    private var isOfStreamsAlone: Bool { request.policy?.isOfStreamsAlone == true }
+
     /// Counts what would be archived.
     mutating func rehearse() throws -> ArchiveReport {
         while let step = try walk.next() {
@@ -168,6 +170,8 @@ struct ArchiveRun {
         var options = ArchiveSession.Options()
         if let level = request.policy?.compressionLevel { options.level = Int32(level) }
         if let seconds = request.checkpointSeconds { options.checkpointSeconds = seconds }
+        // What is streamed is never compared with what was there before.
+        options.isTreeDurable = !isOfStreamsAlone
         let pace = (request.policy?.limits).flatMap { RunPace($0, open.workplace.interrupt) }
         if let pace { options.afterWork = { pace.breathe() } }
         let session = try ArchiveSession(vault: vault, source: sourceID, options: options)

@@ -174,7 +174,7 @@ package final class Vault {
             bytes = try rebuildSegment(reference, domain, manifests)
         }
         do throws(VaultError) {
-            try StateFile.write(path, bytes)
+            try StateFile.writeCopy(path, bytes)
         } catch {
             guard host.denial != nil else { throw error }
             return MappedBytes(bytes)

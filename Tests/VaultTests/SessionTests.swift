@@ -240,6 +240,31 @@ struct SessionTests {
     }
 
     @Test(
+        "Where a power cut took or tore what a host noted of its members, they are read again, and nothing is stored twice"
+    )
+    func tornNote() throws {
+        let bench = try VaultBench()
+        func files(_ letter: String) -> [Made] {
+            (0..<100).map { Made.file("\(letter)\(1000 + $0)", noise(300, UInt64($0)), inode: UInt64($0)) }
+        }
+        var ids = [try bench.archive(files("a")).record.id]
+        let members = "\(bench.vault.host.directory)/members"
+        let folder = "\(members)/\(try #require(try StateFile.list(members).first))"
+        let note = "\(folder)/covered"
+        let whole = try #require(try StateFile.read(note, limit: 1 << 20))
+        let torn = [[], Array(whole.dropLast(10)), whole.dropLast(20) + [UInt8](repeating: 0, count: 20)]
+        for (left, letter) in zip(torn, ["b", "c", "d"]) {
+            for name in try StateFile.list(folder) where name.hasSuffix(".mem") { unlink("\(folder)/\(name)") }
+            try ScratchDirectory.overwrite(note, left)
+            let next = try bench.archive(files(letter))
+            #expect(try bench.kinds(next.record)[.group] == nil)
+            ids.append(next.record.id)
+            let text = String(decoding: try #require(try StateFile.read(note, limit: 1 << 20)), as: UTF8.self)
+            #expect(Set(text.split(separator: "\n").compactMap { Digest(hex: $0) }).isSuperset(of: ids))
+        }
+    }
+
+    @Test(
         "A directory of 100 000 entries is archived, met again and listed in order",
         .enabled(if: getenv("QALA_TEST_LONG") != nil))
     func largeDirectory() throws {

@@ -228,7 +228,7 @@ extension ArchiveSession {
     private func remember(_ summary: TreeSummary) throws(VaultError) {
         stop()
         try journal.append(.end, plain: summary.encode())
-        try journal.publish(as: vault.host.treePath(source))
+        try journal.publish(as: vault.host.treePath(source), isDurable: options.isTreeDurable)
         try members.spill(resolve)
         try saveCovered()
         try vault.pinHead()
