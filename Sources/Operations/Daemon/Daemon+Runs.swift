@@ -5,7 +5,8 @@ import Vault
 extension Daemon {
     @discardableResult
     func enqueue(
-        _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1
+        _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1,
+        startsAtOnce: Bool = false
     ) -> RunRecord {
         let wall = clock.read().wall
         let time = TimeText.seconds(wall / 1_000_000)
@@ -16,7 +17,8 @@ extension Daemon {
             id: id, policy: policy, trigger: trigger, requestedBy: by, due: due, attempt: attempt, asked: time,
             state: .waiting)
         runs.append(run)
-        keep(run)
+        // Else it is recorded when it starts.
+        if !startsAtOnce { keep(run) }
         queue.append(id)
         return run
     }

@@ -157,7 +157,7 @@ extension Daemon {
             if reading.boot - begun.boot < pause { return }
         }
         walView.begun[policy.name] = (reading.boot, archives)
-        enqueue(policy.name, .request, by: feed.asker)
+        enqueue(policy.name, .request, by: feed.asker, startsAtOnce: going == nil && queue.isEmpty)
         pump()
     }
 
