@@ -49,11 +49,12 @@ extension Daemon {
             interrupt: going.interrupt)
         let reserveBytes = settings.reserveBytes
         let desk = walView.desk
+        let kept = policy.isOfStreamsAlone ? walView.vaults : nil
         do {
             going.thread = try WorkerThread {
                 let result = Result {
                     try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
-                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace, keeping: kept) }
                 }
                 desk?.tellWaiting()
                 Task { await self.ended(id, result) }

@@ -130,6 +130,16 @@ package final class VaultLog {
         }
     }
 
+    /// Reads what was appended since, if the newest record is still there: behind one that was taken away nothing may be added.
+    func readOn() throws(VaultError) {
+        guard count > 0 else { return try refresh() }
+        let bytes = try store.get(LogRecord.objectName(count - 1), limit: LogRecord.byteLimit)
+        guard ObjectHasher.digest(of: bytes, suite: suite) == head else {
+            throw .damaged("log record \(count - 1) is not the one that was read")
+        }
+        try refresh()
+    }
+
     /// Appends a record signed by `key`, reading whatever others append meanwhile; `build` is asked again each time, so
     /// that it sees the newest state, and may throw.
     @discardableResult
