@@ -5,7 +5,8 @@ import Vault
 /// Invariants:
 /// 1. One run has a vault at a time, and gives it back when its archive is complete; after anything else the next run opens it anew.
 /// 2. Nothing in it is secret: the key that writes is read by each run, and what reads with a key does not come from here.
-/// 3. It is let go of ``keptSeconds`` after it was given back, so that its file system can be unmounted.
+/// 3. It is let go of ``keptSeconds`` after it was given back, so that its file system can be unmounted, and ``longestSeconds`` after it
+///    was opened, so that all of it is looked at again.
 ///
 /// SAFETY: a vault is one thread's own. It is here only while no run has it, and the monitor orders the run that gave it back and
 /// the one that takes it.
@@ -17,6 +18,7 @@ final class KeptVaults: @unchecked Sendable {
     }
 
     static let keptSeconds = 10.0
+    static let longestSeconds = 300.0
 
     private let monitor = Monitor()
     /// By their paths.
@@ -34,7 +36,8 @@ final class KeptVaults: @unchecked Sendable {
 
     /// The caller uses it no more.
     func give(_ vault: Vault, at path: String) {
-        monitor.locked { kept[path] = Kept(vault: vault, end: MonotonicTime.now() + Self.keptSeconds) }
+        let end = min(MonotonicTime.now() + Self.keptSeconds, vault.openedAt + Self.longestSeconds)
+        monitor.locked { kept[path] = Kept(vault: vault, end: end) }
     }
 
     /// Lets go of what nobody took in time.

@@ -16,6 +16,8 @@ package final class Vault {
     package let host: HostState
     /// Whether a head that this host had pinned was found on the chain.
     package let freshnessProven: Bool
+    /// By ``MonotonicTime``.
+    package let openedAt = MonotonicTime.now()
     package var vaultID: Digest { log.vaultID }
     package var suite: HashSuite { log.suite }
 
