@@ -72,7 +72,9 @@ struct KeptVaultTests {
             let name = try #require(WALFileName(WALFiles.name(number)))
             #expect(inventory.holds(name, of: WALCluster(systemID: 7, incarnation: 1)))
         }
-        let found = try VerifyVault.run(.init(), at: bench.files.scratch.workplace(KeptBench.passphrase))
+        let found = try VerifyVault.run(
+            .init(readData: true, samplePercent: nil, withoutKeys: false),
+            at: bench.files.scratch.workplace(KeptBench.passphrase))
         #expect(found.damage.isEmpty)
     }
 
