@@ -48,8 +48,21 @@ package enum ArchiveTrees {
     }
 
     package static func run(_ request: Request, at workplace: Workplace) throws -> ArchiveReport {
+        try run(request, at: workplace, keeping: nil)
+    }
+
+    /// Takes the vault from those that are kept, where it is there, and gives it to them when the archive is complete.
+    static func run(_ request: Request, at workplace: Workplace, keeping kept: KeptVaults?) throws -> ArchiveReport {
+        let vault = kept?.take(workplace.vaultPath)
+        let open = try vault.map { OpenVault(again: workplace, $0) } ?? OpenVault(workplace)
+        let report = try run(request, open)
+        kept?.give(open.vault, at: workplace.vaultPath)
+        return report
+    }
+
+    private static func run(_ request: Request, _ open: OpenVault) throws -> ArchiveReport {
         let started = MonotonicTime.now()
-        let open = try OpenVault(workplace)
+        let workplace = open.workplace
         guard let policy = request.policy, !request.dryRun else {
             return try walk(request, open, started)
         }
@@ -128,6 +141,8 @@ struct ArchiveRun {
         return ObjectHasher.digest(of: Array(text.utf8), suite: .blake3)
     }
 
+    private var isOfStreamsAlone: Bool { request.policy?.isOfStreamsAlone == true }
+
     /// Counts what would be archived.
     mutating func rehearse() throws -> ArchiveReport {
         while let step = try walk.next() {
@@ -170,6 +185,8 @@ struct ArchiveRun {
         var options = ArchiveSession.Options()
         if let level = request.policy?.compressionLevel { options.level = Int32(level) }
         if let seconds = request.checkpointSeconds { options.checkpointSeconds = seconds }
+        // What is streamed is never compared with what was there before.
+        options.isTreeDurable = !isOfStreamsAlone
         let pace = (request.policy?.limits).flatMap { RunPace($0, open.workplace.interrupt) }
         if let pace { options.afterWork = { pace.breathe() } }
         let session = try ArchiveSession(vault: vault, source: sourceID, options: options)
@@ -178,17 +195,17 @@ struct ArchiveRun {
         defer { pace?.end() }
         report.resumed = session.isResumed
         let names = try NameCatalog.Writer(directory: vault.host.catalogDirectory, id: session.id)
-        let known = try open.catalog()
+        // Of streams no page comes twice, and how much there is to come the archive before does not say: to look at all archives for
+        // that would cost each run the more, the more there are.
+        let known = isOfStreamsAlone ? nil : try open.catalog()
         session.onPage = { id, bytes in
-            if known.contains(page: id) {
-                names.addKnown(id)
-            } else if let bytes {
+            if let bytes, known?.contains(page: id) != true {
                 try names.add(id, try CatalogBuilder.names(PageCursor(bytes)))
             } else {
                 names.addKnown(id)
             }
         }
-        expect(session)
+        if !isOfStreamsAlone { expect(session) }
         let collector = try Collecting(walk, session, open.workplace, pace)
         do {
             while let batch = try collector.next() {

@@ -20,6 +20,12 @@ final class OpenVault {
         if let denial = vault.host.denial { workplace.progress.noteDenial(denial.message) }
     }
 
+    /// One that was opened before, and read on.
+    convenience init(again workplace: Workplace, _ vault: Vault) {
+        self.init(workplace, vault)
+        workplace.witness.saw(vault: vault.vaultID.hex, at: workplace.vaultPath)
+    }
+
     init(_ workplace: Workplace, _ vault: Vault) {
         self.workplace = workplace
         self.vault = vault

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// A mutex with a condition, for the few places where threads wait for each other.
 ///
@@ -72,4 +73,29 @@ package final class WorkerThread {
 
     /// Nobody will wait for it: what it touches must outlive it.
     package func detach() { pthread_detach(handle) }
+}
+
+/// Work that waits for the disk, done at the same time.
+enum Together {
+    private final class Failures: Sendable {
+        let found = Mutex<[Int: VaultError]>([:])
+    }
+
+    /// Does all of it, each on a thread of its own but the last, and waits for all; then throws what went wrong first in their order.
+    static func run(_ works: [@Sendable () throws(VaultError) -> Void]) throws(VaultError) {
+        let failures = Failures()
+        var threads: [WorkerThread] = []
+        for (index, work) in works.enumerated() {
+            @Sendable func attempt() {
+                do throws(VaultError) { try work() } catch { failures.found.withLock { $0[index] = error } }
+            }
+            if index < works.count - 1, let thread = try? WorkerThread({ attempt() }) {
+                threads.append(thread)
+            } else {
+                attempt()
+            }
+        }
+        for thread in threads { thread.join() }
+        if let first = failures.found.withLock({ found in found.keys.min().flatMap { found[$0] } }) { throw first }
+    }
 }

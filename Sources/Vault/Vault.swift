@@ -16,6 +16,8 @@ package final class Vault {
     package let host: HostState
     /// Whether a head that this host had pinned was found on the chain.
     package let freshnessProven: Bool
+    /// By ``MonotonicTime``.
+    package let openedAt = MonotonicTime.now()
     package var vaultID: Digest { log.vaultID }
     package var suite: HashSuite { log.suite }
 
@@ -29,17 +31,8 @@ package final class Vault {
         host = try HostState(base: stateBase, vaultID: log.vaultID)
         let pin = try host.pinIfReadable()
         try log.readAll(with: LogMemory(host: host, pin: pin))
-        if let pin {
-            guard pin.number < log.count, log.chain[Int(pin.number)] == pin.digest else {
-                throw VaultError(
-                    .rolledBack,
-                    "the log of this vault lacks record \(pin.number) that this host has seen: it was cut short or replaced",
-                    hint:
-                        "Do not archive here. Compare with the mirror; if the older state is really wanted, remove the pinned head in \(host.directory)/head."
-                )
-            }
-        }
         freshnessProven = pin != nil
+        if let pin { try check(pin) }
         // Who only reads need not leave a trace; who writes asks the state first. What could not be checked, because the keys in
         // force are lost, is not vouched for.
         if host.denial == nil, log.lostKeySet == nil { try pinHead() }
@@ -57,6 +50,25 @@ package final class Vault {
                 .rolledBack, "the log of this vault was cut short or replaced while it was read",
                 hint: "Do not archive here. Compare with the mirror: somebody exchanges the log of this vault.")
         }
+    }
+
+    private func check(_ pin: HostState.Pin) throws(VaultError) {
+        guard pin.number < log.count, log.chain[Int(pin.number)] == pin.digest else {
+            throw VaultError(
+                .rolledBack,
+                "the log of this vault lacks record \(pin.number) that this host has seen: it was cut short or replaced",
+                hint:
+                    "Do not archive here. Compare with the mirror; if the older state is really wanted, remove the pinned head in \(host.directory)/head."
+            )
+        }
+    }
+
+    /// Reads on where it was left a while ago. Fails where that cannot be: the newest record that was read is not there as it was, or
+    /// the log does not come to the head that this host has pinned meanwhile.
+    package func readOn() throws(VaultError) {
+        try log.readOn()
+        if let pin = try host.pin() { try check(pin) }
+        if log.lostKeySet == nil { try pinHead() }
     }
 
     /// The same vault with a log of its own, read to its end now.
@@ -174,7 +186,7 @@ package final class Vault {
             bytes = try rebuildSegment(reference, domain, manifests)
         }
         do throws(VaultError) {
-            try StateFile.write(path, bytes)
+            try StateFile.writeCopy(path, bytes)
         } catch {
             guard host.denial != nil else { throw error }
             return MappedBytes(bytes)

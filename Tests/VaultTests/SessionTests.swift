@@ -240,6 +240,65 @@ struct SessionTests {
     }
 
     @Test(
+        "A run syncs each object that it stores, and its directory, once; where it opens the vault, also what may not be durable yet"
+    )
+    func syncs() throws {
+        let calls = FaultyCalls(SimulatedDisk())
+        let made = try WorkloadVault(try LocalStore.creating(path: "/srv/vault", calls: calls))
+        var options = WorkloadTree.options
+        options.sealingThreads = 1
+        func objects() throws -> Set<String> {
+            let folders = ["keyrings", "log", "packs", "refs", "index", "manifests"]
+            return Set(try folders.flatMap { try made.store.list($0).map(\.name) })
+        }
+        func folders(_ names: Set<String>) -> Set<String> {
+            Set(names.filter { $0.hasPrefix("packs/") }.map { String($0.prefix("packs/xx".count)) })
+        }
+        var vault = try made.vault
+        var tree = WorkloadTree(seed: 5, files: 4, fileBytes: 500, chunked: 9_000)
+        try tree.archive(into: vault, source: WorkloadVault.source(1), options: options)
+        for isOpen in [true, false] {
+            if !isOpen { vault = try made.reopened(try LocalStore(path: "/srv/vault", calls: calls)) }
+            tree.change()
+            let before = try objects()
+            calls.arm([])
+            try tree.archive(into: vault, source: WorkloadVault.source(1), options: options)
+            let (files, directories) = (calls.count(.syncFile), calls.count(.syncDirectory))
+            let stored = try objects().subtracting(before)
+            let new = folders(stored).subtracting(folders(before)).count
+            #expect(stored.count >= 7)
+            // The record before, and above the directories.
+            #expect(files == stored.count + (isOpen ? 0 : 1))
+            #expect((isOpen ? 0...0 : 2...3).contains(directories - stored.count - new), "\(directories), \(stored)")
+        }
+    }
+
+    @Test(
+        "Where a power cut took or tore what a host noted of its members, they are read again, and nothing is stored twice"
+    )
+    func tornNote() throws {
+        let bench = try VaultBench()
+        func files(_ letter: String) -> [Made] {
+            (0..<100).map { Made.file("\(letter)\(1000 + $0)", noise(300, UInt64($0)), inode: UInt64($0)) }
+        }
+        var ids = [try bench.archive(files("a")).record.id]
+        let members = "\(bench.vault.host.directory)/members"
+        let folder = "\(members)/\(try #require(try StateFile.list(members).first))"
+        let note = "\(folder)/covered"
+        let whole = try #require(try StateFile.read(note, limit: 1 << 20))
+        let torn = [[], Array(whole.dropLast(10)), whole.dropLast(20) + [UInt8](repeating: 0, count: 20)]
+        for (left, letter) in zip(torn, ["b", "c", "d"]) {
+            for name in try StateFile.list(folder) where name.hasSuffix(".mem") { unlink("\(folder)/\(name)") }
+            try ScratchDirectory.overwrite(note, left)
+            let next = try bench.archive(files(letter))
+            #expect(try bench.kinds(next.record)[.group] == nil)
+            ids.append(next.record.id)
+            let text = String(decoding: try #require(try StateFile.read(note, limit: 1 << 20)), as: UTF8.self)
+            #expect(Set(text.split(separator: "\n").compactMap { Digest(hex: $0) }).isSuperset(of: ids))
+        }
+    }
+
+    @Test(
         "A directory of 100 000 entries is archived, met again and listed in order",
         .enabled(if: getenv("QALA_TEST_LONG") != nil))
     func largeDirectory() throws {

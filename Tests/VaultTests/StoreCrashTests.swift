@@ -220,6 +220,25 @@ struct StoreCrashTests {
         #expect(history.errors.isEmpty)
         _ = try history.checkLast(seed: 3, count: 50)
     }
+
+    @Test(
+        "A directory that somebody made and did not sync is durable before it is used, also behind the first sync above it"
+    )
+    func laterDirectories() throws {
+        let disk = SimulatedDisk()
+        var history = try StoreHistory(disk)
+        try history.claim("log/0", StoreHistory.bytes(900, 20))
+        try history.upload("packs/00/p", StoreHistory.bytes(1500, 2))
+        for (above, name) in [("", "index"), ("/packs", "01")] {
+            let directory = disk.open(StoreHistory.path + above, in: AT_FDCWD, flags: O_DIRECTORY, mode: 0)
+            #expect(disk.makeDirectory(name, in: directory, mode: 0o700) == 0)
+            #expect(disk.close(directory) == 0)
+        }
+        try history.upload("index/big", StoreHistory.bytes(2000, 31))
+        try history.upload("packs/01/q", StoreHistory.bytes(2000, 30))
+        #expect(history.errors.isEmpty)
+        _ = try history.checkLast(seed: 5, count: 50)
+    }
 }
 
 extension StoreHistory {

@@ -144,6 +144,23 @@ struct StoreFaultTests {
         #expect(try again.putIfAbsent("log/1", [1]) == .alreadyThere)
     }
 
+    @Test("Directories that are there cost a sync of what is above them once, not each; new ones each")
+    func syncsAbove() throws {
+        let disk = SimulatedDisk()
+        let names = ["log/1", "refs/1", "index/1", "packs/00/a", "packs/01/a", "packs/02/a"]
+        do {
+            let store = try LocalStore.creating(path: "/vault", calls: disk)
+            for name in names { try store.put(name, [1]) }
+        }
+        let calls = FaultyCalls(disk)
+        let store = try LocalStore(path: "/vault", calls: calls)
+        for name in names { try store.put(name, [2]) }
+        #expect(calls.count(.syncDirectory) == names.count + 2)
+        try store.put("packs/03/a", [1])
+        try store.put("manifests/1", [1])
+        #expect(calls.count(.syncDirectory) == names.count + 2 + 4)
+    }
+
     @Test("A listing or a length that cannot be read is an error, not absence")
     func unreadable() throws {
         let disk = SimulatedDisk()

@@ -152,7 +152,7 @@ struct VaultFaultTests {
         let bench = try FaultBench(seed: 22)
         let counts = try bench.counts()
         let syncs = (counts[.syncFile] ?? 0) + (counts[.syncDirectory] ?? 0)
-        #expect(syncs > 20)
+        #expect(syncs > 15)
         for ordinal in 1...syncs {
             var traits = SimulatedDisk.Traits()
             traits.failingSyncs = [ordinal]

@@ -5,7 +5,8 @@ import Vault
 extension Daemon {
     @discardableResult
     func enqueue(
-        _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1
+        _ policy: String, _ trigger: RunRecord.Trigger, by: String? = nil, due: Int64? = nil, attempt: Int = 1,
+        startsAtOnce: Bool = false
     ) -> RunRecord {
         let wall = clock.read().wall
         let time = TimeText.seconds(wall / 1_000_000)
@@ -16,7 +17,8 @@ extension Daemon {
             id: id, policy: policy, trigger: trigger, requestedBy: by, due: due, attempt: attempt, asked: time,
             state: .waiting)
         runs.append(run)
-        keep(run)
+        // Else it is recorded when it starts.
+        if !startsAtOnce { keep(run) }
         queue.append(id)
         return run
     }
@@ -47,11 +49,12 @@ extension Daemon {
             interrupt: going.interrupt)
         let reserveBytes = settings.reserveBytes
         let desk = walView.desk
+        let kept = policy.isOfStreamsAlone ? walView.vaults : nil
         do {
             going.thread = try WorkerThread {
                 let result = Result {
                     try Reserves(state: workplace.statePath, vault: workplace.vaultPath, bytes: reserveBytes)
-                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace) }
+                        .guarding { try ArchiveTrees.run(.init(policy: policy), at: workplace, keeping: kept) }
                 }
                 desk?.tellWaiting()
                 Task { await self.ended(id, result) }

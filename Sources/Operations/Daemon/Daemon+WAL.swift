@@ -7,6 +7,8 @@ struct WALView {
     var listener: WALListener?
     /// Nil while no policy has binary logs streamed.
     var binaryLogs: BinaryLogDesk?
+    /// What runs of such logs alone leave open for each other.
+    let vaults = KeptVaults()
     /// What was wrong with each feed at the last look, and when that was.
     var troubles: [String: String] = [:]
     /// Up to when the source of each feed could be brought back, as seen at the last look.
@@ -110,6 +112,7 @@ extension Daemon {
 
     /// With every turn of the work loop.
     func archiveWAL() {
+        walView.vaults.letGo()
         guard !feeds.isEmpty, !isStopping else { return }
         archiveDueWAL()
         let feeds = feeds
@@ -157,7 +160,7 @@ extension Daemon {
             if reading.boot - begun.boot < pause { return }
         }
         walView.begun[policy.name] = (reading.boot, archives)
-        enqueue(policy.name, .request, by: feed.asker)
+        enqueue(policy.name, .request, by: feed.asker, startsAtOnce: going == nil && queue.isEmpty)
         pump()
     }
 
@@ -166,6 +169,7 @@ extension Daemon {
         walView.desk?.stop()
         walView.listener?.stop()
         walView.listener = nil
+        walView.vaults.letGoOfAll()
     }
 }
 

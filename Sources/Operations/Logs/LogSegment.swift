@@ -1,3 +1,4 @@
+import CLinux
 import Domain
 import FoundationEssentials
 import Glibc
@@ -165,6 +166,14 @@ final class LogSpoolFile {
     }
 
     func append(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try append($0) } }
+
+    /// Takes the room for so many bytes in one piece. A hint: what it does not get the write that needs it will tell.
+    func reserve(_ bytes: Int) { _ = qala_reserve(descriptor, UInt64(bytes)) }
+
+    /// Has the disk begin with the last `count` bytes, which the sync at the end would wait for all at once. A hint.
+    func startWriteback(of count: Int) {
+        _ = qala_start_writeback(descriptor, UInt64(length - count), UInt64(count))
+    }
 
     /// Fills `buffer` from `offset` on; fewer bytes only at the end.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws -> Int {

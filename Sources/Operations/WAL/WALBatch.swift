@@ -136,6 +136,8 @@ private final class WALFileContent: DataContent {
     private var at = 0
     private(set) var isWhole = false
     var isStream: Bool { false }
+    /// Segments have nothing in common but where they are the same, from their beginning on: looking for cuts finds nothing more.
+    var chunkBytes: Int? { 2 << 20 }
 
     init(_ path: String, _ record: WALLedgerIndex.Record) {
         self.path = path

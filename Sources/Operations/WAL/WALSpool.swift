@@ -23,6 +23,8 @@ final class WALSpool: Sendable {
     let path: String
     private let lock: Int32
     private let state: Mutex<WALLedgerFile>
+    /// The daemon's, which goes on when a run is over.
+    private let isOwned = Atomic<Bool>(false)
     /// Called at each step that a crash may follow; for tests.
     private let onStep: @Sendable (String) throws -> Void
 
@@ -47,7 +49,12 @@ final class WALSpool: Sendable {
             return made
         }
         // Not above: a ledger that is long, or held by another process, keeps nobody from another spool.
-        if isOwner { try spool.cleanUp() } else { _ = try spool.index() }
+        if isOwner {
+            try spool.cleanUp()
+            spool.isOwned.store(true, ordering: .relaxed)
+        } else {
+            _ = try spool.index()
+        }
         return spool
     }
 
@@ -199,11 +206,13 @@ final class WALSpool: Sendable {
     ) throws -> Copied {
         let info = try given.examine()
         let file = try LogSpoolFile(making: temporary)
+        file.reserve(Int(info.st_size))
         var hasher = ObjectHasher(suite: .blake3)
         var head: [UInt8] = []
         try given.forEachPiece { piece in
             hasher.update(piece)
             try file.append(piece)
+            file.startWriteback(of: piece.count)
             if head.isEmpty { head = Array(piece.prefix(WALGivenFile.headBytes)) }
         }
         let copied = try examine(
@@ -317,17 +326,29 @@ final class WALSpool: Sendable {
     /// Notes what an archive holds, and removes that from the spool.
     func noteArchived(_ keys: [WALKey], in archive: String) throws {
         for (cluster, ofCluster) in Dictionary(grouping: keys, by: \.cluster) {
-            try locked { state in
+            let fresh = try locked { state -> [WALKey] in
                 let fresh = ofCluster.filter { state.index.waiting.contains($0) }
-                guard !fresh.isEmpty else { return }
+                guard !fresh.isEmpty else { return fresh }
                 try state.append(
                     WALLedgerLine(
                         act: .archived, cluster: "\(cluster)", time: Self.now(), previous: "", archive: archive,
                         files: fresh.map(\.file.text).sorted()))
                 try onStep("archived")
-                for key in fresh where key.file.form != .history { unlink(path(of: key)) }
+                return fresh
             }
+            remove(fresh.filter { $0.file.form != .history })
         }
+    }
+
+    /// Removes what the ledger says an archive holds. That takes some milliseconds for each, for which nobody waits: neither who
+    /// wants the lock nor, where the process goes on, who noted the archive. What is left by a crash the next start removes.
+    private func remove(_ archived: [WALKey]) {
+        let paths = archived.map { path(of: $0) }
+        @Sendable func unlinkAll() { for path in paths { unlink(path) } }
+        guard isOwned.load(ordering: .relaxed), !paths.isEmpty, let thread = try? WorkerThread({ unlinkAll() }) else {
+            return unlinkAll()
+        }
+        thread.detach()
     }
 
     /// What the ledger says is here, and is not.

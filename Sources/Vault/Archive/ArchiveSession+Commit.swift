@@ -161,7 +161,7 @@ extension ArchiveSession {
         try finishPages()
         let (root, level) = try nodes.finish(emit: emitNode)
         try settle()
-        let references = try writeReferences()
+        let references = try storeReferences()
         var header = header
         header.added = pool.storedBytes
         let sealed = try sessionKey.sealHeader(try header.encode())
@@ -190,20 +190,26 @@ extension ArchiveSession {
             let seen = vault.log.sweepRecords
             var manifest = Manifest(session: id)
             manifest.packs = packs.map(\.pack)
+            var made: (segment: DigestNamed, replaced: [Digest])?
             do throws(VaultError) {
-                manifest.segments = try writeSegments(joining: true)
+                made = try makeSegment(joining: true)
             } catch {
                 guard error.kind == .damaged else { throw error }
                 // Swept in this moment, or damaged long ago: segments are joined only to keep them few.
                 try vault.log.refresh()
                 if vault.log.sweepRecords != seen { continue }
-                manifest.segments = try writeSegments(joining: false)
+                made = try makeSegment(joining: false)
+            }
+            if let made {
+                manifest.segments = [Manifest.Segment(object: made.segment.reference, replaced: made.replaced)]
             }
             manifest.references = references
-            let reference = try vault.store.putNamedByDigest("manifests", manifest.encode(), vault.suite)
+            let named = DigestNamed("manifests", manifest.encode(), vault.suite)
+            try store([unstored, made?.segment, named].compactMap(\.self))
+            unstored = nil
             let commit = SessionCommit(
-                session: id, manifest: reference, root: root, level: level, entries: nodes.entries, bytes: totalBytes,
-                header: header)
+                session: id, manifest: named.reference, root: root, level: level, entries: nodes.entries,
+                bytes: totalBytes, header: header)
             var isOutdated = false
             do throws(VaultError) {
                 return try vault.log.append(signing: writer.signing, time: WallTime.seconds()) {
@@ -222,7 +228,7 @@ extension ArchiveSession {
     private func remember(_ summary: TreeSummary) throws(VaultError) {
         stop()
         try journal.append(.end, plain: summary.encode())
-        try journal.publish(as: vault.host.treePath(source))
+        try journal.publish(as: vault.host.treePath(source), isDurable: options.isTreeDurable)
         try members.spill(resolve)
         try saveCovered()
         try vault.pinHead()
@@ -234,9 +240,10 @@ extension ArchiveSession {
         unlink(vault.host.lockPath(id))
     }
 
-    /// One segment for this session's packs; small live ones are joined to it, so that their number stays small.
-    private func writeSegments(joining: Bool) throws(VaultError) -> [Manifest.Segment] {
-        guard !packs.isEmpty else { return [] }
+    /// One segment for this session's packs, nil where there are none; small live ones are joined to it, so that their number stays
+    /// small.
+    private func makeSegment(joining: Bool) throws(VaultError) -> (segment: DigestNamed, replaced: [Digest])? {
+        guard !packs.isEmpty else { return nil }
         let fates = try vault.fates(of: writer.domain)
         var rows: [PackSummary] = []
         var replaced: [Digest] = []
@@ -249,13 +256,12 @@ extension ArchiveSession {
         }
         rows = IndexSegment.inOrder(rows + packs, fates) { $0.pack.id }
         let bytes = IndexSegment.encode(domain: writer.domain, packs: rows)
-        let reference = try vault.store.putNamedByDigest("index", bytes, vault.suite)
-        return [Manifest.Segment(object: reference, replaced: replaced)]
+        return (DigestNamed("index", bytes, vault.suite), replaced)
     }
 
     /// The session stands among the dropped pages, first of them: so no two sessions make the same object, and what was deleted
-    /// once is never needed again. See `docs/format.md` §9.
-    private func writeReferences() throws(VaultError) -> ObjectReference {
+    /// once is never needed again. See `docs/format.md` §9. A small one is only kept in ``unstored``.
+    private func storeReferences() throws(VaultError) -> ObjectReference {
         var references = References(base: base?.summary.references ?? .zero)
         references.dropped = [id]
         if let base {
@@ -273,7 +279,17 @@ extension ArchiveSession {
                 .limit, "one archive cannot refer to so many chunks",
                 hint: "Archive the source in parts, by policies of their own.")
         }
-        return try vault.store.putNamedByDigest("refs", bytes, vault.suite)
+        let named = DigestNamed("refs", bytes, vault.suite)
+        if named.isSmall { unstored = named } else { try named.put(into: vault.store) }
+        return named.reference
+    }
+
+    /// Each waits for the disk, and none for another: only the commit record, which comes behind them, needs all to be there.
+    private func store(_ objects: [DigestNamed]) throws(VaultError) {
+        let store = vault.store
+        let works = objects.map { object in { @Sendable () throws(VaultError) in try object.put(into: store) } }
+        if options.sealingThreads > 1 { return try Together.run(works) }
+        for work in works { try work() }
     }
 
     /// Gives up without an archive; what was sealed becomes garbage.

@@ -108,10 +108,9 @@ extension ArchiveSession {
 
     /// Reads the footers of archives of this domain that the member index does not cover, after this host's state was lost.
     func recoverMembers() throws(VaultError) {
-        let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
-        let covered = Set(
-            String(decoding: try StateFile.read(path, limit: 64 << 20) ?? [], as: UTF8.self).split(separator: "\n")
-                .compactMap { Digest(hex: $0) })
+        covered = Set(
+            String(decoding: try StateFile.read(coveredPath, limit: 64 << 20) ?? [], as: UTF8.self)
+                .split(separator: "\n").compactMap { Digest(hex: $0) })
         for archive in vault.log.committed where archive.opening.domain == writer.domain {
             guard !covered.contains(archive.id) else { continue }
             do throws(VaultError) {
@@ -140,10 +139,13 @@ extension ArchiveSession {
         try remember(entries)
     }
 
+    private var coveredPath: String { "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered" }
+
+    /// What a power cut takes away of it is read from the footers again.
     func saveCovered() throws(VaultError) {
-        let path = "\(vault.host.directory)/members/\(writer.domain.hex.prefix(32))/covered"
-        let ids = vault.log.committed.filter { $0.opening.domain == writer.domain && !uncovered.contains($0.id) }
-            .map { $0.id.hex + "\n" }
-        try StateFile.write(path, Array(ids.joined().utf8))
+        let added = vault.log.committed.filter {
+            $0.opening.domain == writer.domain && !covered.contains($0.id) && !uncovered.contains($0.id)
+        }
+        try StateFile.addLines(coveredPath, added.map(\.id.hex))
     }
 }

@@ -22,6 +22,9 @@ package final class ArchiveSession {
         package var checkpointSeconds = 15.0
         package var packBytes = 64 << 20
         package var chunker = ChunkerParameters.standard
+        /// Whether what this host remembers of the tree is to survive a power cut, because the next run of the source would read
+        /// everything again without it.
+        package var isTreeDurable = true
         /// Called by a sealing thread after each chunk, where a run is to be held up; it holds no lock then.
         package var afterWork: (@Sendable () -> Void)?
         package init() {}
@@ -72,6 +75,8 @@ package final class ArchiveSession {
     /// Condemned before this session, or deleted: nothing new may refer to what only they hold.
     let absentPacks: Set<Digest>
 
+    /// Archives whose members the member index holds, as the file beside it says.
+    var covered: Set<Digest> = []
     /// Archives whose members could not be recovered.
     var uncovered: Set<Digest> = []
 
@@ -98,6 +103,8 @@ package final class ArchiveSession {
     var uncheckpointed: [Manifest.Pack] = []
     var emitted: [References.Page] = []
     var emittedBase: Set<Digest> = []
+    /// The references, to be stored with what is made at the commit.
+    var unstored: DigestNamed?
     var checkpoints: UInt32 = 0
     /// What went wrong after the archive was acknowledged: the next run only has more to do.
     package internal(set) var afterthought: VaultError?

@@ -8,7 +8,8 @@ import Domain
 /// 3. The first failure stops all of them; it is thrown from the next call of the session.
 ///
 /// SAFETY: everything mutable is touched inside `monitor.locked`, but for the pack writers: each belongs to its thread until
-/// the queue was drained, then to the caller of `finishPacks`, with the monitor ordering the two.
+/// the queue was drained, then to the caller of `finishPacks`, which lends each to one thread at most, with the monitor ordering the
+/// two.
 final class SealingPool: @unchecked Sendable {
     struct Job: Sendable {
         /// Who asks for the id later; nil where the submitter knows it.
@@ -99,12 +100,12 @@ final class SealingPool: @unchecked Sendable {
 
     /// After ``drain()``: makes the open packs durable and returns all that were finished since the last call.
     func finishPacks() throws(VaultError) -> [PackSummary] {
-        var finished: [PackSummary] = []
-        for writer in writers {
-            try writer.finish()
-            finished += writer.takeFinished()
-        }
-        return finished
+        try Together.run(
+            writers.map { writer in
+                let lent = Unchecked(writer)
+                return { () throws(VaultError) in try lent.value.finish() }
+            })
+        return writers.flatMap { $0.takeFinished() }
     }
 
     /// Stops the threads; what is queued is dropped. Call once before letting go.

@@ -67,6 +67,27 @@ package enum StateFile {
         try file.publish(as: path)
     }
 
+    /// Replaces a file atomically and no more: for copies that a reader compares with a digest, and gets again where a power cut
+    /// took them away.
+    static func writeCopy(_ path: String, _ bytes: [UInt8]) throws(VaultError) {
+        let file = try AppendFile(temporaryFor: path)
+        try bytes.withBytes { (raw) throws(VaultError) in try file.append(raw) }
+        try file.publish(as: path, isDurable: false)
+    }
+
+    /// Adds lines to a file, each behind a line end so that it stands for itself whatever a power cut left before it. Not synced:
+    /// for what is found out again where it is missing.
+    static func addLines(_ path: String, _ lines: [String]) throws(VaultError) {
+        let bytes = Array(lines.map { "\n" + $0 }.joined().utf8)
+        guard !bytes.isEmpty else { return }
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("opening", path) }
+        defer { close(descriptor) }
+        // In one piece, so that what another process adds does not come between.
+        let count = Glibc.write(descriptor, bytes, bytes.count)
+        guard count == bytes.count else { throw failure("writing", path, count < 0 ? errno : ENOSPC) }
+    }
+
     static func syncDirectory(
         of path: String, calls: any FileSystemCalls = LinuxCalls.shared
     ) throws(VaultError) {
@@ -185,15 +206,15 @@ final class AppendFile {
         guard result == 0 else { throw StateFile.failure("syncing", path, -result) }
     }
 
-    /// Syncs, gives the file its final name and syncs the directory.
-    func publish(as name: String) throws(VaultError) {
-        try sync()
+    /// Syncs, gives the file its final name and syncs the directory; neither sync where it need not be durable.
+    func publish(as name: String, isDurable: Bool = true) throws(VaultError) {
+        if isDurable { try sync() } else { try flush() }
         let result = LocalStore.retrying {
             calls.rename(path, in: AT_FDCWD, to: name, in: AT_FDCWD, exclusive: false)
         }
         guard result == 0 else { throw StateFile.failure("renaming", path, -result) }
         isPublished = true
-        try StateFile.syncDirectory(of: name, calls: calls)
+        if isDurable { try StateFile.syncDirectory(of: name, calls: calls) }
     }
 }
 

@@ -96,7 +96,9 @@ final class TreeCacheWriter {
     }
 
     func sync() throws(VaultError) { try file.sync() }
-    func publish(as path: String) throws(VaultError) { try file.publish(as: path) }
+    func publish(as path: String, isDurable: Bool) throws(VaultError) {
+        try file.publish(as: path, isDurable: isDurable)
+    }
 }
 
 /// Reads frames front to back; a damaged one ends the file.

@@ -130,6 +130,16 @@ package final class VaultLog {
         }
     }
 
+    /// Reads what was appended since, if the newest record is still there: behind one that was taken away nothing may be added.
+    func readOn() throws(VaultError) {
+        guard count > 0 else { return try refresh() }
+        let bytes = try store.get(LogRecord.objectName(count - 1), limit: LogRecord.byteLimit)
+        guard ObjectHasher.digest(of: bytes, suite: suite) == head else {
+            throw .damaged("log record \(count - 1) is not the one that was read")
+        }
+        try refresh()
+    }
+
     /// Appends a record signed by `key`, reading whatever others append meanwhile; `build` is asked again each time, so
     /// that it sees the newest state, and may throw.
     @discardableResult
@@ -352,28 +362,5 @@ package final class VaultLog {
         guard isVouchedFor(record.number) || keySet.writer(record.signer)?.state == .active else {
             throw .damaged("log record \(record.number) is signed by a revoked writer")
         }
-    }
-}
-
-extension Store {
-    /// Reads a whole object that something authenticated names, and checks length and digest.
-    func object(
-        _ name: String, _ reference: ObjectReference, limit: Int, _ suite: HashSuite
-    ) throws(VaultError) -> [UInt8] {
-        guard reference.length <= UInt64(limit) else { throw .damaged("\(name) is said to exceed its limit") }
-        let bytes = try get(name, limit: limit)
-        guard UInt64(bytes.count) == reference.length,
-            ObjectHasher.digest(of: bytes, suite: suite) == reference.digest
-        else { throw .damaged("\(name) is not what was stored") }
-        return bytes
-    }
-
-    /// Stores bytes under a name in `directory` made of their digest.
-    func putNamedByDigest(
-        _ directory: String, _ bytes: [UInt8], _ suite: HashSuite
-    ) throws(VaultError) -> ObjectReference {
-        let reference = ObjectReference(of: bytes, suite: suite)
-        try put("\(directory)/\(reference.digest.hex)", bytes)
-        return reference
     }
 }

@@ -1,6 +1,16 @@
 import Glibc
 
 extension LocalStore {
+    /// Whether the directory that was opened is the one at `path` now.
+    package func isAt(_ path: String) -> Bool {
+        let number = Self.retrying { calls.open(path, in: AT_FDCWD, flags: O_RDONLY | O_DIRECTORY, mode: 0) }
+        guard number >= 0 else { return false }
+        let there = Descriptor(number, calls)
+        var (found, own) = (FileStatus(), FileStatus())
+        return calls.status(of: there.number, into: &found) == 0 && calls.status(of: root.number, into: &own) == 0
+            && found.isSameFile(as: own)
+    }
+
     package func list(_ directory: String) throws(VaultError) -> [ObjectInfo] {
         let components = try ObjectName.directory(directory)
         var found: [ObjectInfo] = []

@@ -6,8 +6,8 @@ import Synchronization
 //
 // 1. After opening no path is ever resolved: every call is relative to a held directory, symbolic links are refused.
 // 2. A name appears by `link` or `rename` of a file that was synced under `tmp/`; then its directory is synced.
-// 3. A directory is used for writing only after the directory above it was synced in this process, because whoever
-//    made it may have died before syncing.
+// 3. A directory is used for writing only after the directory above it was synced in this process with its name in it,
+//    because whoever made it may have died before syncing.
 // 4. Once the sync of a directory failed, this store writes nothing into that directory any more: a later sync could
 //    report success for entries that the kernel has already dropped. Opening the store again clears this.
 
@@ -21,6 +21,8 @@ package final class LocalStore: Store {
     private struct Memory {
         /// Directories whose entry above was synced by this process.
         var durable: Set<String> = []
+        /// Directories of which all that lay in them is among those.
+        var surveyed: Set<String> = []
         /// Directories whose sync failed.
         var uncertain: Set<String> = []
         var exclusive: ExclusiveCreation?
@@ -30,6 +32,9 @@ package final class LocalStore: Store {
     package enum ExclusiveCreation: Sendable {
         case link, rename
     }
+
+    /// `packs` has 256.
+    private static let mostDirectories = 1024
 
     /// More names than this in one listing are an error, not an exhausted memory.
     static let maximumListing = 1 << 24
@@ -284,6 +289,7 @@ package final class LocalStore: Store {
                 guard made == 0 || made == -EEXIST else {
                     throw .system(-made, "make the directory \(path)", in: describe)
                 }
+                let beside = namesBefore(syncing: current, above)
                 do throws(VaultError) {
                     try syncDirectory(current, above)
                 } catch {
@@ -291,11 +297,25 @@ package final class LocalStore: Store {
                     if made == 0 { _ = calls.removeDirectory(components[depth], in: number) }
                     throw error
                 }
-                _ = memory.withLock { $0.durable.insert(path) }
+                memory.withLock { $0.durable.formUnion(beside + [path]) }
             }
             current = try descend(components[depth], in: number, components)
         }
         return current
+    }
+
+    /// What lies in a directory that is about to be synced for the first time: that one sync serves all of it.
+    private func namesBefore(syncing directory: borrowing Descriptor, _ components: [String]) -> [String] {
+        let path = components.joined(separator: "/")
+        guard memory.withLock({ $0.surveyed.insert(path).inserted }) else { return [] }
+        var names: [[UInt8]] = []
+        let number = directory.number
+        // Of more than any directory of directories has, and of one that cannot be listed, each is synced for itself.
+        while Self.retrying({ calls.readDirectory(number, into: &names) }) > 0, names.count <= Self.mostDirectories {}
+        guard names.count <= Self.mostDirectories else { return [] }
+        return names.filter(ObjectName.isComponent).map {
+            (components + [String(decoding: $0, as: UTF8.self)]).joined(separator: "/")
+        }
     }
 
     func syncDirectory(_ directory: borrowing Descriptor, _ components: [String]) throws(VaultError) {
