@@ -53,8 +53,10 @@ enum Daemons {
                 }
                 usleep(200_000)
                 run = try client.get(ControlPath.run(run.id), as: RunReply.self).run
-                guard run.state == .running,
-                    let going = try client.get(ControlPath.status, as: DaemonStatus.self).going, going.run.id == run.id
+                guard run.state == .running else { continue }
+                let status = try client.get(ControlPath.status, as: DaemonStatus.self)
+                guard
+                    let going = [status.going, status.beside].compactMap(\.self).first(where: { $0.run.id == run.id })
                 else { continue }
                 session.progress.files.store(going.files, ordering: .relaxed)
                 session.progress.bytes.store(going.bytes, ordering: .relaxed)

@@ -63,10 +63,10 @@ extension Rendering {
     }
 
     private static func going(_ status: DaemonStatus, _ language: Language) -> String {
-        var text = Text.daemonIdle(language)
-        if let going = status.going {
-            text = "\(going.run.policy) (\(going.run.id)), \(Readable.size(going.bytes, language))"
+        let going = [status.going, status.beside].compactMap(\.self).map {
+            "\($0.run.policy) (\($0.run.id)), \(Readable.size($0.bytes, language))"
         }
+        let text = going.isEmpty ? Text.daemonIdle(language) : going.joined(separator: "; ")
         return status.waiting.isEmpty
             ? text : text + "; " + Text.runWaiting(language, [Readable.count(status.waiting.count)])
     }

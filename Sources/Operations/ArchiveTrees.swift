@@ -105,8 +105,8 @@ package enum ArchiveTrees {
             report.warnings += withExtendedLifetime(walk) {
                 noteWAL(run.streamed, walk.facts, in: archive, at: open.workplace)
             }
-            report.warnings += noteBinaryLogs(run.streamed, walk.facts, at: open.workplace)
         }
+        if report.archive != nil { report.warnings += noteBinaryLogs(run.streamed, walk.facts, at: open.workplace) }
         report.seconds = MonotonicTime.now() - started
         return report
     }

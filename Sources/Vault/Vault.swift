@@ -1,5 +1,6 @@
 package import Domain
 import Glibc
+import Synchronization
 
 /// A live index segment of a domain and the digest that names it.
 struct LiveSegment {
@@ -74,13 +75,18 @@ package final class Vault {
     /// The same vault with a log of its own, read to its end now.
     func reopened() throws(VaultError) -> Vault { try Vault(again: self) }
 
+    /// Of this process one thread at a time, between the look and the write.
+    private static let pinning = Mutex(())
+
     func pinHead() throws(VaultError) {
         guard log.count > 0 else { return }
         log.keepKeySet(host)
         let head = HostState.Pin(number: log.count - 1, digest: log.head)
-        // A pin never moves back: another run of this host may have seen more.
-        if let pin = try host.pin(), pin.number >= head.number { return }
-        try host.save(head)
+        try Self.pinning.withLock { _ throws(VaultError) in
+            // A pin never moves back: another run of this host may have seen more.
+            if let pin = try host.pin(), pin.number >= head.number { return }
+            try host.save(head)
+        }
     }
 
     /// This host's keys for writing, if it is enrolled and not revoked.

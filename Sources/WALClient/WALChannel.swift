@@ -9,6 +9,8 @@ package struct WALChannel: ~Copyable {
 
         /// Whether the other end went away.
         var isEnd: Bool { code == EPIPE || code == ECONNRESET }
+        /// Whether nobody listens there.
+        var isDown: Bool { code == ENOENT || code == ECONNREFUSED }
     }
 
     package let descriptor: Int32

@@ -141,7 +141,8 @@ package enum WALProgram {
             if reply.status == .done { return 0 }
             complain("\(name) was not taken: \(reply.message)")
         } catch {
-            complain("\(name) was not taken: \(error.message)")
+            let advice = error.isDown ? "; start qalad: PostgreSQL keeps the file and asks again by itself" : ""
+            complain("\(name) was not taken: \(error.message)\(advice)")
         }
         return notTaken
     }

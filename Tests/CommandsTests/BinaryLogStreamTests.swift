@@ -91,4 +91,30 @@ struct BinaryLogDaemonTests {
         let least = acknowledged.filter { $0 < told }.count
         #expect(least >= 150 && found.count == 2 && found[0] == found[1] && found[0] >= least, "\(found), \(least)")
     }
+
+    @Test(
+        "Behind a gap that was told the next run of an idle server is whole: the gap stays open, the partial run does not"
+    )
+    func idleBehindGap() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        let world = desk.world
+        chmod(world.folder.path, 0o755)
+        let server = try MariaDBServer()
+        try server.query("CREATE DATABASE shop; CREATE TABLE shop.t (i INT PRIMARY KEY AUTO_INCREMENT)")
+        let stream = "socket: \(server.socket), user: root, replica-id: 4711, batch-time: 1 s"
+        try desk.writePolicy("logs", source: "{mariadb-logs: main, \(stream)}")
+        let daemon = try desk.start(["--key-file", world.path("kit.txt")])
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        try server.query("INSERT INTO t VALUES (NULL)", in: "shop")
+        try desk.wait("an archive") { try desk.runs().contains { $0["state"] as? String == "done" } }
+        try server.query("RESET MASTER")
+        try desk.wait("the gap") { try desk.runs().contains { $0["state"] as? String == "partial" } }
+        try desk.wait("the problem of the partial run") { try problems(world).contains { $0["kind"] == "partial" } }
+        try desk.wait("its end") { try problems(world).allSatisfy { $0["kind"] != "partial" } }
+        #expect(try problems(world).contains { $0["kind"] == "wal" && $0["message"]?.contains("have a gap") == true })
+        #expect(try desk.runs().first?["state"] as? String == "done")
+        #expect(try desk.runs().filter { $0["state"] as? String == "partial" }.count == 1)
+    }
 }

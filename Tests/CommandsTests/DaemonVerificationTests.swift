@@ -93,6 +93,40 @@ struct DaemonVerificationTests {
         #expect(try daemon.wait().status == 0)
     }
 
+    @Test("A line of the ledger of WAL that was changed under the daemon is damage, which ends with the change")
+    func ledger() throws {
+        let desk = try DaemonWorld(schedule: nil)
+        defer { desk.remove() }
+        try desk.writePolicy("wal", source: "{postgresql-wal: main, batch-time: 1 hour}")
+        let file = desk.world.url("policies/wal.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try desk.world.write("policies/wal.yaml", text.replacing("stored: 7 days", with: "stored: 2 seconds"))
+        chmod(file.path, 0o644)
+        let daemon = try desk.start()
+        defer { daemon.send(SIGKILL) }
+        try desk.waitUntilUp()
+        for number in UInt64(1)...3 { #expect(try desk.push(number).status == 0) }
+        func problems() throws -> [String] {
+            let listed = try desk.world.qala("register", "problems", "list", "--open", "--json")
+            let rows = try #require(try World.object(listed)["rows"] as? [[String: Any]])
+            return rows.compactMap { ($0["fields"] as? [String: String])?["message"] }
+        }
+        func change(_ byte: UInt8) throws {
+            let ledger = try FileHandle(forUpdating: desk.world.url("state/wal/main/ledger.jsonl"))
+            try ledger.seek(toOffset: 40)
+            try ledger.write(contentsOf: [byte])
+            try ledger.close()
+        }
+        let original = try Data(contentsOf: desk.world.url("state/wal/main/ledger.jsonl"))[40]
+        try change(original ^ 1)
+        try desk.wait("the problem") { try problems().contains { $0.contains("the ledger of the WAL of main") } }
+        #expect(try desk.world.qala("wal", "status").status == 13)
+        #expect(try desk.push(4).status == 0, "what was read at the start is right")
+        try change(original)
+        try desk.wait("the end of the problem") { try problems().isEmpty }
+        #expect(try desk.world.qala("wal", "status").status == 0)
+    }
+
     private func packs(_ world: World) throws -> [URL] {
         let base = world.url("vault/packs")
         return try FileManager.default.subpathsOfDirectory(atPath: base.path).map { base.appending(path: $0) }.filter {

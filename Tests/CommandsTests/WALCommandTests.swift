@@ -221,6 +221,8 @@ struct WALCommandTests {
         try bench.world.write("notes", content)
         #expect(try push(bench.world.path("notes")) == 1)
         #expect(try push(bench.world.path("missing/\(name)")) == 1)
+        let down = try bench.world.qala("wal", "push", "--socket", bench.world.path("none"), bench.world.path(name))
+        #expect(down.status == 1 && down.errorText.contains("start qalad"), "\(down.errorText)")
         let told = try bench.world.qala("wal", "status")
         #expect(told.status == 13 && told.outputText.contains(name), "\(told.outputText)")
         #expect(try bench.world.qala("wal", "status", "--source", "other").status == 14)

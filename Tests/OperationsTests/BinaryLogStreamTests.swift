@@ -70,6 +70,36 @@ private final class StreamBench {
         try server.query("INSERT INTO t VALUES \(values)", in: "shop")
     }
 
+    /// Has the server close logs with one row each, and returns their names when the one behind them has come too. The first is the
+    /// one that it wrote to.
+    func closedLogs(_ count: Int, from row: Int = 101) throws -> [String] {
+        var names: [String] = []
+        for number in 0..<count {
+            try insert(row + number...row + number)
+            names.append(try replay.place().file)
+            try server.query("FLUSH BINARY LOGS")
+        }
+        try waitUntilReceived()
+        return names
+    }
+
+    /// Changes a byte in the midst of a log of the newest stretch; returns what the log is then.
+    @discardableResult
+    func rot(_ name: String) throws -> Data {
+        let url = URL(filePath: "\(spool.folder(of: try spool.stretches().last ?? 0))/\(name)")
+        var bytes = try Data(contentsOf: url)
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: url)
+        return bytes
+    }
+
+    /// The path of the one log that was put aside.
+    func onlyQuarantined() throws -> String {
+        let all = try spool.quarantined()
+        try #require(all.count == 1, "\(all)")
+        return "\(spool.quarantinePath)/\(all[0])"
+    }
+
     /// How many rows the server has that an archive and the logs behind it give.
     func restored(_ archive: String, to name: String, _ target: BinaryLogTarget = .latest) throws -> String {
         _ = try replay.restore(archive, target, to: name)
@@ -112,20 +142,143 @@ private final class RowWriter: Sendable {
 
 @Suite("Binary logs that are streamed", .enabled(if: MariaDBServer.isInstalled), .serialized)
 struct BinaryLogStreamTests {
-    @Test("What was received and is damaged in the spool is told, and nothing behind it is cut off")
+    @Test(
+        "The newest log, damaged in the spool, is put aside as it is and comes anew; before, nothing is archived without it"
+    )
     func damagedInTheSpool() throws {
         let bench = try StreamBench()
+        let base = try bench.replay.archive(withLogs: false)
         try bench.start()
-        try bench.wait("the mark of what is received") { bench.spool.mark(.received) != nil }
+        try bench.insert(101...110)
+        try bench.waitUntilReceived()
+        let now = Int64(WallTime.seconds())
+        try bench.wait("the mark of what is received") { bench.spool.mark(.received)?.time ?? 0 > now }
         bench.stop()
         let point = try #require(bench.spool.mark(.received)).point
         let url = URL(filePath: "\(bench.spool.folder(of: point.stretch))/\(point.file)")
         var bytes = try Data(contentsOf: url)
         bytes[Int(point.position) - 8] ^= 1
         try bytes.write(to: url)
-        let error = #expect(throws: OperationError.self) { try bench.spool.newest() }
-        #expect(error?.kind == .damaged)
+        let error = #expect(throws: OperationError.self) { try bench.archive() }
+        #expect(error?.message.contains("\(point.file) was damaged in the spool behind byte") == true)
         #expect(try Data(contentsOf: url) == bytes)
+        #expect(try bench.spool.newest()?.point.file != point.file)
+        #expect(try Data(contentsOf: URL(filePath: try bench.onlyQuarantined())) == bytes)
+        let damage = try #require(bench.spool.damaged.first)
+        #expect(damage.isOf(point.stretch, point.file) && damage.bytes == point.position)
+        #expect(damage.sound < point.position && damage.standing == .missing)
+
+        try bench.start()
+        try bench.wait("the log anew") { bench.spool.damaged.first?.standing == .back }
+        #expect(bench.receiver?.isDue == true)
+        try bench.waitUntilReceived()
+        try bench.archive()
+        #expect(bench.spool.damaged.isEmpty && bench.spool.gap == nil)
+        #expect(try bench.restored(base, to: "back") == "110\t110")
+    }
+
+    @Test("A log that rotted is fetched anew from the server, and a replay goes over it; what rotted stays as evidence")
+    func fetchedAnew() throws {
+        let bench = try StreamBench()
+        let base = try bench.replay.archive(withLogs: false)
+        try bench.start()
+        let logs = try bench.closedLogs(3)
+        let bytes = try bench.rot(logs[1])
+        try bench.archive(problems: 1)
+        #expect(bench.spool.damaged.first?.file == logs[1])
+        #expect(bench.trouble.contains(logs[1]))
+        try bench.wait("the log anew") { bench.spool.damaged.first?.standing == .back }
+        #expect(bench.receiver?.isDue == true && bench.spool.gap == nil)
+        // Until an archive holds it, nothing behind it counts.
+        let point = bench.point(.vault) ?? 0
+        #expect(point <= bench.spool.damaged.first?.found ?? 0)
+        try bench.archive()
+        #expect(bench.spool.damaged.isEmpty)
+        #expect(try bench.spool.stretches() == [1])
+        try bench.insert(104...110)
+        try bench.waitUntilReceived()
+        try bench.archive()
+        #expect(try bench.restored(base, to: "back") == "110\t110")
+        #expect(try Data(contentsOf: URL(filePath: try bench.onlyQuarantined())) == bytes)
+        #expect(bench.trouble.contains("1 binary logs of main were damaged"))
+        try FileManager.default.removeItem(atPath: try bench.onlyQuarantined())
+        try bench.wait("the end of the trouble") { bench.trouble.isEmpty }
+    }
+
+    @Test("One that rotted and that the server purged is a gap that is told once; what follows is archived")
+    func lost() throws {
+        let bench = try StreamBench()
+        let base = try bench.replay.archive(withLogs: false)
+        try bench.start()
+        let logs = try bench.closedLogs(3)
+        bench.stop()
+        try bench.rot(logs[1])
+        try bench.server.purge(to: try bench.replay.place().file)
+        try bench.archive(problems: 1)
+        // As long as it is not known whether the server has it, no run is whole.
+        try bench.archive(problems: 1)
+        try bench.start()
+        try bench.wait("the gap") { bench.spool.damaged.first?.standing == .lost }
+        let gap = try #require(bench.spool.gap)
+        #expect(bench.trouble.contains("have a gap") && bench.point(.vault) == gap.time)
+        #expect(bench.receiver?.isDue == true)
+        try bench.archive(problems: 1)
+        #expect(bench.spool.damaged.isEmpty)
+        try bench.archive()
+        #expect(try bench.spool.stretches() == [1])
+        #expect(bench.replay.message(base, .latest).contains("\(logs[1]) is in no archive"))
+        // A copy behind it begins anew.
+        while Int64(WallTime.seconds()) <= gap.found { usleep(100_000) }
+        let later = try bench.replay.archive(withLogs: false)
+        try bench.wait("the end of the gap") { !bench.trouble.contains("have a gap") }
+        try bench.insert(104...110)
+        try bench.waitUntilReceived()
+        try bench.archive()
+        #expect(try bench.restored(later, to: "back") == "110\t110")
+    }
+
+    @Test("A log of the same name that does not begin as the damaged one did is not taken for it")
+    func otherContent() throws {
+        let bench = try StreamBench()
+        try bench.start()
+        let logs = try bench.closedLogs(3)
+        bench.stop()
+        try bench.rot(logs[1])
+        try bench.archive(problems: 1)
+        try bench.spool.setDamagedAside()
+        let damage = try #require(bench.spool.missing.first)
+        let came = "\(bench.spool.receivePath)/\(logs[1])"
+        let original = URL(filePath: "\(bench.server.folder)/data/\(logs[1])")
+        for other in [logs[0], try bench.replay.place().file] {
+            let theirs = try Data(contentsOf: URL(filePath: "\(bench.server.folder)/data/\(other)"))
+            try theirs.write(to: URL(filePath: came))
+            #expect(try !bench.spool.takeBack(damage), "\(other)")
+        }
+        try Data(contentsOf: original).dropLast(30).write(to: URL(filePath: came))
+        #expect(try !bench.spool.takeBack(damage), "one that is cut")
+        #expect(bench.spool.missing == [damage])
+        try Data(contentsOf: original).write(to: URL(filePath: came))
+        #expect(try bench.spool.takeBack(damage) && bench.spool.damaged.first?.standing == .back)
+    }
+
+    @Test("A log that rotted in the spool is told with its place and in no archive, and nothing is replayed over it")
+    func rotten() throws {
+        let bench = try StreamBench()
+        let base = try bench.replay.archive(withLogs: false)
+        try bench.start()
+        let logs = try bench.closedLogs(3)
+        bench.stop()
+        let bytes = try bench.rot(logs[1])
+        let report = try bench.replay.report(of: .mariadbLogs(bench.replay.streamed))
+        #expect(report.isPartial && report.archive != nil && report.problemCount == 1)
+        let problem = try #require(report.problems.first)
+        #expect(problem.path == "/@mariadb-logs/main/\(logs[1])")
+        #expect(problem.reason.contains("/1/\(logs[1]) is damaged at byte "), "\(problem.reason)")
+        // What lies around it is archived and left the spool; of the rotten one nothing was changed.
+        let left = try bench.spool.logs(in: bench.spool.folder(of: 1))
+        #expect(left.count == 2 && left[0] == logs[1])
+        #expect(try Data(contentsOf: URL(filePath: "\(bench.spool.folder(of: 1))/\(logs[1])")) == bytes)
+        #expect(bench.replay.message(base, .latest).contains("\(logs[1]) is in no archive"))
     }
 
     @Test("What is written under load is received within seconds, and comes back whole when the server is killed")

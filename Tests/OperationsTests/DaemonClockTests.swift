@@ -34,7 +34,7 @@ private final class SimulatedClock: Sendable {
 
 extension Daemon {
     fileprivate var isBusy: Bool {
-        going != nil || verifying != nil || !queue.isEmpty || discoveryView.thread != nil || keyView.thread != nil
+        !going.isEmpty || verifying != nil || !queue.isEmpty || discoveryView.thread != nil || keyView.thread != nil
             || lossView.thread != nil
     }
 }

@@ -49,11 +49,15 @@ final class ReplayBench {
         return streamed
     }
 
-    @discardableResult
-    func archive(_ source: DataSource, problems: Int = 0) throws -> String {
+    func report(of source: DataSource) throws -> ArchiveReport {
         var policy = Policy(name: "db", component: .database, responsiblePerson: Person(name: "A"), sources: [])
         policy.data = [source]
-        let report = try ArchiveTrees.run(.init(policy: policy), at: workplace)
+        return try ArchiveTrees.run(.init(policy: policy), at: workplace)
+    }
+
+    @discardableResult
+    func archive(_ source: DataSource, problems: Int = 0) throws -> String {
+        let report = try report(of: source)
         try #require(report.problemCount == problems, "\(report.problems)")
         return try #require(report.archive)
     }

@@ -235,6 +235,53 @@ struct WALLedgerTests {
         #expect(try spool.index().records.count == 3)
     }
 
+    @Test(
+        "A line in the midst that was changed is found by who reads the ledger again, wherever it is, and by nobody else"
+    )
+    func changed() throws {
+        let files = try WALFiles()
+        let spool = try Self.shared(files)
+        for number in UInt64(1)...12 { try files.give(WALFiles.segment(number), WALFiles.name(number), to: spool) }
+        let url = URL(filePath: Self.path(files))
+        let whole = try Data(contentsOf: url)
+        let last = whole.count - (try #require(try files.ledger().last).utf8.count + 1)
+        try spool.verifyLedger()
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = SplitMix(seed: seed)
+        for _ in 0..<50 {
+            var bytes = whole
+            let at = Int.random(in: 0..<last, using: &random)
+            bytes[at] ^= 1 << UInt8.random(in: 0...6, using: &random)
+            try bytes.write(to: url)
+            #expect(try spool.index().records.count == 12, "byte \(at), seed \(seed)")
+            let error = #expect(throws: OperationError.self, "byte \(at), seed \(seed)") { try spool.verifyLedger() }
+            #expect(error?.kind == .damaged)
+            #expect(try Data(contentsOf: url) == bytes, "nothing is cut off")
+        }
+        try whole.write(to: url)
+        try spool.verifyLedger()
+        // What others write meanwhile, and what a crash tore behind it, is not looked at.
+        try files.give(WALFiles.segment(13), WALFiles.name(13), to: try files.spool())
+        try spool.verifyLedger()
+        _ = try spool.index()
+        try (Data(contentsOf: url) + Data("{\"act\"".utf8)).write(to: url)
+        try spool.verifyLedger()
+    }
+
+    @Test("A ledger that is longer than what is read at a time is verified too")
+    func verifiedInPieces() throws {
+        let files = try WALFiles()
+        do { _ = try Self.shared(files) }
+        var bytes = Data(try Self.text(Self.long(6000, names: 50_000)))
+        try bytes.write(to: URL(filePath: Self.path(files)))
+        let spool = try Self.shared(files)
+        try spool.verifyLedger()
+        try #require(bytes.count > 3 << 20)
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: URL(filePath: Self.path(files)))
+        #expect(throws: OperationError.self) { try spool.verifyLedger() }
+    }
+
     // MARK: Lines
 
     @Test("A line as it is written needs no decoder, and any other JSON of it is read by it")

@@ -9,7 +9,7 @@ package struct FileProblem: Sendable, Hashable {
         case unreadable, vanished, changed, unknownKind, pathTooLong
         case attributesUnread, linkUnread, ownerNameUnknown
         // Reading data sources
-        case damagedDatabase, unchecked, noWitness, damagedRepository, logGap
+        case damagedDatabase, unchecked, noWitness, damagedRepository, logGap, damagedLog
         /// Its pages are not what their checksums say.
         case damagedPage
         /// What a program or a server said of a part of a source.
@@ -52,6 +52,7 @@ package struct FileProblem: Sendable, Hashable {
             case .unchecked: "is a database that cannot be checked without its application"
             case .damagedRepository: "is of a damaged repository"
             case .logGap: "do not go on from where the last run saw them end"
+            case .damagedLog: "is a log that was damaged before an archive held it"
             case .noWitness: "gave no answer to a witness query"
             case .damagedPage: "holds a page whose checksum is wrong"
             case .refused: "is not in the archive"

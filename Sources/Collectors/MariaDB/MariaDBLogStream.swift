@@ -10,6 +10,8 @@ package final class MariaDBLogStream {
     /// A server on this host that takes longer does not answer.
     private static let patience = Period.seconds(30)
     private static let foreverSeconds = 365.0 * 86_400
+    /// For one log, of at most 1 GiB and its last transaction.
+    private static let fetchSeconds = 3600.0
 
     private let source: MariaDBSource
     private let client: MariaDBClient
@@ -47,18 +49,31 @@ package final class MariaDBLogStream {
     /// Writes the log `file` and those behind it into `folder` as they come, until the connection breaks or `goesOn`, which is
     /// asked several times in a second, says no: always an error.
     package func run(from file: String, into folder: String, goesOn: @escaping () -> Bool) throws(CollectorError) {
+        let forever = ["--stop-never", "--stop-never-slave-server-id=\(source.replicaID ?? 1)"]
+        let program = try begin(file, into: folder, forever, within: Self.foreverSeconds, "a year") { !goesOn() }
+        defer { program.close() }
+        try program.awaitEnd()
+        throw CollectorError(.io, "\(MariaDBProgram.logs) ended, though it is to go on")
+    }
+
+    /// Writes the log `file` alone into `folder`, as far as it goes now. Whether all of it came is not known.
+    package func fetch(_ file: String, into folder: String) throws(CollectorError) {
+        let program = try begin(file, into: folder, [], within: Self.fetchSeconds, "an hour", client.isInterrupted)
+        defer { program.close() }
+        try program.awaitEnd()
+    }
+
+    private func begin(
+        _ file: String, into folder: String, _ options: [String], within seconds: Double, _ text: String,
+        _ isInterrupted: @escaping () -> Bool
+    ) throws(CollectorError) -> RunningProgram {
         guard access(MariaDBProgram.logs, X_OK) == 0 else {
             throw CollectorError(
                 .notFound, "\(MariaDBProgram.logs) is not there", hint: "Install the package mariadb-client.")
         }
-        let program = try RunningProgram(
-            [MariaDBProgram.logs] + client.connection + [
-                "--read-from-remote-server", "--raw", "--stop-never",
-                "--stop-never-slave-server-id=\(source.replicaID ?? 1)", "--result-file=\(folder)/", file,
-            ],
-            isBound: true, timeout: Self.foreverSeconds, timeoutText: "a year", isInterrupted: { !goesOn() })
-        defer { program.close() }
-        try program.awaitEnd()
-        throw CollectorError(.io, "\(MariaDBProgram.logs) ended, though it is to go on")
+        return try RunningProgram(
+            [MariaDBProgram.logs] + client.connection + ["--read-from-remote-server", "--raw"] + options
+                + ["--result-file=\(folder)/", file],
+            isBound: true, timeout: seconds, timeoutText: text, isInterrupted: isInterrupted)
     }
 }

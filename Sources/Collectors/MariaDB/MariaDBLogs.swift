@@ -7,6 +7,8 @@ import Glibc
 /// Invariants:
 /// 1. A run that does not begin where the one before ended tells it, once.
 /// 2. What was seen last is noted when the archive that holds it is committed.
+/// 3. Logs of which somebody wants to know whether they are damaged are checked, event by event, while they are archived; one that
+///    is damaged is not in the archive.
 package final class MariaDBLogs {
     /// Below the host state: what was seen last.
     package static let notes = "/sources/mariadb"
@@ -36,6 +38,7 @@ package final class MariaDBLogs {
     private var seen: LogNote.Seen?
     /// What was noted when this run looked.
     private let before: LogNote.Seen?
+    private let onDamage: ((Log, UInt64) -> Void)?
     package private(set) var facts: [String: String] = [:]
 
     /// Those that the server lists; `state` is where is kept what was seen last.
@@ -53,14 +56,17 @@ package final class MariaDBLogs {
     }
 
     /// `listed` lie in `directory`, in the order in which the server `name` wrote them. What was seen last is noted for `place`.
+    /// With `onDamage` each log is checked, and that is called, by who reads it, with one that is damaged and the byte up to which
+    /// it is whole.
     package init(
         _ listed: [Log], in directory: String, of name: String, at place: String, under: String, state: String,
-        started: Timestamp, problems: ProblemLog
+        started: Timestamp, problems: ProblemLog, onDamage: ((Log, UInt64) -> Void)? = nil
     ) {
         self.directory = directory
         self.under = under
         self.started = started
         self.problems = problems
+        self.onDamage = onDamage
         note = LogNote(of: name, place, in: state)
         before = note.seen
         logs = listed.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
@@ -100,7 +106,7 @@ package final class MariaDBLogs {
 
     private func item(_ log: Log) -> DataItem {
         let path = "\(directory)/\(log.name)"
-        let content = LogContent(path, bytes: log.bytes)
+        let content = LogContent(path, bytes: log.bytes, onDamage.map { tell in { tell(log, $0) } })
         var entry = Entry.made("\(under)/\(log.name)", modified: started, size: log.bytes)
         var info = stat()
         if lstat(path, &info) == 0 {
@@ -223,15 +229,21 @@ private struct LogNote {
 
 /// A log up to the length that the server gave.
 private final class LogContent: DataContent {
+    private static let pieceBytes = 1 << 18
+
     private let path: String
     private let bytes: UInt64
+    private let onDamage: ((UInt64) -> Void)?
+    private var follower = BinaryLogFollower()
     private var descriptor: Int32 = -1
     let isStream = false
     let isKnownByStamp = true
 
-    init(_ path: String, bytes: UInt64) {
+    /// What is read is checked where somebody wants to know of damage.
+    init(_ path: String, bytes: UInt64, _ onDamage: ((UInt64) -> Void)?) {
         self.path = path
         self.bytes = bytes
+        self.onDamage = onDamage
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -240,20 +252,53 @@ private final class LogContent: DataContent {
         if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
         guard descriptor >= 0 else { throw CollectorError.system(errno, "cannot open", Array(path.utf8)) }
         let wanted = Int(min(UInt64(buffer.count), bytes - min(bytes, offset)))
-        var filled = 0
-        while filled < wanted, let start = buffer.baseAddress {
-            let count = pread(descriptor, start + filled, wanted - filled, Int(offset) + filled)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw CollectorError.system(errno, "cannot read", Array(path.utf8)) }
-            guard count > 0 else {
-                throw CollectorError(.changed, "\(path) is shorter than the server says: \(bytes) bytes")
-            }
-            filled += count
-        }
-        if filled < buffer.count {
+        try fill(UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
+        try check(UnsafeRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
+        if wanted < buffer.count {
             close(descriptor)
             descriptor = -1
         }
-        return filled
+        return wanted
+    }
+
+    private func fill(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws {
+        var filled = 0
+        while filled < buffer.count, let start = buffer.baseAddress {
+            let count = pread(descriptor, start + filled, buffer.count - filled, Int(offset) + filled)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else {
+                let number = errno
+                // What a disk does not give back is lost as what it gives back changed.
+                if number == EIO { onDamage?(follower.wholeBytes) }
+                throw CollectorError.system(number, "cannot read", Array(path.utf8))
+            }
+            guard count > 0 else {
+                onDamage?(follower.wholeBytes)
+                throw CollectorError(.changed, "\(path) is shorter than it was: \(bytes) bytes")
+            }
+            filled += count
+        }
+    }
+
+    /// The events in what was read; also of what an interrupted run read, behind which this one goes on.
+    private func check(_ read: UnsafeRawBufferPointer, at offset: UInt64) throws {
+        guard let onDamage else { return }
+        do {
+            while follower.offset < offset {
+                let count = Int(min(UInt64(Self.pieceBytes), offset - follower.offset))
+                try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { piece in
+                    try fill(piece, at: follower.offset)
+                    try follower.take(UnsafeRawBufferPointer(piece))
+                }
+            }
+            let known = Int(min(UInt64(read.count), follower.offset - offset))
+            try follower.take(UnsafeRawBufferPointer(rebasing: read[known...]))
+            if follower.offset == bytes, !follower.isWhole { throw BinaryLogFault.torn(follower.wholeBytes) }
+        } catch is BinaryLogFault {
+            onDamage(follower.wholeBytes)
+            throw CollectorError(
+                .invalidInput, "\(path) is damaged at byte \(follower.wholeBytes): an event is not what it was",
+                hint: "What lies before that byte can be had of the file; the server may have the log still.")
+        }
     }
 }

@@ -9,8 +9,8 @@ struct AlarmView {
     var looked: Int64?
     /// Why the scheduler's state cannot be stored.
     var stateProblem: String?
-    /// What the run that is going had done when it last did something, and when that was (boot clock).
-    var progress: (run: String, done: Int, at: Int64)?
+    /// What each run that is going had done when it last did something, and when that was (boot clock).
+    var progress: [String: (done: Int, at: Int64)] = [:]
     var knownSince: [String: Int64] = [:]
     /// Why lines of the registers wait.
     var registerProblem: String?
@@ -91,6 +91,7 @@ extension Daemon {
         alarmView.looked = now.boot
         let seconds = now.wall / 1_000_000
         var watch = AlarmWatch()
+        alarmView.progress = alarmView.progress.filter { id, _ in going.contains { $0.id == id } }
         watch.policies = policies.policies.map { facts(of: $0, at: now) }
         watch.policyProblems = alarmView.policyFailure + policyProblems
         watch.policyProposal = policyProposal
@@ -155,8 +156,8 @@ extension Daemon {
             default: facts.last = .done
             }
         }
-        if let going, let run = run(going.id), run.policy == policy.name {
-            facts.idleSeconds = idleSeconds(of: going, at: now)
+        if let one = going.first(where: { $0.policy.name == policy.name }) {
+            facts.idleSeconds = idleSeconds(of: one, at: now)
         }
         return facts
     }
@@ -166,10 +167,8 @@ extension Daemon {
         let done =
             progress.files.load(ordering: .relaxed) &+ progress.bytes.load(ordering: .relaxed)
             &+ progress.stored.load(ordering: .relaxed)
-        if let seen = alarmView.progress, seen.run == going.id, seen.done == done {
-            return (now.boot - seen.at) / 1_000_000
-        }
-        alarmView.progress = (going.id, done, now.boot)
+        if let seen = alarmView.progress[going.id], seen.done == done { return (now.boot - seen.at) / 1_000_000 }
+        alarmView.progress[going.id] = (done, now.boot)
         return 0
     }
 

@@ -53,7 +53,7 @@ extension Daemon {
         }
         for problem in registers?.ledger.openProblems ?? [] { metrics.openProblems[problem.kind, default: 0] += 1 }
         metrics.waiting = queue.count
-        metrics.isRunning = going != nil
+        metrics.running = going.count
         metrics.isPaused = scheduler.state.isPaused
         metrics.arePoliciesRefused = !policyProblems.isEmpty || !alarmView.policyFailure.isEmpty
         metrics.arePoliciesProposed = folderDiffers

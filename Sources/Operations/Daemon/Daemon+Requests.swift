@@ -15,21 +15,24 @@ extension Daemon {
                 last: runs.last { $0.policy == policy.name && $0.state.isOver },
                 points: recoveryPoints(of: policy, at: reading).map { .init($0, at: seconds) })
         }
+        let now = goingNow
         return DaemonStatus(
             version: settings.version, processID: ProcessID.own, started: startedAt,
             policyFolder: settings.policyFolder, policyVersion: inForce?.number,
-            isPaused: scheduler.state.isPaused, going: goingNow,
+            isPaused: scheduler.state.isPaused, going: now.first, beside: now.dropFirst().first,
             waiting: queue.compactMap(run), policies: rows, policyProblems: alarmView.policyFailure + policyProblems,
             folderDiffers: folderDiffers, openProblems: openProblems)
     }
 
-    private var goingNow: DaemonStatus.Going? {
-        guard let going, let run = run(going.id) else { return nil }
-        let progress = going.progress
-        return DaemonStatus.Going(
-            run: run, files: progress.files.load(ordering: .relaxed), bytes: progress.bytes.load(ordering: .relaxed),
-            bytesStored: progress.stored.load(ordering: .relaxed),
-            expectedBytes: progress.expectedBytes.load(ordering: .relaxed))
+    private var goingNow: [DaemonStatus.Going] {
+        going.compactMap { one in
+            guard let run = run(one.id) else { return nil }
+            let progress = one.progress
+            return DaemonStatus.Going(
+                run: run, files: progress.files.load(ordering: .relaxed),
+                bytes: progress.bytes.load(ordering: .relaxed), bytesStored: progress.stored.load(ordering: .relaxed),
+                expectedBytes: progress.expectedBytes.load(ordering: .relaxed))
+        }
     }
 
     /// The newest `limit` runs, newest first.
@@ -66,12 +69,13 @@ extension Daemon {
 
     package func cancel(_ id: String, by caller: String) throws -> RunRecord {
         var run = try find(id)
-        if going?.id == run.id || queue.contains(run.id) {
+        let place = going.firstIndex { $0.id == run.id }
+        if place != nil || queue.contains(run.id) {
             try recordAsked("run.cancel", run.policy, by: caller, run: run.id)
         }
-        if going?.id == run.id {
-            going?.isCancelled = true
-            going?.interrupt.set()
+        if let place {
+            going[place].isCancelled = true
+            going[place].interrupt.set()
         } else if let at = queue.firstIndex(of: run.id) {
             queue.remove(at: at)
             run.state = .cancelled

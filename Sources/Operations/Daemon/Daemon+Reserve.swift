@@ -13,7 +13,7 @@ extension Daemon {
         if let looked = reserveView.looked, now - looked < Self.lookEvery { return }
         reserveView.looked = now
         // A run that fills the disk would only have the more of it.
-        guard settings.reserveBytes > 0, going == nil || reserve.standing == .held else { return }
+        guard settings.reserveBytes > 0, going.isEmpty || reserve.standing == .held else { return }
         let isHeld = reserve.keep()
         if isHeld, reserveView.isMissing { tell(.notice, "the reserve is kept again: \(reserve.path)") }
         if !isHeld, !reserveView.isMissing {
@@ -27,7 +27,7 @@ extension Daemon {
     /// on, which would take what the end of it needs: until then what could not be written waits.
     func writing<R>(_ body: () throws -> R) throws -> R {
         do { return try body() } catch let error as any Failure where error.isOutOfSpace {
-            guard going == nil, reserve.give() else { throw error }
+            guard going.isEmpty, reserve.give() else { throw error }
             noteReserveGiven(error.message)
             return try body()
         }

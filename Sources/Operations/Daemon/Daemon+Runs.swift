@@ -1,7 +1,7 @@
 import Domain
 import Vault
 
-/// Runs: asked for, one at a time on a thread of its own, and what became of each.
+/// Runs: asked for, each on a thread of its own, and what became of each.
 extension Daemon {
     @discardableResult
     func enqueue(
@@ -23,10 +23,10 @@ extension Daemon {
         return run
     }
 
-    /// Starts the run whose turn it is.
+    /// Starts the runs whose turn it is.
     func pump() {
-        while going == nil, !isStopping, !queue.isEmpty {
-            let id = queue.removeFirst()
+        while !isStopping, let id = nextInQueue {
+            queue.removeAll { $0 == id }
             guard var run = run(id) else { continue }
             guard let policy = policies.policies.first(where: { $0.name == run.policy }) else {
                 finish(id, .failure(OperationError(.notFound, "the policy \(run.policy) was withdrawn")))
@@ -43,7 +43,7 @@ extension Daemon {
     }
 
     private func launch(_ id: String, _ policy: Policy) {
-        var going = Going(id: id, begun: clock.read().boot)
+        var going = Going(id: id, begun: clock.read().boot, lane: policy.lane, policy: policy)
         let workplace = Workplace(
             vaultPath: policy.vault ?? settings.vaultPath, statePath: settings.statePath, progress: going.progress,
             interrupt: going.interrupt)
@@ -59,23 +59,23 @@ extension Daemon {
                 desk?.tellWaiting()
                 Task { await self.ended(id, result) }
             }
-            self.going = going
+            self.going.append(going)
         } catch {
             finish(id, .failure(error))
         }
     }
 
     private func ended(_ id: String, _ result: Result<ArchiveReport, any Error>) {
-        going?.thread?.join()
+        going.first { $0.id == id }?.thread?.join()
         finish(id, result)
         pump()
         archiveDueWAL()
     }
 
     private func finish(_ id: String, _ result: Result<ArchiveReport, any Error>) {
-        let isCancelled = going?.id == id && going?.isCancelled == true
-        let begun = going?.id == id ? going?.begun : nil
-        if going?.id == id { going = nil }
+        let isCancelled = going.contains { $0.id == id && $0.isCancelled }
+        let begun = going.first { $0.id == id }?.begun
+        going.removeAll { $0.id == id }
         guard var run = run(id) else { return }
         run.ended = now
         var event: Scheduler.Event?

@@ -41,7 +41,8 @@ enum VerificationDepth: String, Sendable {
 
 /// Proves on time that the archives are still there: the `verification` of the policies.
 ///
-/// It goes on beside runs, which it never holds up; one verification at a time. Damage is a problem of its own, which only a
+/// With a vault the ledgers of the WAL that goes there are compared with what was read of them at the start. It goes on beside runs,
+/// which it never holds up; one verification at a time. Damage is a problem of its own, which only a
 /// verification that passes closes.
 extension Daemon {
     /// With every turn of the work loop.
@@ -90,9 +91,14 @@ extension Daemon {
         let place = depth == .content ? readingPlace(vault, verifying.interrupt) ?? keyless : keyless
         let request = VerifyVault.Request(
             readData: depth == .content, samplePercent: nil, withoutKeys: depth == .stored)
+        let spools = walView.desk?.served.filter { $0.vault == vault }.map(\.spool) ?? []
         do {
             verifying.thread = try WorkerThread {
-                let result = Result { try VerifyVault.run(request, at: place) }
+                let result = Result {
+                    var report = try VerifyVault.run(request, at: place)
+                    report.damage += try spools.compactMap(Self.ledgerDamage)
+                    return report
+                }
                 Task { await self.verified(vault, depth, result) }
             }
             self.verifying = verifying
@@ -100,6 +106,13 @@ extension Daemon {
         } catch {
             verified(vault, depth, .failure(error))
         }
+    }
+
+    private static func ledgerDamage(_ spool: WALSpool) throws -> DamageRow? {
+        do { try spool.verifyLedger() } catch let error as OperationError where error.kind == .damaged {
+            return DamageRow(object: "the ledger of the WAL of \(spool.name)", reason: error.message)
+        }
+        return nil
     }
 
     private func verified(_ vault: String, _ depth: VerificationDepth, _ result: Result<VerifyReport, any Error>) {

@@ -46,6 +46,7 @@ extension Daemon {
     /// brought no archive, or failed; and between looks at what is wrong.
     private static let walPause: Int64 = 1_000_000
     private static let walFailurePause: Int64 = 30_000_000
+    private static let longestFollowUpPause: Int64 = 3_600_000_000
     private static let walLook: Int64 = 10_000_000
 
     /// After the policies were read.
@@ -150,17 +151,23 @@ extension Daemon {
             !runs.contains(where: { $0.policy == policy.name && !$0.state.isOver })
         else { return }
         let due = feed.due()
-        guard due != .no else { return }
+        let last = runs.last { $0.policy == policy.name }?.state
+        // What a run told once, such as a gap, is over when the next one does not find it; to an idle source nothing else would bring one.
+        let isFollowUp = due == .no && last == .partial
+        guard due != .no || isFollowUp else { return }
         let archives = feed.archives()
         if let begun = walView.begun[policy.name] {
-            let failed = runs.last { $0.policy == policy.name }?.state == .failed
             // Of a run that moved nothing the next would not either.
             let isMoving = due == .atOnce && archives != begun.archives
-            let pause = failed ? Self.walFailurePause : isMoving ? 0 : Self.walPause
+            var pause = last == .failed ? Self.walFailurePause : isMoving ? 0 : Self.walPause
+            if isFollowUp {
+                let streak = runs.filter { $0.policy == policy.name }.reversed().prefix { $0.state == .partial }.count
+                pause = min(Self.longestFollowUpPause, Self.walFailurePause << Int64(min(streak, 8) - 1))
+            }
             if reading.boot - begun.boot < pause { return }
         }
         walView.begun[policy.name] = (reading.boot, archives)
-        enqueue(policy.name, .request, by: feed.asker, startsAtOnce: going == nil && queue.isEmpty)
+        enqueue(policy.name, .request, by: feed.asker, startsAtOnce: queue.isEmpty && mayBegin(policy))
         pump()
     }
 
@@ -170,12 +177,5 @@ extension Daemon {
         walView.listener?.stop()
         walView.listener = nil
         walView.vaults.letGoOfAll()
-    }
-}
-
-extension Policy {
-    /// Its runs take nothing but what is streamed, so that they may come as often as that does.
-    var isOfStreamsAlone: Bool {
-        !data.isEmpty && data.allSatisfy(\.isStreamed) && sources.isEmpty && logs.isEmpty
     }
 }

@@ -6,7 +6,8 @@ import Vault
 ///
 /// Invariants:
 /// 1. What the scheduler decided is stored before it is carried out; a run is stored before it starts and when it ends.
-/// 2. One run is going at a time; the others wait in the order in which they were asked for.
+/// 2. In each of its two lanes one run is going at a time; the others wait in the order in which they were asked for. Never are two
+///    going of one policy, or of one source; see ``Lane``.
 /// 3. In force is the newest applied version, as a whole; the folder is a proposal that nothing follows by itself.
 /// 4. A run needs the writing keys of this host alone. Only a verification and the removal of originals open archives, where
 ///    the host was given a key.
@@ -53,6 +54,9 @@ package actor Daemon {
         var id: String
         /// On the clock that only advances, microseconds.
         var begun: Int64
+        var lane: Lane
+        /// As it was when the run began.
+        var policy: Policy
         var progress = Progress()
         var interrupt = InterruptFlag()
         /// By a person, not by the end of the daemon.
@@ -88,9 +92,10 @@ package actor Daemon {
     /// Oldest first.
     var runs: [RunRecord] = []
     var queue: [String] = []
-    var going: Going?
     /// By policy, when its last run that was done began, on the clock that only advances; of this process alone.
     var successes: [String: Int64] = [:]
+    /// At most one of each lane, in the order in which they began.
+    var going: [Going] = []
     var isStopping = false
     let alarmDesk: AlarmDesk
     var alarmView = AlarmView()
@@ -191,7 +196,7 @@ package actor Daemon {
     /// Works until ``stop()``, and then until what is going has ended. Nothing in it waits for a thread that works.
     package func serve() async {
         let feeding = notifier.watchdogSeconds.map { $0 / 3 } ?? Self.longestSleep
-        while !isStopping || going != nil || verifying != nil || moves.going != nil {
+        while !isStopping || !going.isEmpty || verifying != nil || moves.going != nil {
             let rest = turn()
             let longest = isStopping ? Self.stoppingSleep : Self.longestSleep
             let nanoseconds = UInt64(max(0.01, min(longest, feeding, rest)) * 1e9)
@@ -234,7 +239,7 @@ package actor Daemon {
         guard !isStopping else { return }
         isStopping = true
         notifier.send("STOPPING=1")
-        going?.interrupt.set()
+        for one in going { one.interrupt.set() }
         // It is begun anew after the next start.
         verifying?.interrupt.set()
         moves.going?.interrupt.set()
@@ -248,7 +253,9 @@ package actor Daemon {
     }
 
     var statusLine: String {
-        if let going, let run = run(going.id) { return "STATUS=running \(run.policy), \(queue.count) waiting" }
+        if !going.isEmpty {
+            return "STATUS=running \(going.map(\.policy.name).joined(separator: ", ")), \(queue.count) waiting"
+        }
         guard let wall = wake.wall else { return "STATUS=idle" }
         return "STATUS=idle until \(TimeText.seconds(wall / 1_000_000))"
     }

@@ -142,6 +142,8 @@ package struct DaemonStatus: Codable, Sendable {
     package var policyVersion: Int?
     package var isPaused: Bool
     package var going: Going?
+    /// The one that goes beside it, where two are going.
+    package var beside: Going?
     package var waiting: [RunRecord]
     package var policies: [PolicyRow]
     /// Why what was applied last is not in force, and why the folder, a proposal, cannot be applied; else empty.

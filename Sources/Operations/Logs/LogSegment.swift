@@ -121,6 +121,8 @@ final class LogSpoolFile {
     let path: String
     private let descriptor: Int32
     private(set) var length = 0
+    /// The disk did not give back what was written to it, at the last read.
+    private(set) var isUnreadable = false
 
     /// Makes a new, empty file, whatever stood there.
     init(making path: String) throws {
@@ -182,6 +184,7 @@ final class LogSpoolFile {
             let count = pread(
                 descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset + done))
             if count < 0, errno == EINTR { continue }
+            isUnreadable = count < 0 && errno == EIO
             guard count >= 0 else { throw LogSpool.failure("reading", path) }
             if count == 0 { break }
             done += count

@@ -65,7 +65,13 @@ final class BinaryLogDesk {
             "the binary logs of \(one.source.name) have a gap, found at \(TimeText.seconds(gap.found)): "
                 + "no moment behind it can be restored before there is a newer archive of the server"
         }
-        let all = [one.receiver.trouble, words].compactMap(\.self)
+        let missing = one.spool.missing.map { "the binary log \($0.text)" }
+        let aside = (try? one.spool.quarantined()) ?? []
+        let told = aside.first.map {
+            "\(aside.count) binary logs of \(one.source.name) were damaged in the spool and lie in "
+                + "\(one.spool.quarantinePath), first \($0)"
+        }
+        let all = ([one.receiver.trouble, words, told] + missing).compactMap(\.self)
         return all.isEmpty ? nil : all.joined(separator: "; ")
     }
 

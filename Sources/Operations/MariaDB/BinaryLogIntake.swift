@@ -65,7 +65,7 @@ final class BinaryLogIntake {
         if access(target, F_OK) == 0 {
             let there = try LogSpoolFile(reading: target)
             guard log.follower.wholeBytes >= UInt64(there.length) else { return false }
-            guard try begins(log.file, with: there) else { throw OtherContent(file: log.name) }
+            guard try log.file.begins(with: there, upTo: there.length) else { throw OtherContent(file: log.name) }
         }
         try log.file.sync()
         guard rename("\(spool.receivePath)/\(log.name)", target) == 0 else {
@@ -73,16 +73,5 @@ final class BinaryLogIntake {
         }
         try WALSpool.sync(folder)
         return true
-    }
-
-    private func begins(_ file: LogSpoolFile, with there: LogSpoolFile) throws -> Bool {
-        var isEqual = true
-        var at = 0
-        try there.forEachPiece(from: 0) { piece in
-            guard isEqual else { return }
-            isEqual = try file.bytes(at..<at + piece.count).elementsEqual(piece)
-            at += piece.count
-        }
-        return isEqual && at == there.length
     }
 }

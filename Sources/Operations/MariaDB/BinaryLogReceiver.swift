@@ -10,6 +10,8 @@ import Vault
 ///    stretch begins.
 /// 2. A recovery point is the time of a question to the server, and counts when all that lay before its answer is here.
 /// 3. Why nothing comes is told until something does.
+/// 4. What is damaged in the spool is fetched anew before anything else, and is lost only when the server answers and does not have it,
+///    or answers nothing for long.
 final class BinaryLogReceiver: Sendable {
     private static let longestPause = 60.0
     private static let stepPause = 0.4
@@ -21,6 +23,8 @@ final class BinaryLogReceiver: Sendable {
     /// What must be free beside the spool, and of a small file system this part: the state of the host lies there too.
     private static let leastRoom = Int64(256 << 20)
     private static let leastPart = Int64(20)
+    /// How often one log is asked for that does not come, of a server that answers.
+    private static let fetchAttempts = 3
 
     private let source: MariaDBSource
     private let spool: BinaryLogSpool
@@ -88,6 +92,12 @@ final class BinaryLogReceiver: Sendable {
                 RecoveryPoint(.mariadbLogs, source.name, in: $0, time: gap.time, measuredSince: gap.found)
             }
         }
+        // Until an archive holds what is damaged, nothing behind it counts.
+        if let first = spool.damaged.min(by: { $0.found < $1.found }) {
+            return RecoveryPoint.Place.allCases.map {
+                RecoveryPoint(.mariadbLogs, source.name, in: $0, time: first.time, measuredSince: first.found)
+            }
+        }
         let marks = (received: spool.mark(.received), archived: spool.mark(.archived))
         return state.withLock { state in
             let ends: [(RecoveryPoint.Place, BinaryLogPoint?, Int64?)] = [
@@ -104,6 +114,7 @@ final class BinaryLogReceiver: Sendable {
 
     /// Whether an archive is due.
     var isDue: Bool {
+        if !spool.unarchived.isEmpty { return true }
         let archived = spool.mark(.archived)?.point
         let now = Int64(clamping: WallTime.seconds())
         return state.withLock { state in
@@ -147,13 +158,19 @@ final class BinaryLogReceiver: Sendable {
 
     /// Until the connection breaks, or something is wrong with what comes.
     private func stream(_ isOther: inout Bool) throws {
-        let newest = try spool.newest()
+        try spool.setDamagedAside()
+        var newest = try spool.newest()
         state.withLock { $0.received = newest?.point }
         // Before it is asked whether there is room: a log that comes anew may be what took it.
         try spool.clearReceived()
         try checkRoom()
         let stream = MariaDBLogStream(source, isInterrupted: { [stopping] in stopping.isSet })
-        let (stretch, first) = try beginning(newest, try stream.logs(), isOther)
+        let listed = try logs(stream)
+        if try fetchAnew(listed, stream) {
+            newest = try spool.newest()
+            state.withLock { $0.received = newest?.point }
+        }
+        let (stretch, first) = try beginning(newest, listed, isOther)
         isOther = false
         let session = Session(stream, BinaryLogIntake(into: spool, stretch: stretch))
         do {
@@ -187,9 +204,50 @@ final class BinaryLogReceiver: Sendable {
         return (try spool.beginStretch(), first.name)
     }
 
-    private func checkRoom() throws {
+    // MARK: - What is damaged
+
+    private func logs(_ stream: MariaDBLogStream) throws -> [MariaDBLogs.Log] {
+        do { return try stream.logs() } catch {
+            if !stopping.isSet { try spool.loseWhatIsOld() }
+            throw error
+        }
+    }
+
+    /// Asks for what is missing; false when nothing is.
+    private func fetchAnew(_ listed: [MariaDBLogs.Log], _ stream: MariaDBLogStream) throws -> Bool {
+        let missing = spool.missing
+        for damage in missing {
+            // A stretch that is over lies before a gap, and before everything that the server has.
+            let isOver = try spool.stretches().last != damage.stretch
+            let isThere =
+                !isOver && listed.contains { $0.name == damage.file && $0.bytes >= damage.bytes }
+            guard try !isThere || !fetch(damage, stream) else { continue }
+            try spool.lose(damage)
+        }
+        return !missing.isEmpty
+    }
+
+    private func fetch(_ damage: BinaryLogSpool.Damage, _ stream: MariaDBLogStream) throws -> Bool {
+        for attempt in 1...Self.fetchAttempts {
+            try checkRoom(for: Int64(clamping: damage.bytes))
+            do {
+                try stream.fetch(damage.file, into: spool.receivePath)
+                let isBack = try spool.takeBack(damage)
+                try spool.clearReceived()
+                return isBack
+            } catch {
+                try spool.clearReceived()
+                // One that is gone says nothing of what it has.
+                if stopping.isSet || (try? stream.logs()) == nil { throw error }
+                if attempt < Self.fetchAttempts { stopping.sleep(Double(attempt)) }
+            }
+        }
+        return false
+    }
+
+    private func checkRoom(for bytes: Int64 = 0) throws {
         guard let room = DiskRoom.of(spool.path) else { return }
-        let least = min(Self.leastRoom, room.size / Self.leastPart)
+        let least = min(Self.leastRoom, room.size / Self.leastPart).addingClamped(bytes)
         guard room.available < least else { return }
         throw OperationError(
             .failed, "less than \(least >> 20) MiB are free beside \(spool.path)",
@@ -215,6 +273,7 @@ final class BinaryLogReceiver: Sendable {
     private func step(_ session: Session) {
         do {
             try checkRoom()
+            if let damage = spool.missing.first { throw OperationError(.tryAgain, damage.text) }
             try session.intake.take()
             guard let point = session.intake.point else { return }
             state.withLock { state in

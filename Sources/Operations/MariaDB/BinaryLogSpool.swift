@@ -8,7 +8,8 @@ import Vault
 /// Invariants:
 /// 1. A stretch, a directory of its own, has no gap in it: each of its logs goes on from the one before.
 /// 2. A log of a stretch grows, and is replaced only by a longer one that begins with it.
-/// 3. A log leaves the spool only after a committed archive held it; the newest one of the newest stretch stays.
+/// 3. A log leaves the spool only after a committed archive held it; the newest one of the newest stretch stays. One that is damaged is
+///    put aside; see ``Damage``.
 struct BinaryLogSpool: Sendable {
     /// Up to where something is, and, where that is known, up to when that is all that the server had committed.
     struct Mark: Codable, Sendable, Equatable {
@@ -75,21 +76,21 @@ struct BinaryLogSpool: Sendable {
         let last = try stretches().last ?? 0
         if last > 0, try logs(in: folder(of: last)).isEmpty { return last }
         let next = last + 1
-        if last > 0, gap == nil {
-            let gap = Gap(found: Int64(clamping: WallTime.seconds()), time: mark(.received)?.time)
-            try StateFile.write(gapPath, try LogText.encode(gap))
-        }
+        if last > 0 { try noteGap(upTo: mark(.received)?.time) }
         try StateFile.makeDirectory(folder(of: next))
         try WALSpool.sync(path)
         return next
     }
 
-    /// Reads the newest log anew and cuts off what is behind its last whole event: it was never told to be here. Damage of what was
-    /// told is an error. To be called while nothing is received.
+    /// Reads the newest log anew and cuts off what is behind its last whole event: it was never told to be here. Where what was told is
+    /// damaged, it is put aside, and the log before counts. To be called while nothing is received.
     func newest() throws -> Newest? {
         guard let stretch = try stretches().last, let name = try logs(in: folder(of: stretch)).last else { return nil }
         let log = FollowedLog(name, try LogSpoolFile(extending: "\(folder(of: stretch))/\(name)"))
-        try read(log, in: stretch)
+        if let bytes = try damagedBytes(reading: log, in: stretch) {
+            try setAside(noteDamage(of: name, in: stretch, sound: log.follower.wholeBytes, bytes: bytes))
+            return try newest()
+        }
         try log.file.cut(to: Int(log.follower.wholeBytes))
         try log.file.sync()
         return Newest(
@@ -97,21 +98,15 @@ struct BinaryLogSpool: Sendable {
             isEnded: log.follower.isEnded)
     }
 
-    /// Reads a log as far as it is whole; an error where that is less than what was told to be received.
-    func read(_ log: FollowedLog, in stretch: Int) throws {
-        // A disk that cannot be read says nothing of where the log ends: only what is no log does.
-        do { try log.advance() } catch let fault as BinaryLogFault {
-            let told = mark(.received)?.point
-            guard told?.stretch != stretch || told?.file != log.name || told?.position ?? 0 <= log.follower.wholeBytes
-            else {
-                throw OperationError(
-                    .damaged,
-                    "\(log.file.path) was received further than it can be read (\(fault)); nothing was cut off",
-                    hint:
-                        "Move the file away: the server sends it anew as long as it has it, else a new copy begins a new row."
-                )
-            }
-        }
+    /// Reads a log as far as it is whole. How many bytes were told to be received or archived of it, where that is more.
+    func damagedBytes(reading log: FollowedLog, in stretch: Int) throws -> UInt64? {
+        let told = [mark(.received), mark(.archived)].compactMap { $0?.point }
+        let bytes = told.filter { $0.stretch == stretch && $0.file == log.name }.map(\.position).max() ?? 0
+        do { try log.advance() } catch let error where !(error is BinaryLogFault) {
+            // A disk that cannot be read says nothing of where the log ends: only what is no log does.
+            guard log.file.isUnreadable, log.follower.wholeBytes < bytes else { throw error }
+        } catch {}
+        return log.follower.wholeBytes < bytes ? bytes : nil
     }
 
     func clearReceived() throws {
@@ -142,6 +137,13 @@ struct BinaryLogSpool: Sendable {
         return LogText.decode(Gap.self, bytes)
     }
 
+    /// Another one behind it is open as long as there is no copy behind that.
+    func noteGap(upTo time: Int64?) throws {
+        let known = gap
+        let gap = Gap(found: Int64(clamping: WallTime.seconds()), time: known == nil ? time : known?.time)
+        try StateFile.write(gapPath, try LogText.encode(gap))
+    }
+
     func closeGap() { unlink(gapPath) }
 
     // MARK: After the archive
@@ -156,6 +158,9 @@ struct BinaryLogSpool: Sendable {
         let isOver = try stretches().last.map { $0 > mark.point.stretch } ?? false
         for name in try logs(in: folder) where files.contains(name) && (isOver || name != mark.point.file) {
             unlink("\(folder)/\(name)")
+        }
+        try forget {
+            $0.standing == .back && $0.stretch == mark.point.stretch && files.contains($0.file)
         }
         if isOver { rmdir(folder) }
     }

@@ -44,7 +44,7 @@ struct DaemonMetrics: Sendable {
     var ended: [EndedRow] = []
     var openProblems: [ProblemKind: Int] = [:]
     var waiting = 0
-    var isRunning = false
+    var running = 0
     var isPaused = false
     var arePoliciesRefused = false
     var arePoliciesProposed = false
@@ -83,7 +83,7 @@ struct DaemonMetrics: Sendable {
                 MetricsText.Sample(labels: [("kind", $0.rawValue)], value: Double(openProblems[$0] ?? 0))
             })
         out.single("qala_runs_waiting", .gauge, "Runs whose turn has not come.", Double(waiting))
-        out.single("qala_runs_running", .gauge, "Runs that are going, 0 or 1.", isRunning ? 1 : 0)
+        out.single("qala_runs_running", .gauge, "Runs that are going, 0 to 2.", Double(running))
         out.single("qala_schedules_paused", .gauge, "Whether all schedules are paused.", isPaused ? 1 : 0)
         out.single(
             "qala_policies_refused", .gauge,

@@ -8,6 +8,7 @@ import Vault
 /// 1. What was read once is not read again, but for the last line: that one is looked at each time, and since it names all that is
 ///    before it, a ledger that was put in the place of the one that was read is found, however long it is.
 /// 2. A line counts when it names the digest of the one before it. One without an end was torn by a crash, and is cut off.
+/// 3. What changed in the midst of it is found by who reads all of it again; see ``verify()``.
 struct WALLedgerFile: Sendable {
     /// How much is read at a time, in bytes; a line may be longer.
     private static let pieceBytes = 1 << 20
@@ -22,6 +23,13 @@ struct WALLedgerFile: Sendable {
     private var previous = ""
 
     init(in folder: String) { self.folder = folder }
+
+    /// How far it was read, without what it says, which would be copied by the next change.
+    var bare: WALLedgerFile {
+        var bare = self
+        bare.index = WALLedgerIndex()
+        return bare
+    }
 
     /// Reads what others wrote since.
     mutating func catchUp() throws {
@@ -49,8 +57,23 @@ struct WALLedgerFile: Sendable {
         }
     }
 
-    /// Takes the whole lines of what follows; false when there is none.
-    private mutating func take(_ piece: [UInt8]) throws -> Bool {
+    /// Reads what was read or written before once more, and throws where it is not the same. Nobody need hold the lock: no line of it
+    /// is ever written again.
+    func verify() throws {
+        let file = try LogSpoolFile(reading: path)
+        var again = WALLedgerFile(in: folder)
+        var room = Self.pieceBytes
+        while again.end < end {
+            let piece = try file.bytes(again.end..<min(end, again.end + room))
+            if try again.take(piece, isKnown: true) { continue }
+            guard piece.count == room else { throw damaged("is not what was read before, from byte \(again.end) on") }
+            room *= 2
+        }
+        guard again.previous == previous else { throw damaged("is not the one that was read before") }
+    }
+
+    /// Takes the whole lines of what follows; false when there is none. What they say is looked at unless it is known.
+    private mutating func take(_ piece: [UInt8], isKnown: Bool = false) throws -> Bool {
         let begun = end
         try piece.withUnsafeBytes { bytes in
             var rest = bytes[...]
@@ -61,7 +84,9 @@ struct WALLedgerFile: Sendable {
                 guard let line = WALLedgerLine(text), line.previous == previous else {
                     throw damaged("has a line that does not follow the one before it, at byte \(end)")
                 }
-                guard index.take(line) else { throw damaged("has a line that makes no sense, at byte \(end)") }
+                guard isKnown || index.take(line) else {
+                    throw damaged("has a line that makes no sense, at byte \(end)")
+                }
                 previous = Self.digest(text)
                 last = end
                 end += text.count + 1

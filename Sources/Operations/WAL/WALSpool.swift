@@ -11,7 +11,8 @@ import Vault
 // 3. The same key with other content changes nothing that is there: it is put aside, and refused.
 // 4. A ledger line is never changed; each names the digest of the one before. What a crash tore is cut off.
 // 5. Several processes may use a spool: whatever reads or writes the ledger holds the lock.
-// 6. A process reads a ledger once: whoever uses a spool that is in use shares what was read, and reads only what came since.
+// 6. A process reads a ledger once: whoever uses a spool that is in use shares what was read, and reads only what came since. A
+//    verification reads it again.
 
 /// A file that is not taken, whoever tries again.
 struct WALRefusal: Error {
@@ -82,6 +83,9 @@ final class WALSpool: Sendable {
 
     /// What the ledger says now.
     func index() throws -> WALLedgerIndex { try locked { $0.index } }
+
+    /// Reads the ledger once more from its first line on; throws where it is not what this process knows of it. Nobody waits for that.
+    func verifyLedger() throws { try locked { $0.bare }.verify() }
 
     /// Whether a committed archive holds the file, and the ledger says so.
     func isArchived(_ key: WALKey) throws -> Bool { try locked { $0.index.records[key]?.archive != nil } }

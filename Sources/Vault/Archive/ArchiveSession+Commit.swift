@@ -287,7 +287,7 @@ extension ArchiveSession {
     /// Each waits for the disk, and none for another: only the commit record, which comes behind them, needs all to be there.
     private func store(_ objects: [DigestNamed]) throws(VaultError) {
         let store = vault.store
-        let works = objects.map { object in { @Sendable () throws(VaultError) in try object.put(into: store) } }
+        let works = objects.map { $0.putting(into: store) }
         if options.sealingThreads > 1 { return try Together.run(works) }
         for work in works { try work() }
     }

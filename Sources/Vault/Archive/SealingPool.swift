@@ -100,12 +100,14 @@ final class SealingPool: @unchecked Sendable {
 
     /// After ``drain()``: makes the open packs durable and returns all that were finished since the last call.
     func finishPacks() throws(VaultError) -> [PackSummary] {
-        try Together.run(
-            writers.map { writer in
-                let lent = Unchecked(writer)
-                return { () throws(VaultError) in try lent.value.finish() }
-            })
+        try Together.run(writers.map { Self.finishing($0) })
         return writers.flatMap { $0.takeFinished() }
+    }
+
+    private static func finishing(_ writer: PackWriter) -> @Sendable () throws(VaultError) -> Void {
+        let lent = Unchecked(writer)
+        @Sendable func work() throws(VaultError) { try lent.value.finish() }
+        return work
     }
 
     /// Stops the threads; what is queued is dropped. Call once before letting go.

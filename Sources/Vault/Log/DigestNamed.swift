@@ -37,5 +37,11 @@ struct DigestNamed: Sendable {
         self.bytes = bytes
     }
 
+    /// ``put(into:)`` as work to be done elsewhere.
+    func putting(into store: any Store) -> @Sendable () throws(VaultError) -> Void {
+        @Sendable func work() throws(VaultError) { try put(into: store) }
+        return work
+    }
+
     func put(into store: any Store) throws(VaultError) { try store.put(name, bytes) }
 }
