@@ -53,6 +53,13 @@ private final class FetchBench {
         policy.data = [.wal(WALSource(name: "main"))]
         let report = try ArchiveTrees.run(.init(policy: policy), at: workplace)
         try #require(report.problemCount == 0, "\(report.problems)")
+        // What is archived leaves the spool beside.
+        for number in numbers {
+            let file = try #require(WALFileName(WALFiles.name(number)))
+            let path = spool.path(of: WALKey(cluster: Self.cluster, file: file))
+            for _ in 0..<1000 where access(path, F_OK) == 0 { usleep(10_000) }
+            try #require(access(path, F_OK) != 0)
+        }
     }
 
     func fetch(_ number: UInt64, from desk: WALDesk? = nil) -> (status: WALReply.Status, content: Data?) {

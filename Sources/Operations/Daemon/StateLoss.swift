@@ -52,28 +52,15 @@ struct StateLoss: Codable, Sendable, Equatable {
 struct FirstVersion: Sendable, Equatable {
     /// The version that the audit log tells was in force here.
     var former: Int?
-    /// Archives of other writers in the vaults: of other hosts, or of this one before its keys were lost.
-    var foreign = 0
 
     /// Nil where nothing tells that policies were in force before.
     func text(in language: Language) -> String? {
+        guard let former else { return nil }
         let isEnglish = language == .english
-        let why: String
-        if let former {
-            why =
-                isEnglish
-                ? "the audit log tells that version \(former) was in force"
-                : "audit jurnalına görə əvvəl \(former)-ci versiya qüvvədə olub"
-        } else if foreign > 0 {
-            why =
-                isEnglish
-                ? "archives in its vaults that this host, as it is now, did not make: \(foreign). "
-                    + "If they are its own, policies were in force"
-                : "anbarlarda bu hostun indiki açarı ilə yaradılmamış arxivlər: \(foreign). "
-                    + "Bunlar həmin hostundursa, əvvəl siyasətlər qüvvədə olub"
-        } else {
-            return nil
-        }
+        let why =
+            isEnglish
+            ? "the audit log tells that version \(former) was in force"
+            : "audit jurnalına görə əvvəl \(former)-ci versiya qüvvədə olub"
         return isEnglish
             ? "the folder was applied as version 1 of the policies without a second person; \(why). "
                 + "Compare it with an archive of policies/ in the state"
@@ -107,17 +94,11 @@ struct FoundRuns: Sendable {
     var runs: [RunRecord]
     var missing: [VaultMissing]
     var unread: Int
-    /// Archives in the vaults that this host did not sign.
-    var foreign: Int
-    var isForeignAlone: Bool
 
     static func look(at workplace: Workplace) throws -> FoundRuns {
         let (lacking, report) = try ReconcileRegisters.lacking(at: workplace)
         let runs = ReconcileRepair.runs(lacking, by: "a start of the daemon that found its state lost")
-        let (all, own) = (report.counts.archives, report.counts.own)
-        return FoundRuns(
-            runs: runs, missing: report.missing, unread: report.unread, foreign: max(0, all - own),
-            isForeignAlone: own == 0)
+        return FoundRuns(runs: runs, missing: report.missing, unread: report.unread)
     }
 }
 
@@ -241,11 +222,6 @@ extension Daemon {
             recordRestored(new.count, unread: found.unread)
         }
         if loss.isSchedulerLost { recall(new) }
-        // Whoever made archives by hand before the first start knows that there were no policies.
-        if let first = lossView.firstVersion, first.former == nil, found.foreign > 0, found.isForeignAlone {
-            lossView.firstVersion?.foreign = found.foreign
-            tellFirstVersion()
-        }
     }
 
     /// What was due since the last run of a policy is due now.
