@@ -256,9 +256,20 @@ struct BinaryLogStreamTests {
         }
         try Data(contentsOf: original).dropLast(30).write(to: URL(filePath: came))
         #expect(try !bench.spool.takeBack(damage), "one that is cut")
-        #expect(bench.spool.missing == [damage])
+        #expect(bench.spool.missing.first?.isAside == true)
+        try FileManager.default.moveItem(
+            atPath: try bench.onlyQuarantined(), toPath: bench.replay.scratch.place("evidence"))
+        try bench.spool.setDamagedAside()
+        #expect(bench.spool.missing.count == 1, "taking the evidence away does not make it whole")
+        try FileManager.default.moveItem(
+            atPath: bench.replay.scratch.place("evidence"),
+            toPath: "\(bench.spool.quarantinePath)/1.\(logs[1]).\(damage.found)")
         try Data(contentsOf: original).write(to: URL(filePath: came))
         #expect(try bench.spool.takeBack(damage) && bench.spool.damaged.first?.standing == .back)
+        try bench.spool.setDamagedAside()
+        #expect(bench.spool.damaged.first?.standing == .back, "until an archive holds it")
+        try bench.archive()
+        #expect(bench.spool.damaged.isEmpty)
     }
 
     @Test("A log that rotted in the spool is told with its place and in no archive, and nothing is replayed over it")

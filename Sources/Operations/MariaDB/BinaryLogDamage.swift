@@ -31,6 +31,8 @@ extension BinaryLogSpool {
         /// Up to when everything was in archives then.
         var time: Int64?
         var standing = Standing.missing
+        /// It was put into quarantine, whatever a person did with it there.
+        var isAside = false
 
         func isOf(_ stretch: Int, _ file: String) -> Bool { self.stretch == stretch && self.file == file }
 
@@ -106,10 +108,10 @@ extension BinaryLogSpool {
         try change { $0.removeAll(where: isOver) }
     }
 
-    private func put(_ damage: Damage, _ standing: Damage.Standing) throws {
+    private func put(_ damage: Damage, _ body: (inout Damage) -> Void) throws {
         try change { all in
             guard let at = all.firstIndex(where: { $0.isOf(damage.stretch, damage.file) }) else { return }
-            all[at].standing = standing
+            body(&all[at])
         }
     }
 
@@ -129,9 +131,12 @@ extension BinaryLogSpool {
     /// Whatever was noted.
     func setDamagedAside() throws {
         for damage in damaged {
+            switch damage.standing {
+            case .missing: try setAside(damage)
             // A crash may have taken it away again.
-            if damage.standing == .back, access(place(damage), F_OK) != 0 { try put(damage, .missing) }
-            if damage.standing != .lost { try setAside(damage) }
+            case .back: if access(place(damage), F_OK) != 0 { try put(damage) { $0.standing = .missing } }
+            case .lost: continue
+            }
         }
     }
 
@@ -141,8 +146,8 @@ extension BinaryLogSpool {
         let place = place(damage)
         let aside = aside(damage)
         guard access(place, F_OK) == 0 else {
-            if access(aside, F_OK) != 0 { try forget { $0.isOf(damage.stretch, damage.file) } }
-            return
+            guard !damage.isAside, access(aside, F_OK) != 0 else { return }
+            return try forget { $0.isOf(damage.stretch, damage.file) }
         }
         guard try !isWhole(place, upTo: damage.bytes) else {
             return try forget { $0.isOf(damage.stretch, damage.file) }
@@ -151,6 +156,7 @@ extension BinaryLogSpool {
         guard rename(place, aside) == 0 else { throw LogSpool.failure("renaming", place) }
         try WALSpool.sync(quarantinePath)
         try WALSpool.sync(folder(of: damage.stretch))
+        try put(damage) { $0.isAside = true }
     }
 
     private func isWhole(_ path: String, upTo bytes: UInt64) throws -> Bool {
@@ -178,7 +184,7 @@ extension BinaryLogSpool {
         guard rename(came, place(damage)) == 0 else { throw LogSpool.failure("renaming", came) }
         try WALSpool.sync(folder)
         try WALSpool.sync(path)
-        try put(damage, .back)
+        try put(damage) { $0.standing = .back }
         return true
     }
 
@@ -200,7 +206,7 @@ extension BinaryLogSpool {
         }
         // As long as something is in it, it stays.
         if try stretches().last != damage.stretch { rmdir(folder(of: damage.stretch)) }
-        try put(damage, .lost)
+        try put(damage) { $0.standing = .lost }
     }
 
     /// A server that does not answer for long is taken to be gone.
