@@ -146,4 +146,24 @@ struct DaemonLossTests {
         try desk.wait("the alarm") { try !Self.lossAlarms(desk).isEmpty }
         try Self.stop(third)
     }
+
+    @Test("A loss is told also where the start before had not got to the end of its own look into the vault")
+    func behindAnother() throws {
+        let desk = try Self.desk()
+        defer { desk.remove() }
+        try #require(rename(desk.world.path("vault"), desk.world.path("away")) == 0)
+        let first = try Self.start(desk)
+        defer { first.send(SIGKILL) }
+        try desk.wait("the warning") {
+            try desk.ask("logs", "--limit", "1000").outputText.contains("cannot be looked up yet")
+        }
+        #expect(try Self.lossAlarms(desk).isEmpty, "a first start has lost nothing")
+        try Self.stop(first)
+        try #require(rename(desk.world.path("away"), desk.world.path("vault")) == 0)
+        try FileManager.default.removeItem(at: desk.world.url("state/registers"))
+        let second = try Self.start(desk)
+        defer { second.send(SIGKILL) }
+        try desk.wait("the alarm") { try !Self.lossAlarms(desk).isEmpty }
+        try Self.stop(second)
+    }
 }

@@ -13,6 +13,14 @@ struct StateLoss: Codable, Sendable, Equatable {
     /// That a daemon worked here before is told by what is left. Else it may be the first one, and only archives tell.
     var isCertain: Bool
 
+    /// A loss that an earlier start noted and did not get to the end of. What is lost after it must not hide behind it: the
+    /// first start of all notes one too, as a daemon may have worked here before.
+    mutating func add(_ earlier: StateLoss) {
+        isSchedulerLost = isSchedulerLost || earlier.isSchedulerLost
+        areRegistersLost = areRegistersLost || earlier.areRegistersLost
+        isCertain = isCertain || earlier.isCertain
+    }
+
     /// What was done about it and what cannot be; nil `runs`: nothing was looked for yet.
     func text(restoring runs: Int?, unread: Int = 0, in language: Language) -> String {
         let places = (isSchedulerLost ? ["daemon/"] : []) + (areRegistersLost ? ["registers/"] : [])
@@ -118,12 +126,12 @@ extension Daemon {
         guard let registers else { return }
         do { lossView.loss = try folder.loadLoss() } catch { noteDamage(StateLoss.fileName, error) }
         let hasRuns = !registers.knownRuns.isEmpty
-        if lossView.loss == nil {
-            guard isSchedulerLost || registers.isNew || hasRuns && runs.isEmpty else { return }
+        if isSchedulerLost || registers.isNew || hasRuns && runs.isEmpty {
             let isFile = alarmView.stateDamage["scheduler.json"] != nil
-            let loss = StateLoss(
+            var loss = StateLoss(
                 found: now, isSchedulerLost: isSchedulerLost, areRegistersLost: registers.isNew,
                 isCertain: isSchedulerLost ? hasRuns && !isFile : true)
+            if let earlier = lossView.loss { loss.add(earlier) }
             do { try writing { try folder.save(loss) } } catch {
                 tell(.error, "what was lost of the state cannot be noted: \(Self.words(error))")
             }
