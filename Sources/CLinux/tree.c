@@ -254,6 +254,12 @@ int tree_allocate(int descriptor, uint64_t size) {
     return RESULT(result);
 }
 
+int tree_start_storing(int descriptor, uint64_t offset, uint64_t size) {
+    int result;
+    RETRY(result, sync_file_range(descriptor, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE));
+    return RESULT(result);
+}
+
 int tree_is_made_up(int descriptor) {
     // From linux/magic.h, where older headers lack some of them.
     static const uint32_t types[] = {

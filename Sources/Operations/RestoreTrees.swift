@@ -154,7 +154,7 @@ struct RestoreRun {
     private let restorer: FileTreeRestorer
     private let target: [UInt8]
 
-    /// `folder` is the target, where it is held open already.
+    /// `folder` is the target, where it is held open already, by who calls ``sync()`` at the end.
     init(
         _ request: RestoreTrees.Request, _ reader: VaultReader, _ archive: ArchiveRecord, _ workplace: Workplace,
         in folder: DirectoryHandle? = nil
@@ -172,7 +172,9 @@ struct RestoreRun {
             case .keepBoth: .keepBoth
             }
         restorer = try FileTreeRestorer(
-            RestoreOptions(target: target, conflict: conflict, inPlace: request.inPlace, folder: folder))
+            RestoreOptions(
+                target: target, conflict: conflict, inPlace: request.inPlace, folder: folder,
+                isSynced: folder != nil))
     }
 
     /// Where an entry goes, relative to the target.

@@ -61,6 +61,9 @@ int tree_lease(int descriptor);
 int tree_lease_holds(int descriptor);
 int tree_end_lease(int descriptor);
 int tree_allocate(int descriptor, uint64_t size);
+
+// Lets the system begin to store what a range of a file holds in memory; does not wait for it. 0 for `size`: to the end.
+int tree_start_storing(int descriptor, uint64_t offset, uint64_t size);
 int tree_sync(int descriptor);
 
 // Length of the name written to `buffer`, 0 when the host has none for this number.

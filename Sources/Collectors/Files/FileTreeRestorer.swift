@@ -206,8 +206,9 @@ extension FileTreeRestorer {
         let top = frames[frames.count - 1]
         func file(_ naming: RestoringFile.Naming, _ descriptor: Int32?) -> RestoringFile {
             RestoringFile(
-                path: path, size: entry.size, isSparse: options.sparse, descriptor: descriptor, parent: directory,
-                naming: naming, mayHaveInheritedACL: top.hasDefaultACL, wanted: wanted, metadata: metadata)
+                path: path, size: entry.size, isSparse: options.sparse, isSynced: options.isSynced,
+                descriptor: descriptor, parent: directory, naming: naming, mayHaveInheritedACL: top.hasDefaultACL,
+                wanted: wanted, metadata: metadata)
         }
         // A file system that ignores case takes two names of the archive for one: to keep both, they are made in turn.
         if top.isPrivate, entry.linkCount <= 1, options.conflict != .keepBoth { return file(.direct(name), nil) }

@@ -25,12 +25,16 @@ package struct RestoreOptions: Sendable {
     package var ownersByName: Bool
     /// False leaves everything to the account that restores.
     package var restoresOwnership: Bool
+    /// The caller waits for storage at the end, with ``FileTreeRestorer/sync()``: what is written goes there at once.
+    package var isSynced: Bool
 
     package init(
         target: [UInt8], conflict: ConflictPolicy = .refuse, inPlace: Bool = false, sparse: Bool = true,
-        ownersByName: Bool = false, restoresOwnership: Bool = true, folder: DirectoryHandle? = nil
+        ownersByName: Bool = false, restoresOwnership: Bool = true, folder: DirectoryHandle? = nil,
+        isSynced: Bool = false
     ) {
         self.folder = folder
+        self.isSynced = isSynced
         self.target = target
         self.conflict = conflict
         self.inPlace = inPlace

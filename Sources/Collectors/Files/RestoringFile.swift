@@ -34,6 +34,9 @@ package final class RestoringFile: Sendable {
     package let path: [UInt8]
     package let size: UInt64
     private let isSparse: Bool
+    private let isSynced: Bool
+    /// Bytes that storage is given at once.
+    private static let window: UInt64 = 8 << 20
     private let stage: Mutex<Stage>
     /// -1 before it is made and once it is closed.
     private let descriptor: Atomic<Int32>
@@ -46,12 +49,13 @@ package final class RestoringFile: Sendable {
 
     /// `descriptor`: nil where ``make()`` is to make it, in a directory where nothing else can have its name.
     init(
-        path: [UInt8], size: UInt64, isSparse: Bool, descriptor: Int32?, parent: DirectoryHandle, naming: Naming,
-        mayHaveInheritedACL: Bool, wanted: MetadataWriter.Wanted, metadata: MetadataWriter
+        path: [UInt8], size: UInt64, isSparse: Bool, isSynced: Bool, descriptor: Int32?, parent: DirectoryHandle,
+        naming: Naming, mayHaveInheritedACL: Bool, wanted: MetadataWriter.Wanted, metadata: MetadataWriter
     ) {
         self.path = path
         self.size = size
         self.isSparse = isSparse
+        self.isSynced = isSynced
         stage = Mutex(descriptor == nil ? .planned : .made)
         self.descriptor = Atomic(descriptor ?? -1)
         self.parent = parent
@@ -113,7 +117,17 @@ package final class RestoringFile: Sendable {
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(CollectorError) {
         guard try make() else { return }
         try Self.write(bytes, at: offset, to: descriptor.load(ordering: .relaxed), size: size, path)
-        _ = writtenEnd.max(offset + UInt64(bytes.count), ordering: .relaxed)
+        let end = offset + UInt64(bytes.count)
+        let before = writtenEnd.max(end, ordering: .relaxed).oldValue
+        if isSynced { startStoring(before / Self.window, end / Self.window) }
+    }
+
+    /// Where a window is left behind, the one before it is as good as full: storage takes it while the rest is unpacked, and
+    /// the sync at the end has little to wait for. Only a hint to the system: what is missed here is stored by the sync.
+    private func startStoring(_ left: UInt64, _ entered: UInt64) {
+        guard entered > left, left > 0 else { return }
+        _ = tree_start_storing(
+            descriptor.load(ordering: .relaxed), (left - 1) * Self.window, (entered - left) * Self.window)
     }
 
     /// As above, to the open file `number`, which is to have `size` bytes.
